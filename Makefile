@@ -1,0 +1,45 @@
+# Everything from a fresh clone: `make demo`, `make test`. Needs Python 3.11 or later, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check lint types imports fast real constraints clean
+
+help:  ## Show the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "falx needs Python 3.11 or later; run make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## Train on synthetic slices and write a report; no data or weights needed.
+	$(BIN)/falx demo
+
+test: check fast real  ## Everything that CI runs.
+
+check: lint types imports  ## Style, types and the rules of dependency.
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+fast: $(READY)  ## The fast suite.
+	$(BIN)/python -m pytest --ignore tests/real
+
+real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
+	$(BIN)/python -m pytest tests/real
+
+constraints: $(READY)  ## Pin what is installed now.
+	$(BIN)/pip freeze --exclude-editable | grep -v '^-e' > constraints.txt
+
+clean:  ## Remove what make made.
+	rm -rf $(VENV) build *.egg-info src/*.egg-info

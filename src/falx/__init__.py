@@ -1,0 +1,80 @@
+"""falx: from a folder of brain MRI slices to a tumor detector that one can trust.
+
+Decision support for research, not a medical device.
+
+    import falx
+
+    run = falx.train("data/", recipe="lite")
+    findings = falx.load(run.folder).predict("slice.png")
+
+The verbs import what they need when they are first used, so `import falx` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from falx.errors import FalxError
+from falx.offline import silence_telemetry
+
+if TYPE_CHECKING:
+    from falx.data.audit import audit
+    from falx.data.catalog import Catalog, build_catalog
+    from falx.data.read import Slice, read_slices
+    from falx.detect.detector import Detector, load
+    from falx.detect.finding import Finding, Findings, StudyFinding
+    from falx.recipe import Recipe, load_recipe
+    from falx.verbs.demo import demo
+    from falx.verbs.doctor import doctor
+    from falx.verbs.evaluate import evaluate
+    from falx.verbs.train import train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "audit": "falx.data.audit",
+    "Catalog": "falx.data.catalog",
+    "build_catalog": "falx.data.catalog",
+    "Slice": "falx.data.read",
+    "read_slices": "falx.data.read",
+    "Detector": "falx.detect.detector",
+    "load": "falx.detect.detector",
+    "Finding": "falx.detect.finding",
+    "Findings": "falx.detect.finding",
+    "StudyFinding": "falx.detect.finding",
+    "Recipe": "falx.recipe",
+    "load_recipe": "falx.recipe",
+    "demo": "falx.verbs.demo",
+    "doctor": "falx.verbs.doctor",
+    "evaluate": "falx.verbs.evaluate",
+    "train": "falx.verbs.train",
+}
+
+__all__ = [
+    "Catalog",
+    "Detector",
+    "FalxError",
+    "Finding",
+    "Findings",
+    "Recipe",
+    "Slice",
+    "StudyFinding",
+    "audit",
+    "build_catalog",
+    "demo",
+    "doctor",
+    "evaluate",
+    "load",
+    "load_recipe",
+    "read_slices",
+    "train",
+]
+
+silence_telemetry()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'falx' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

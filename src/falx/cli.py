@@ -1,0 +1,283 @@
+"""The command line: one command a verb, no logic.
+
+What a person reads goes to standard error or, where it is the answer itself, to standard output;
+what a pipe wants goes to standard output. Exit codes: 0 done, 2 wrong use or data that can't be
+used, 3 `--strict` and something was left out.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from falx.errors import BadInput, FalxError
+
+app = typer.Typer(
+    name="falx",
+    help="From a folder of brain MRI slices to a tumor detector that one can trust.\n\n"
+    "Decision support for research, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="A folder with a subfolder a class, or a CSV or Parquet file.")
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, or its detector/.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The folder to be made, itself.")]
+PositiveOption = Annotated[
+    str | None, typer.Option("--positive", help="Which of two classes is the positive one.")
+]
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause is one sentence and exit code 2."""
+    try:
+        app()
+    except FalxError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in _STORAGE_ERRORS:
+            raise
+        where = f" '{error.filename}'" if error.filename else ""
+        _fail(
+            f"Writing{where} failed ({error.strerror or error}); make room or allow writing, then "
+            "run the same command again: a training goes on where it stopped."
+        )
+    except KeyboardInterrupt:
+        _fail("Stopped; the same command takes an unfinished training up again.", code=130)
+
+
+@app.callback()
+def _options(
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="FALX_OFFLINE", help="Never open a network socket.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the library's log.")
+    ] = False,
+) -> None:
+    from falx.console import show_log
+
+    show_log(verbose)
+    if offline:
+        from falx.offline import forbid_network
+
+        forbid_network()
+
+
+@app.command()
+def audit(
+    data: DataArgument,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write everything as JSON; - for a pipe.")
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with thumbnails.")
+    ] = None,
+    positive: PositiveOption = None,
+) -> None:
+    """Look for copies, leaks, foreign images and shortcuts in a dataset."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", "falx audit"), console.progress() as listener:
+        from falx.data.audit import audit as look
+        from falx.data.catalog import build_catalog
+
+        found = look(build_catalog(data, positive=positive, listener=listener))
+    console.show_audit(found)
+    if json_file:
+        console.write_json(json_file, found.as_dict())
+    if html_file:
+        from falx.evaluate.audit_page import write_audit_page
+
+        write_audit_page(found, html_file)
+        console.say(f"Wrote {html_file}")
+
+
+@app.command()
+def train(
+    data: DataArgument,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a recipe, or a YAML file.  [default: lite]")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="'imagenet', 'random', or the path of backbone weights.")
+    ] = "imagenet",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares (by group), 'random', 'given', or a CSV file.  [default: 70/15/15]"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="FIELD=VALUE; overrides the recipe.")
+    ] = None,
+    out: OutOption = None,
+    positive: PositiveOption = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Demand an unfinished training of this command, or start over; by default go on "
+            "where there is one.",
+        ),
+    ] = None,
+    show_leak: Annotated[
+        bool, typer.Option("--show-leak", help="Also train on a random split, to compare.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Keep TensorBoard logs.")
+    ] = False,
+) -> None:
+    """Audit, split, train, evaluate and report."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", "falx train"), console.progress() as listener:
+        from falx.recipe import DEFAULT_RECIPE
+        from falx.verbs.train import DEFAULT_SPLIT, next_steps
+        from falx.verbs.train import train as run_training
+
+        trained = run_training(
+            data,
+            recipe=recipe or DEFAULT_RECIPE,
+            changes=_pairs(changes or []),
+            weights=weights,
+            split=split or DEFAULT_SPLIT,
+            seed=seed,
+            out=out,
+            positive=positive,
+            resume=resume,
+            show_leak=show_leak,
+            tensorboard=tensorboard,
+            listener=listener,
+        )
+    console.show_scores({"test": trained.scores, "random split": trained.blind})
+    console.show_next(trained.folder, next_steps(trained.folder))
+
+
+@app.command()
+def evaluate(
+    run: RunArgument, data: DataArgument, out: OutOption = None, positive: PositiveOption = None
+) -> None:
+    """Test a detector on labeled slices."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", "falx evaluate"), console.progress() as listener:
+        from falx.verbs.evaluate import evaluate as run_evaluation
+
+        done = run_evaluation(run, data, out=out, positive=positive, listener=listener)
+    if done.twins:
+        console.warn(f"{done.twins} of {done.scores.n} slices have a twin in the run's training.")
+    console.show_scores({"all": done.scores, "without twins": done.without_twins})
+    console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, glob patterns.")],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write a row a slice; - for a pipe.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write everything as JSON; - for a pipe.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
+    ] = False,
+) -> None:
+    """Classify slices; those of one study also get one answer together."""
+    from falx import console, findings_io
+    from falx.detect.detector import load
+
+    detector = load(run)
+    with console.progress() as listener:
+        findings = detector.predict(paths, listener=listener)
+    if csv_file:
+        console.write_text(csv_file, findings_io.as_csv(findings))
+    if json_file:
+        console.write_json(json_file, findings_io.as_dict(findings))
+    if Path("-") not in (csv_file, json_file):
+        console.show_findings(findings)
+    if strict and findings.unreadable:
+        raise typer.Exit(3)
+
+
+@app.command()
+def demo(
+    out: OutOption = None,
+    n: Annotated[int, typer.Option(min=60, help="Slices to draw.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
+) -> None:
+    """Draw synthetic slices, train on them, and report: no data or weights needed."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", "falx demo"), console.progress() as listener:
+        from falx.verbs.demo import demo as run_demo
+        from falx.verbs.train import next_steps
+
+        trained = run_demo(out, n=n, seed=seed, listener=listener)
+    console.show_scores({"test": trained.scores})
+    console.show_next(trained.folder, next_steps(trained.folder))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="The folder to be made.")],
+    n: Annotated[int, typer.Option(min=2, help="Slices to draw, half of each class.")] = 200,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Side in pixels.")] = 224,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
+) -> None:
+    """Draw synthetic slices with and without tumors."""
+    from falx import console
+
+    with console.progress() as listener:
+        from falx.data.phantom import write_phantoms
+
+        write_phantoms(out, n, seed=seed, size=size, listener=listener)
+    console.say(f"Wrote {n} slices to {out}")
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, processor, caches, weights and extras."""
+    from falx import console
+    from falx.verbs.doctor import doctor as look
+
+    console.show_checks(look())
+
+
+def _pairs(changes: list[str]) -> dict[str, str]:
+    pairs = {}
+    for change in changes:
+        field, equals, value = change.partition("=")
+        if not equals or not field:
+            raise BadInput(f"--set takes FIELD=VALUE, such as head.dropout=0.3, not '{change}'.")
+        pairs[field.strip()] = value
+    return pairs
+
+
+def _fail(message: str, code: int = 2) -> None:
+    from falx import console
+
+    logging.getLogger(__name__).debug("failed", exc_info=True)
+    console.complain(message)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

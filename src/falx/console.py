@@ -1,0 +1,210 @@
+"""What falx shows on a terminal.
+
+Tables that answer a question go to standard output, as CSV-free text; progress, warnings and
+remarks go to standard error, so that pipes stay clean.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from falx.progress import Listener, Progress
+
+if TYPE_CHECKING:
+    from falx.data.audit import Audit
+    from falx.detect.finding import Findings
+    from falx.evaluate.metrics import Scores
+    from falx.verbs.doctor import Check
+
+_out = Console(highlight=False, soft_wrap=False)
+_err = Console(stderr=True, highlight=False)
+_HEADLINE = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1",
+             "roc_auc", "average_precision", "log_loss", "brier", "calibration_error", "mcc")  # fmt: skip
+
+
+def show_log(verbose: bool) -> None:
+    """Let warnings of the library through, or with `verbose` everything it says."""
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=_err, show_time=False, show_path=False, markup=False)
+    handler.setLevel(logging.INFO if verbose else logging.WARNING)
+    logger = logging.getLogger("falx")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+
+
+@contextmanager
+def progress() -> Iterator[Listener]:
+    """A live bar a task on standard error, or nothing where that is not a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[remark]}", style="dim"),
+    )
+    with Bars(*columns, console=_err, disable=not _err.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def listen(step: Progress) -> None:
+            if step.task not in tasks:
+                tasks[step.task] = bars.add_task(step.task, total=step.total, remark="")
+            bars.update(tasks[step.task], completed=step.done, total=step.total, remark=step.remark)
+
+        yield listen
+
+
+def say(message: str) -> None:
+    """A remark."""
+    _err.print(Text(message))
+
+
+def warn(message: str) -> None:
+    """Something to take note of."""
+    _err.print(Text.assemble(("Warning: ", "bold yellow"), message))
+
+
+def complain(message: str) -> None:
+    """The one sentence that an error ends with."""
+    _err.print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON to a file, or to standard output for `-`."""
+    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write text to a file, whole or not at all, or to standard output for `-`."""
+    if file == Path("-"):
+        sys.stdout.write(text)
+        return
+    temporary = file.with_name(file.name + ".partial")
+    temporary.write_text(text, "utf-8")
+    os.replace(temporary, file)
+    say(f"Wrote {file}")
+
+
+def show_findings(findings: Findings) -> None:
+    """Answers for studies and slices, and what could not be read."""
+    positive = findings.classes[1] if len(findings.classes) == 2 else "label"
+    table = Table("file", "label", f"p({positive})", box=None, header_style="bold")
+    for slice_ in findings.slices:
+        name = str(slice_.path) if not slice_.index else f"{slice_.path}#{slice_.index}"
+        table.add_row(Text(name), Text(slice_.label), f"{slice_.probability:.3f}")
+    if findings.slices:
+        _out.print(table)
+    if findings.studies:
+        _out.print(_study_table(findings, positive))
+    for file in findings.unreadable:
+        warn(file.problem)
+    say("Decision support for research, not a medical device.")
+
+
+def show_scores(scores: Mapping[str, Scores | None]) -> None:
+    """Numbers with intervals, a column a set of predictions."""
+    given = {name: value for name, value in scores.items() if value is not None}
+    table = Table("", *[f"{name} (n = {value.n})" for name, value in given.items()], box=None)
+    for metric in _HEADLINE:
+        cells = [_interval(value.estimates[metric]) for value in given.values()]
+        table.add_row(metric.replace("_", " "), *cells)
+    _out.print(table)
+
+
+def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:
+    """Where the result lies, and the commands that come next."""
+    say(f"Wrote {folder}")
+    for what, command in steps:
+        _err.print(Text.assemble((f"  {what}: ", "dim"), command), soft_wrap=True)
+
+
+def show_checks(checks: Sequence[Check]) -> None:
+    """The doctor's table."""
+    signs = {True: ("ok", "green"), False: ("!!", "bold red"), None: ("  ", "")}
+    table = Table(box=None, show_header=False)
+    for check in checks:
+        table.add_row(Text(*signs[check.good]), check.what, Text(check.state))
+    _out.print(table)
+
+
+def show_audit(audit: Audit) -> None:
+    """The audit in a screenful."""
+    usable = audit.catalog.usable().table
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("slices", ", ".join(f"{count} {name}" for name, count in audit.counts.items()))
+    table.add_row("can't be used", _unusable(audit))
+    copies = sum(len(rows) - 1 for rows in audit.identical)
+    table.add_row("identical", f"{len(audit.identical)} sets, {copies} files too many")
+    near = f"{audit.distinct} distinct of {len(usable)} slices, by patient and near-duplicates"
+    table.add_row("distinct", near)
+    table.add_row("labels differ", _conflicts(audit))
+    for leak in audit.leaks:
+        share = len(leak.rows) / max(1, leak.total)
+        text = f"{len(leak.rows)} of {leak.total} in {leak.part} ({share:.0%}) have a twin in {leak.other}"
+        table.add_row("leak", Text(text + f", {leak.identical} byte for byte", style="bold red"))
+    for number, item in enumerate(audit.foreign[:5]):
+        name = str(usable["path"].iat[item.row])
+        table.add_row("unlike the rest" if not number else "", Text(f"{name}: {item.reason}"))
+    for shortcut in audit.shortcuts:
+        text = f"AUC {shortcut.auc:.2f} ({shortcut.low:.2f} to {shortcut.high:.2f}) from {shortcut.probe}"
+        if shortcut.alarming:
+            text += " alone: the class can be told without looking at the brain"
+        style = "bold red" if shortcut.alarming else ""
+        table.add_row("shortcut", Text(text, style=style))
+    if not audit.shortcuts:
+        table.add_row("shortcut", "not probed: a class has fewer than 5 groups")
+    _out.print(table)
+
+
+def _unusable(audit: Audit) -> Text:
+    if not audit.unreadable:
+        return Text("none")
+    table = audit.catalog.table
+    lines = [f"{table['path'].iat[r]}: {table['problem'].iat[r]}" for r in audit.unreadable[:10]]
+    more = len(audit.unreadable) - len(lines)
+    return Text("\n".join([*lines, *([f"and {more} more"] if more else [])]), style="red")
+
+
+def _conflicts(audit: Audit) -> Text:
+    if not audit.conflicts:
+        return Text("in no group of copies")
+    table = audit.catalog.usable().table
+    rows = audit.conflicts[:5]
+    lines = [" = ".join(f"{table['path'].iat[row]}" for row in group) for group in rows]
+    return Text(f"in {len(audit.conflicts)} groups of copies\n" + "\n".join(lines), style="red")
+
+
+def _study_table(findings: Findings, positive: str) -> Table:
+    table = Table("study", "slices", "label", f"p({positive})", "strongest", box=None)
+    for study in findings.studies:
+        strongest = f"{study.strongest.path}#{study.strongest.index}"
+        cells = Text(study.study), str(study.slices), Text(study.label), f"{study.probability:.3f}"
+        table.add_row(*cells, Text(strongest))
+    return table
+
+
+def _interval(estimate: Any) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

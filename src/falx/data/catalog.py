@@ -1,0 +1,207 @@
+"""From a folder or a table to a catalog: a row a slice, and nothing left out in silence.
+
+A file that can't be read keeps its row, with the reason in the column `problem`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from falx.data import facts
+from falx.data.cache import FactCache, Rows, cache_folder
+from falx.data.duplicates import components, equal_pairs, near_pairs
+from falx.data.read import read_slices
+from falx.data.sources import Entry, entries_of, order_classes
+from falx.errors import UnreadableImage, UnusableData
+from falx.progress import Listener, Progress, silent
+
+logger = logging.getLogger(__name__)
+_CHUNK = 256
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A dataset as a table.
+
+    Attributes:
+        root: the folder that `path` is relative to.
+        classes: names in order of their codes; of two, the second is the positive one.
+        table: one row a slice; columns path, label, split, sha256, bytes, those of
+            falx.data.facts.Facts, and group.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class code of each row: int64 (rows,)."""
+        codes = {name: code for code, name in enumerate(self.classes)}
+        return self.table["label"].map(codes).to_numpy(np.int64)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Group of each row: int64 (rows,)."""
+        return self.table["group"].to_numpy(np.int64)
+
+    def usable(self) -> Catalog:
+        """The catalog without the rows that have a problem."""
+        return replace(self, table=self.table[self.table["problem"] == ""].reset_index(drop=True))
+
+    def file(self, row: int) -> Path:
+        """The file that a row was read from."""
+        return self.root / str(self.table["path"].iat[row])
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet, with root and classes in the file's metadata."""
+        table = pa.Table.from_pandas(self.table, preserve_index=False)
+        about = {"root": str(self.root), "classes": list(self.classes)}
+        metadata = {**(table.schema.metadata or {}), b"falx": json.dumps(about).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+
+    @classmethod
+    def load(cls, path: Path) -> Catalog:
+        """Read what `save` wrote."""
+        table = pq.read_table(path)
+        about = json.loads(table.schema.metadata[b"falx"])
+        return cls(Path(about["root"]), tuple(about["classes"]), table.to_pandas())
+
+
+def build_catalog(
+    data: Path,
+    *,
+    positive: str | None = None,
+    cache: Path | None = None,
+    listener: Listener = silent,
+) -> Catalog:
+    """Every slice of a dataset, with its facts and its group.
+
+    Args:
+        data: a folder with a subfolder a class (also below `train/ val/ test/`), or a CSV or
+            Parquet file with path, label and perhaps patient and split.
+        positive: which of two classes is the positive one, where the names don't say.
+        cache: folder of the fact cache; by default FALX_CACHE or the system's.
+
+    Raises:
+        BadInput: the data can't be found or understood.
+        UnusableData: there is nothing in it that can be read.
+    """
+    root, entries = entries_of(data)
+    classes = order_classes({entry.label for entry in entries}, positive)
+    digests = list(_in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
+    known = _all_facts(entries, digests, cache or cache_folder(), listener)
+    rows = [
+        {**row, **_entry_columns(entry, root), "sha256": digest or ""}
+        for entry, digest in zip(entries, digests, strict=True)
+        for row in (known[digest] if digest else _no_rows("the file can't be opened for reading"))
+    ]
+    table = pd.DataFrame(rows)
+    if (table["problem"] != "").all():
+        raise UnusableData(
+            f"None of the {len(entries)} files in '{data}' can be used; the first: "
+            f"'{table['path'].iat[0]}', {table['problem'].iat[0]}."
+        )
+    return Catalog(root, classes, table.assign(group=group_rows(table)))
+
+
+def group_rows(table: pd.DataFrame) -> np.ndarray:
+    """The group of each row: int64 (rows,).
+
+    Rows belong together that share a patient, a study, a file of several slices, or content, and
+    those that are near-duplicates. A row with a problem is a group of its own.
+    """
+    hashed = np.flatnonzero(table["problem"] == "")
+    links = [equal_pairs(table[key].tolist()) for key in ("patient", "study", "path", "sha256")]
+    for kind in ("whole_hash", "brain_hash"):
+        links.append(hashed[near_pairs(table[kind].iloc[hashed].tolist())])
+    return components(len(table), *links)
+
+
+def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:
+    inside = entry.file.is_relative_to(root)
+    path = entry.file.relative_to(root) if inside else entry.file
+    size = entry.file.stat().st_size if entry.file.exists() else 0
+    columns = {"path": path.as_posix(), "label": entry.label, "split": entry.split, "bytes": size}
+    # The patient that a table states wins over the one that the image states.
+    return {**columns, "patient": entry.patient} if entry.patient else columns
+
+
+def _digest(file: Path) -> str | None:
+    """The SHA-256 of a file, or None where it can't be opened."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        logger.warning("%s can't be opened: %s", file, error.strerror)
+        return None
+
+
+def _all_facts(
+    entries: Sequence[Entry], digests: Sequence[str | None], folder: Path, listener: Listener
+) -> dict[str, Rows]:
+    """Facts by digest, from the cache where it has them."""
+    files = {d: entry.file for d, entry in zip(digests, entries, strict=True) if d is not None}
+    cache = _open_cache(folder)
+    known = cache.get(list(files)) if cache else {}
+    unknown = [digest for digest in files if digest not in known]
+    results = _in_parallel(lambda d: _facts_of(files[d]), unknown, "Reading", listener)
+    pairs = zip(unknown, results, strict=True)
+    while fresh := dict(islice(pairs, _CHUNK)):
+        known.update(fresh)
+        if cache:
+            cache.put(fresh)
+    return known
+
+
+def _open_cache(folder: Path) -> FactCache | None:
+    try:
+        return FactCache(folder, facts.VERSION)
+    except (OSError, sqlite3.Error) as error:
+        logger.warning(
+            "The cache in %s can't be used (%s); everything is read anew.", folder, error
+        )
+        return None
+
+
+def _facts_of(file: Path) -> Rows:
+    try:
+        return [facts.measure(slice_).row() for slice_ in read_slices(file)]
+    except UnreadableImage as error:
+        return _no_rows(str(error))
+
+
+def _no_rows(problem: str) -> Rows:
+    """The one row of a file that can't be read."""
+    return [facts.Facts(problem=problem).row()]
+
+
+def _in_parallel(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], task: str, listener: Listener
+) -> Iterator[_Result]:
+    """Results in order, computed by threads: decoding and hashing release Python's lock."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for start in range(0, len(items), _CHUNK):
+            for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
+                listener(Progress(task, start + offset, len(items)))
+                yield result

@@ -1,0 +1,139 @@
+"""From a file to slices: JPEG, PNG, BMP, TIFF, WebP, DICOM and NIfTI.
+
+What a file is, its leading bytes decide, never its name and never a second try with another
+reader. Size and completeness are checked from headers before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from falx.data import raster
+from falx.data.slices import Limits, Slice
+from falx.errors import BadInput, UnreadableImage
+
+__all__ = ["Limits", "Slice", "find_files", "read_slices"]
+
+_NO_IMAGES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".html", ".yaml", ".yml",
+              ".db", ".ini", ".py", ".log", ".parquet"}  # fmt: skip
+
+
+def read_slices(
+    path: Path, *, limits: Limits | None = None, content: bytes | None = None
+) -> list[Slice]:
+    """All slices of one file, in order.
+
+    Args:
+        content: the file's bytes, where the caller has them already.
+
+    Raises:
+        UnreadableImage: the file is no image, damaged, cut off, or beyond the limits.
+        MissingExtra: it needs a reader that is not installed.
+    """
+    limits = limits or Limits()
+    content = _content(path, limits) if content is None else content
+    _check_size(path, len(content), limits)
+    kind = raster.kind_of(content)
+    # The preamble of a DICOM file may look like a TIFF on purpose, so it is asked for first.
+    if content[128:132] == b"DICM" or (not kind and _is_bare_dicom(content)):
+        from falx.data import dicom
+
+        return dicom.read(path, content, limits)
+    if kind:
+        return raster.read(path, content, kind, limits)
+    if _is_nifti(content):
+        from falx.data import nifti
+
+        return nifti.read(path, content, limits)
+    raise UnreadableImage(
+        f"'{path}' is not a JPEG, PNG, BMP, TIFF, WebP, DICOM or NIfTI image, whatever its name "
+        "says; replace or remove it."
+    )
+
+
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Files, those in folders (at any depth), and those that glob patterns match: sorted, distinct.
+
+    Folders give no hidden files and none whose ending belongs to text or tables; files without
+    an ending stay, since DICOM files often have none.
+
+    Raises:
+        BadInput: a path does not exist, can't be opened, or a pattern matches nothing.
+    """
+    found: set[Path] = set()
+    for path in paths:
+        found.update(_expanded(path))
+    return sorted(found)
+
+
+def _expanded(path: str | Path) -> Iterator[Path]:
+    named = Path(path)
+    if named.is_dir():
+        yield from _inside(named)
+    elif named.exists():
+        yield named
+    elif glob.has_magic(str(path)):
+        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
+        if not matches:
+            raise BadInput(f"The pattern '{path}' matches no file; check it and quote it.")
+        for match in matches:
+            yield from _inside(match) if match.is_dir() else [match]
+    else:
+        raise BadInput(f"'{path}' does not exist; name a file, a folder or a pattern.")
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise BadInput(
+            f"The folder '{error.filename}' can't be opened ({error.strerror}); allow reading it."
+        ) from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(parent) / name
+            if not name.startswith(".") and file.suffix.lower() not in _NO_IMAGES:
+                yield file
+
+
+def _content(path: Path, limits: Limits) -> bytes:
+    try:
+        found = path.stat()
+        # Reading a pipe would wait for ever.
+        if not stat.S_ISREG(found.st_mode):
+            raise UnreadableImage(f"'{path}' is not a regular file; name an image file.")
+        _check_size(path, found.st_size, limits)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(
+            f"'{path}' can't be opened ({error.strerror}); allow reading it."
+        ) from error
+
+
+def _check_size(path: Path, size: int, limits: Limits) -> None:
+    if not size:
+        raise UnreadableImage(f"'{path}' is empty (0 bytes); copy it anew.")
+    if size > limits.file_bytes:
+        raise UnreadableImage(
+            f"'{path}' has {size / 1e6:.0f} MB, more than the {limits.file_bytes / 1e6:.0f} MB "
+            "that falx reads; make it smaller."
+        )
+
+
+def _is_bare_dicom(content: bytes) -> bool:
+    """Whether a file without the preamble begins with a group 0002 or 0008 element."""
+    group = int.from_bytes(content[:2], "little")
+    element = int.from_bytes(content[2:4], "little")
+    explicit = content[4:6].isalpha() and content[4:6].isupper()
+    implicit = int.from_bytes(content[4:8], "little") < 1024
+    return group in (0x0002, 0x0008) and element < 0x0100 and (explicit or implicit)
+
+
+def _is_nifti(content: bytes) -> bool:
+    if content[:2] == b"\x1f\x8b":
+        return True
+    return content[344:348] in (b"n+1\0", b"ni1\0") or content[4:8] in (b"n+2\0", b"ni2\0")

@@ -1,0 +1,192 @@
+"""Leak-free splits: slices of one group never part.
+
+A group is a connected component of the relation "same patient or near-duplicate" (see
+falx.data.duplicates). Parts and folds are stratified by label as far as groups allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from falx.errors import BadInput, UnusableData
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of a catalog, parted three ways.
+
+    Each is a sorted int64 array; together they name every row once.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def __post_init__(self) -> None:
+        rows = np.sort(np.concatenate([self.train, self.validation, self.test]))
+        if not np.array_equal(rows, np.arange(len(rows))):
+            raise ValueError("A split must name every row of the catalog exactly once.")
+
+    @classmethod
+    def from_parts(cls, parts: np.ndarray) -> Split:
+        """From the part of each row: int (n,), 0 train, 1 validation, 2 test."""
+        return cls(*(np.flatnonzero(parts == part) for part in range(len(PARTS))))
+
+    def names(self) -> np.ndarray:
+        """The part of each row by name: str (n,)."""
+        names = np.empty(len(self.train) + len(self.validation) + len(self.test), dtype=object)
+        for name in PARTS:
+            names[getattr(self, name)] = name
+        return names
+
+
+def split_by_group(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    shares: Sequence[float] = (0.70, 0.15, 0.15),
+    seed: int = 0,
+) -> Split:
+    """Part rows so that no group crosses a border and classes keep their share.
+
+    Args:
+        labels: class of each row, int (n,).
+        groups: group of each row, int (n,).
+        shares: train, validation, test; they sum to 1.
+
+    Raises:
+        UnusableData: a class has fewer groups than parts.
+    """
+    return Split.from_parts(assign_groups(labels, groups, shares, seed))
+
+
+def split_at_random(
+    labels: np.ndarray, *, shares: Sequence[float] = (0.70, 0.15, 0.15), seed: int = 0
+) -> Split:
+    """Part rows stratified by label and blind to groups, as most notebooks do."""
+    return split_by_group(labels, np.arange(len(labels)), shares=shares, seed=seed)
+
+
+def folds_by_group(
+    labels: np.ndarray, groups: np.ndarray, *, folds: int = 5, seed: int = 0
+) -> np.ndarray:
+    """The fold of each row: int (n,), [0, folds); no group is in two folds.
+
+    Raises:
+        UnusableData: a class has fewer groups than folds.
+    """
+    return assign_groups(labels, groups, [1 / folds] * folds, seed)
+
+
+def assign_groups(
+    labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
+) -> np.ndarray:
+    """The part of each row: int (n,), [0, len(shares)), whole groups at a time.
+
+    Groups go in order of size, equals at random, each to the part that is furthest below its
+    share of the group's classes. A part without any of a class is furthest of all, so every part
+    gets every class.
+    """
+    if len(labels) != len(groups):
+        raise ValueError(f"{len(labels)} labels can't go with {len(groups)} groups.")
+    if not np.isclose(sum(shares), 1) or min(shares) <= 0:
+        raise BadInput(f"The shares of a split must be positive and sum to 1, got {list(shares)}.")
+    counts = _class_counts(labels, groups)
+    _check_enough(counts, len(shares))
+    wanted = np.asarray(shares)[:, None] * counts.sum(axis=0)
+    have = np.zeros_like(wanted)
+    weight = counts / counts.sum(axis=0)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    part_of = np.empty(len(counts), np.int64)
+    for group in order:
+        need = (1 - have / wanted) @ weight[group]
+        # Equal need goes to the larger part, so that the largest groups land in training.
+        part = max(range(len(shares)), key=lambda part: (round(need[part], 12), shares[part]))
+        part_of[group] = part
+        have[part] += counts[group]
+    return part_of[np.unique(groups, return_inverse=True)[1]]
+
+
+def given_split(names: Sequence[str]) -> Split:
+    """The split that the data came with.
+
+    Args:
+        names: part of each row, "" where the data does not say.
+
+    Raises:
+        BadInput: a row has no part, or train or test is empty.
+    """
+    parts = np.asarray([PARTS.index(name) if name in PARTS else -1 for name in names])
+    if (parts < 0).any():
+        raise BadInput(
+            f"{(parts < 0).sum()} slices don't say whether they are train, validation or test; "
+            "sort them into such folders, fill the column 'split', or let falx split."
+        )
+    for number, name in enumerate(PARTS):
+        if not (parts == number).any():
+            raise BadInput(
+                f"The split that came with the data has no {name} slices; let falx split."
+            )
+    return Split.from_parts(parts)
+
+
+def read_split(path: Path, table: pd.DataFrame) -> Split:
+    """A split from a CSV file with the columns path, index (optional) and part.
+
+    Raises:
+        BadInput: the file can't be read or does not name each slice of the catalog.
+    """
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The split file '{path}' can't be read as CSV: {error}.") from error
+    missing = {"path", "part"} - set(rows.columns)
+    if missing:
+        raise BadInput(f"The split file '{path}' lacks the column '{min(missing)}'.")
+    if "index" not in rows.columns:
+        rows["index"] = 0
+    known = rows.drop_duplicates(["path", "index"]).set_index(["path", "index"])["part"]
+    wanted = pd.MultiIndex.from_frame(table[["path", "index"]])
+    parts = known.reindex(wanted)
+    if parts.isna().any():
+        raise BadInput(
+            f"The split file '{path}' does not name {int(parts.isna().sum())} slices of the data, "
+            f"'{wanted[int(np.argmax(parts.isna()))][0]}' among them."
+        )
+    return given_split([str(part) for part in parts])
+
+
+def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """The split as a table (path, index, label, group, part) that `read_split` reads back."""
+    return table[["path", "index", "label", "group"]].assign(part=split.names())
+
+
+def twins_in_training(split: Split, groups: np.ndarray) -> np.ndarray:
+    """Which test rows share a group with a training row: bool (test,)."""
+    return np.isin(groups[split.test], groups[split.train])
+
+
+def _class_counts(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Rows of each class in each group: float (groups, classes)."""
+    classes, label_codes = np.unique(labels, return_inverse=True)
+    names, group_codes = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (group_codes, label_codes), 1)
+    return counts
+
+
+def _check_enough(counts: np.ndarray, parts: int) -> None:
+    fewest = int((counts > 0).sum(axis=0).min())
+    if fewest < parts:
+        raise UnusableData(
+            f"A class has {fewest} group(s) of distinct slices, and {parts} parts need at least "
+            f"{parts} in each class; add slices of other patients or ask for fewer parts."
+        )

@@ -1,0 +1,221 @@
+"""The deployable object: network, rendering, classes and rules, from a folder that a run left.
+
+`load(RUN).predict(paths)` is the whole of inference. Nothing here imports Keras, TensorFlow,
+scikit-learn, pandas or matplotlib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from falx.data.read import Slice, find_files, read_slices
+from falx.detect.engine import BATCH, Engine
+from falx.detect.finding import (
+    Finding,
+    Findings,
+    Unreadable,
+    class_probabilities,
+    decide,
+    study_findings,
+)
+from falx.errors import BrokenRun, UnreadableImage
+from falx.image.render import render
+from falx.progress import Listener, Progress, silent
+from falx.recipe import Rendering
+
+SCHEMA = 1
+SETTINGS_FILE = "detector.json"
+NETWORK_FILE = "network.xml"
+WEIGHTS_FILE = "network.bin"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a detector needs beside its network; written as detector.json.
+
+    Attributes:
+        classes: names in order; of two, the second is the positive one.
+        threshold: least probability of the positive class that is called positive.
+        study_share: see falx.detect.finding.pool.
+        recipe: name of the recipe that made it.
+        weights_sha256: of network.bin.
+    """
+
+    classes: tuple[str, ...]
+    rendering: Rendering
+    threshold: float
+    study_share: float
+    recipe: str
+    weights_sha256: str
+    schema: int = SCHEMA
+    notice: str = "Decision support for research, not a medical device."
+
+    def save(self, folder: Path) -> None:
+        """Write detector.json into a folder."""
+        content = {**asdict(self), "rendering": self.rendering.model_dump()}
+        (folder / SETTINGS_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Settings:
+        """Read what `save` wrote.
+
+        Raises:
+            BrokenRun: the file is damaged or from another version of falx.
+        """
+        file = folder / SETTINGS_FILE
+        try:
+            content = json.loads(file.read_text("utf-8"))
+            if content["schema"] != SCHEMA:
+                raise BrokenRun(
+                    f"'{file}' has schema {content['schema']}, and this falx reads {SCHEMA}; train "
+                    "again, or use the falx that made it."
+                )
+            rendering = Rendering(**content.pop("rendering"))
+            return cls(classes=tuple(content.pop("classes")), rendering=rendering, **content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenRun(
+                f"'{file}' is damaged ({error}); train or copy the run anew."
+            ) from error
+
+
+class Detector:
+    """A trained detector, ready to answer."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self._engine = engine
+
+    def with_study_share(self, share: float) -> Detector:
+        """The same detector with another rule for studies."""
+        return Detector(replace(self.settings, study_share=share), self._engine)
+
+    def probabilities(self, views: np.ndarray) -> np.ndarray:
+        """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
+        return class_probabilities(self._engine.logits(views))
+
+    def predict(
+        self, paths: str | Path | Iterable[str | Path], *, listener: Listener = silent
+    ) -> Findings:
+        """Answers for files, folders and glob patterns; unreadable files are listed, not raised.
+
+        Raises:
+            BadInput: a path does not exist or a pattern matches nothing.
+        """
+        files = find_files([paths] if isinstance(paths, str | Path) else paths)
+        unreadable: list[Unreadable] = []
+        findings: list[Finding] = []
+        for batch in _batches(self._rendered(files, unreadable, listener)):
+            findings.extend(self._findings([item for item, _ in batch], [v for _, v in batch]))
+        settings = self.settings
+        studies = study_findings(
+            findings, settings.classes, share=settings.study_share, threshold=settings.threshold
+        )
+        return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
+
+    def find(self, slices: Sequence[Slice]) -> list[Finding]:
+        """Answers for slices at hand."""
+        views = [render(slice_.pixels, self.settings.rendering) for slice_ in slices]
+        several = len(slices) > 1
+        return self._findings([_Item.of(slice_, several) for slice_ in slices], views)
+
+    def _findings(self, items: Sequence[_Item], views: Sequence[np.ndarray]) -> list[Finding]:
+        classes = self.settings.classes
+        findings = []
+        for item, row in zip(items, self.probabilities(np.stack(views)), strict=True):
+            label, probability = decide(row, classes, self.settings.threshold)
+            named = dict(zip(classes, map(float, row), strict=True))
+            findings.append(Finding(item.path, item.index, label, probability, named, item.study))
+        return findings
+
+    def _rendered(
+        self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener
+    ) -> Iterator[tuple[_Item, np.ndarray]]:
+        """Each slice's identity and view; threads decode ahead of the network."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool_:
+            for start in range(0, len(files), 2 * BATCH):
+                some = files[start : start + 2 * BATCH]
+                for offset, result in enumerate(pool_.map(self._render_file, some), start=1):
+                    listener(Progress("Predicting", start + offset, len(files)))
+                    if isinstance(result, Unreadable):
+                        unreadable.append(result)
+                    else:
+                        yield from result
+
+    def _render_file(self, file: Path) -> list[tuple[_Item, np.ndarray]] | Unreadable:
+        try:
+            slices = read_slices(file)
+        except UnreadableImage as error:
+            return Unreadable(file, str(error))
+        rendering = self.settings.rendering
+        several = len(slices) > 1
+        return [(_Item.of(slice_, several), render(slice_.pixels, rendering)) for slice_ in slices]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Where a view came from."""
+
+    path: Path
+    index: int
+    study: str
+
+    @classmethod
+    def of(cls, slice_: Slice, several: bool) -> _Item:
+        study = slice_.study or slice_.patient or (str(slice_.path) if several else "")
+        return cls(slice_.path, slice_.index, study)
+
+
+def load(run: str | Path) -> Detector:
+    """The detector of a run folder, or of its `detector/`.
+
+    Raises:
+        BrokenRun: the folder holds no whole detector.
+    """
+    folder = detector_folder(Path(run))
+    settings = Settings.load(folder)
+    try:
+        with (folder / WEIGHTS_FILE).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BrokenRun(
+            f"'{folder / WEIGHTS_FILE}' is missing; train or copy the run anew."
+        ) from error
+    if digest != settings.weights_sha256:
+        raise BrokenRun(f"'{folder / WEIGHTS_FILE}' was altered or cut off; copy the run anew.")
+    return Detector(settings, Engine(folder / NETWORK_FILE))
+
+
+def detector_folder(run: Path) -> Path:
+    """Where the detector of a run lies.
+
+    Raises:
+        BrokenRun: not there.
+    """
+    for folder in (run, run / "detector"):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    if run.suffix == ".partial":
+        raise BrokenRun(f"'{run}' is an unfinished training; run its command again to finish it.")
+    raise BrokenRun(
+        f"'{run}' is neither a run nor a detector (no {SETTINGS_FILE} in it or in its detector/); "
+        "name a folder that falx train made."
+    )
+
+
+def _batches(items: Iterable[tuple[_Item, np.ndarray]]) -> Iterator[list[tuple[_Item, np.ndarray]]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,125 @@
+"""Answers: what a detector says of a slice, and of a study of several slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A detector's answer for one slice."""
+
+    path: Path
+    index: int
+    """Frame or axial position in a file of several slices."""
+    label: str
+    probability: float
+    """Of the positive class where there are two, else of the label."""
+    probabilities: dict[str, float]
+    study: str = ""
+    """What the slice belongs to: study or patient number, or the file of several slices."""
+
+
+@dataclass(frozen=True)
+class StudyFinding:
+    """A detector's answer for several slices that belong together."""
+
+    study: str
+    slices: int
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    strongest: Finding
+    """The slice least like the first, negative class."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that gave no answer, and why."""
+
+    path: Path
+    problem: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All answers to one question.
+
+    Attributes:
+        classes: names in order; of two, the second is the positive one.
+    """
+
+    classes: tuple[str, ...]
+    slices: tuple[Finding, ...] = ()
+    studies: tuple[StudyFinding, ...] = ()
+    unreadable: tuple[Unreadable, ...] = field(default=())
+
+
+def class_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Class probabilities float64 (n, classes) from logits (n, 1) or (n, classes).
+
+    One logit is that of the second, positive class against zero.
+    """
+    values = logits.astype(np.float64)
+    if values.shape[1] == 1:
+        values = np.concatenate([np.zeros_like(values), values], axis=1)
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    result: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def decide(
+    probabilities: np.ndarray, classes: Sequence[str], threshold: float
+) -> tuple[str, float]:
+    """The label of class probabilities (classes,), and the probability to show beside it."""
+    if len(classes) == 2:
+        return classes[int(probabilities[1] >= threshold)], float(probabilities[1])
+    best = int(np.argmax(probabilities))
+    return classes[best], float(probabilities[best])
+
+
+def pool(probabilities: np.ndarray, share: float) -> np.ndarray:
+    """One set of class probabilities (classes,) from those of several slices (n, classes).
+
+    The mean over the slices least like the first, negative class: the upper `share` of them, at
+    least one. A tumor shows in some slices of a volume, so the mean of all would dilute it.
+    """
+    count = max(1, round(share * len(probabilities)))
+    order = np.argsort(probabilities[:, 0], kind="stable")
+    pooled: np.ndarray = probabilities[order[:count]].mean(axis=0)
+    return pooled
+
+
+def study_findings(
+    findings: Iterable[Finding], classes: Sequence[str], *, share: float, threshold: float
+) -> tuple[StudyFinding, ...]:
+    """One answer for each study with two slices or more, in order of appearance."""
+    studies: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.study:
+            studies.setdefault(finding.study, []).append(finding)
+    return tuple(
+        _study_finding(study, members, classes, share, threshold)
+        for study, members in studies.items()
+        if len(members) > 1
+    )
+
+
+def _study_finding(
+    study: str, members: Sequence[Finding], classes: Sequence[str], share: float, threshold: float
+) -> StudyFinding:
+    table = np.array([[member.probabilities[name] for name in classes] for member in members])
+    pooled = pool(table, share)
+    label, probability = decide(pooled, classes, threshold)
+    return StudyFinding(
+        study=study,
+        slices=len(members),
+        label=label,
+        probability=probability,
+        probabilities=dict(zip(classes, map(float, pooled), strict=True)),
+        strongest=members[int(np.argmin(table[:, 0]))],
+    )

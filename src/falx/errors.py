@@ -1,0 +1,38 @@
+"""The errors that a user can cause, each saying what happened and what to do.
+
+Anything else that escapes falx is a bug.
+"""
+
+from __future__ import annotations
+
+
+class FalxError(Exception):
+    """Base of every error that falx raises on purpose; its text is one clear sentence."""
+
+
+class BadInput(FalxError):
+    """An argument, option or file can't be used as given."""
+
+
+class UnreadableImage(BadInput):
+    """A file does not hold an image that falx can decode."""
+
+
+class UnusableData(FalxError):
+    """A data set can't support what was asked of it: too few classes, groups or images."""
+
+
+class MissingWeights(FalxError):
+    """Backbone weights are neither at hand nor to be had."""
+
+
+class MissingExtra(FalxError):
+    """An optional dependency of falx is not installed."""
+
+
+class BrokenRun(FalxError):
+    """A run or detector folder is incomplete, altered, or from another version of falx."""
+
+
+class Offline(FalxError):
+    """The network was needed while falx was told to stay off it."""

@@ -1,0 +1,577 @@
+"""The figures of a report, each a function from plain values to a matplotlib figure.
+
+Nothing here touches pyplot or matplotlib's global settings, so threads can draw side by side. What
+can't be drawn, such as the ROC curve of a set with one class, is said in the figure itself.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
+
+from falx.errors import BadInput
+from falx.evaluate import style
+from falx.evaluate.metrics import METRICS, Estimate, Scores, wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+HISTORY = (
+    "epoch",
+    "phase",
+    "loss",
+    "accuracy",
+    "auc",
+    "val_loss",
+    "val_accuracy",
+    "val_auc",
+    "learning_rate",
+    "best",
+)
+"""The columns of a training's history."""
+
+_PANELS = {"loss": "Loss", "accuracy": "Accuracy", "auc": "ROC AUC"}
+_BARS = 20  # of a histogram of probabilities
+_BINS = 10  # of a reliability curve: fewer than the calibration error's 15, to stay legible
+_GUESSING: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
+_RIGHT: dict[str, Any] = {"facecolor": style.BLUE, "edgecolor": style.BLUE}
+_WRONG: dict[str, Any] = {"facecolor": "white", "edgecolor": style.VERMILLION, "hatch": "/////"}
+_THRESHOLD: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 3))}
+_CELL, _GAP = 1.5, 0.08  # inches: side of a picture, space between two
+_HEADING = 1.5  # rows of a comparison that a heading takes
+_LETTERS = 26  # of a caption that fit under a picture
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG at 160 dots per inch; the same numbers give the same bytes."""
+    figure.savefig(path, format="png", dpi=style.DPI, metadata={"Software": None})
+
+
+def confusion_matrix(confusion: npt.ArrayLike, classes: Sequence[str]) -> Figure:
+    """Counts, and the share of each true class, side by side.
+
+    Args:
+        confusion: slices by true class (rows) and predicted class, int (classes, classes).
+        classes: their names.
+
+    Raises:
+        BadInput: `confusion` has another shape.
+    """
+    counts = np.asarray(confusion, dtype=np.int64)
+    if counts.shape != (len(classes), len(classes)):
+        raise BadInput(
+            f"`confusion` must have a row and a column for each of {', '.join(classes)}; "
+            f"got the shape {counts.shape}."
+        )
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    side = max(1.9, 0.8 * len(classes))
+    figure = style.sheet(2 * side + 2.2, side + 1.2)
+    left, right = figure.subplots(1, 2)
+    _matrix(left, shares, [[str(n) for n in row] for row in counts], "Slices")
+    _matrix(right, shares, [[_percent(x) for x in row] for row in shares], "Share of true class")
+    for axes in (left, right):
+        turned = {"rotation": 30, "ha": "right"} if len(classes) > 2 else {}
+        axes.set_xticks(range(len(classes)), classes, parse_math=False, **turned)
+        axes.set_yticks(range(len(classes)), classes, parse_math=False)
+    left.set_ylabel("True")
+    right.tick_params(labelleft=False)
+    return figure
+
+
+def roc(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str], auc: Estimate
+) -> Figure:
+    """The ROC curve; with more than two classes one each, against the rest.
+
+    Args:
+        labels: true class of each slice, int (n,).
+        probabilities: of each class, float (n, classes) in [0, 1].
+        classes: names of the classes; with two, the second is the positive one.
+        auc: the area and its interval, a macro average with more than two classes.
+
+    Raises:
+        BadInput: the shapes don't agree.
+    """
+    truth, p = _predictions(labels, probabilities, classes)
+    figure, axes = _square("ROC curve", "1 - specificity", "Sensitivity")
+    axes.plot([0, 1], [0, 1], color=style.RULE, linewidth=1.2, zorder=1)
+    style.note(
+        axes, 0.5, 0.5, "chance", rotation=45, ha="center", va="center", boxed=True, zorder=1.5
+    )
+    for i, k in enumerate(_ranked(classes)):
+        positive = truth == k
+        if positive.all() or not positive.any():
+            _undrawn(axes, i, _reason(positive, classes[k]))
+            continue
+        false_alarms, hits, _ = roc_curve(positive, p[:, k], drop_intermediate=False)
+        name = f"{classes[k]} {roc_auc_score(positive, p[:, k]):.2f}"
+        axes.plot(false_alarms, hits, label=name, zorder=3, clip_on=False, **style.line(i))
+    style.key(axes, _headline("AUC", auc, classes), "lower right", entries=len(classes) > 2)
+    return figure
+
+
+def precision_recall(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    classes: Sequence[str],
+    average_precision: Estimate,
+) -> Figure:
+    """The precision-recall curve over the prevalence, the precision that guessing would reach.
+
+    Args:
+        labels: true class of each slice, int (n,).
+        probabilities: of each class, float (n, classes) in [0, 1].
+        classes: names of the classes; with two, the second is the positive one.
+        average_precision: the area and its interval, a macro average with more than two classes.
+
+    Raises:
+        BadInput: the shapes don't agree.
+    """
+    truth, p = _predictions(labels, probabilities, classes)
+    figure, axes = _square("Precision and recall", "Recall (sensitivity)", "Precision")
+    for i, k in enumerate(_ranked(classes)):
+        positive = truth == k
+        if not positive.any():
+            _undrawn(axes, i, _reason(positive, classes[k]))
+            continue
+        precision, recall, _ = precision_recall_curve(positive, p[:, k])
+        share = positive.mean()
+        name = f"{classes[k]} {average_precision_score(positive, p[:, k]):.2f}"
+        how: dict[str, Any] = {"drawstyle": "steps-post", "zorder": 3, "clip_on": False}
+        axes.plot(recall, precision, label=name, **how, **style.line(i))
+        axes.axhline(share, **(style.line(i) | _GUESSING))
+    shares = [np.mean(truth == k) for k in _ranked(classes)]
+    named = f"prevalence {shares[0]:.2f}" if len(classes) == 2 else "prevalence"
+    style.note(axes, 0.96, max(shares) + 0.012, named, ha="right", zorder=2)
+    title = _headline("Average precision", average_precision, classes)
+    style.key(axes, title, "lower left", entries=len(classes) > 2)
+    return figure
+
+
+def training(history: pd.DataFrame) -> Figure:
+    """Loss, accuracy and AUC by epoch, in training and in validation.
+
+    A vertical line stands where the phase changes, a diamond at the epoch whose weights were kept.
+
+    Args:
+        history: a row an epoch, with the columns of `HISTORY`; `epoch` rises throughout, `best`
+            is bool.
+
+    Raises:
+        BadInput: the history is empty, lacks a column, or its epochs don't rise.
+    """
+    _check_history(history)
+    figure = style.sheet(9.6, 3.3)
+    panels: Sequence[Axes] = figure.subplots(1, len(_PANELS), sharex=True)
+    for axes, (column, title) in zip(panels, _PANELS.items(), strict=True):
+        style.dress(axes, title=title, x="Epoch", gap=18)
+        epochs = history["epoch"]
+        axes.plot(epochs, history[column], label="training", **style.line(0))
+        axes.plot(epochs, history[f"val_{column}"], label="validation", **style.line(1))
+        _mark_best(axes, history[history["best"].astype(bool)], f"val_{column}")
+        _mark_phases(axes, history)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].set_ylim(bottom=0)
+    style.key_below(figure, panels[0].get_legend_handles_labels()[0])
+    return figure
+
+
+def probabilities(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str], threshold: float
+) -> Figure:
+    """How the predicted probabilities are spread, by true class; what is wrong is hatched.
+
+    With two classes it is the probability of the positive one, with the threshold; with more, that
+    of the true class.
+
+    Args:
+        labels: true class of each slice, int (n,).
+        probabilities: of each class, float (n, classes) in [0, 1].
+        classes: names of the classes; with two, the second is the positive one.
+        threshold: the least probability that is called positive, in [0, 1].
+
+    Raises:
+        BadInput: the shapes don't agree.
+    """
+    truth, p = _predictions(labels, probabilities, classes)
+    binary = len(classes) == 2
+    shown = p[:, 1] if binary else p[np.arange(len(p)), truth]
+    right = (p[:, 1] >= threshold if binary else p.argmax(axis=1)) == truth
+    figure = style.sheet(6.4, 1.4 * len(classes) + 1.0)
+    panels: Sequence[Axes] = figure.subplots(len(classes), 1, sharex=True)
+    for k, axes in enumerate(panels):
+        here = truth == k
+        counted = f"{classes[k]}: {(right & here).sum()} of {here.sum()} right"
+        style.dress(axes, title=counted, y="Slices").title.set_fontsize(style.BODY)
+        _bars(axes, shown[here & right], shown[here & ~right])
+        if binary:
+            axes.axvline(threshold, **_THRESHOLD)
+    asked = classes[1] if binary else "the true class"
+    panels[-1].set_xlabel(f"Probability of {asked}", fontsize=style.BODY, parse_math=False)
+    handles: list[Artist] = [Patch(label="right", **_RIGHT), Patch(label="wrong", **_WRONG)]
+    if binary:
+        handles.append(Line2D([], [], label=f"threshold {threshold:.2f}", **_THRESHOLD))
+    style.key_below(figure, handles)
+    return figure
+
+
+def calibration(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
+) -> Figure:
+    """The reliability curve in ten bins of equal width, with the slices in each.
+
+    With two classes it is about the probability of the positive one; with more, about that of the
+    most probable (Guo et al., ICML 2017). Whiskers are Wilson's 95 % intervals, which take the
+    slices of a bin as independent.
+
+    Args:
+        labels: true class of each slice, int (n,).
+        probabilities: of each class, float (n, classes) in [0, 1].
+        classes: names of the classes; with two, the second is the positive one.
+
+    Raises:
+        BadInput: the shapes don't agree.
+    """
+    truth, p = _predictions(labels, probabilities, classes)
+    binary = len(classes) == 2
+    confidence = p[:, 1] if binary else p.max(axis=1)
+    outcome = (truth == (1 if binary else p.argmax(axis=1))).astype(np.int64)
+    said = f"probability of {classes[1]}" if binary else "probability of the answer"
+    figure = style.sheet(4.6, 5.6)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    style.dress(above, title="Calibration", y=f"Share that is {classes[1] if binary else 'right'}")
+    style.dress(below, x=f"Predicted {said}", y="Slices")
+    style.unit_square(above)
+    above.set_aspect("auto")  # or it would no longer stand over its bars
+    _reliability(above, outcome, confidence)
+    bars = below.bar(
+        (np.arange(_BINS) + 0.5) / _BINS, _in_bins(confidence), width=0.9 / _BINS, color=style.BLUE
+    )
+    below.bar_label(bars, fontsize=style.SMALL, color=style.QUIET, padding=1)
+    below.margins(y=0.3)
+    return figure
+
+
+def contact_sheet(
+    images: Sequence[npt.NDArray[Any]],
+    captions: Sequence[str],
+    columns: int = 6,
+    title: str = "",
+    marks: Sequence[bool] | None = None,
+) -> Figure:
+    """Pictures in rows, each fitted into a square with its caption below.
+
+    Args:
+        images: grey, (height, width) of any size; uint8, or float in [0, 1].
+        captions: one for each; lines too long for their place lose their middle.
+        columns: pictures in a row.
+        title: over all.
+        marks: whether each is right; a right one's caption is blue, a wrong one's red with a cross.
+
+    Raises:
+        BadInput: no images, a caption or mark too many or too few, or another kind of image.
+    """
+    _check_sheet(images, captions, columns, marks)
+    lines = max(len(caption.splitlines()) for caption in captions)
+    across = min(columns, len(images))
+    down = math.ceil(len(images) / across)
+    step, pitch = _CELL + _GAP, _CELL + _GAP + 0.14 * lines + 0.06
+    head = 0.38 if title else _GAP
+    width, height = across * step + _GAP, down * pitch + head
+    figure = style.sheet(width, height, arranged=False)
+    if title:
+        figure.text(_GAP / width, 1 - 0.1 / height, title, va="top", fontsize=style.TITLE,
+                    fontweight="bold", color=style.INK, parse_math=False)  # fmt: skip
+    for i, (image, caption, mark) in enumerate(zip_longest(images, captions, marks or ())):
+        row, column = divmod(i, across)
+        x, y = _GAP + column * step, height - head - row * pitch - _CELL
+        axes = figure.add_axes((x / width, y / height, _CELL / width, _CELL / height))
+        _picture(axes, image, caption, mark)
+    return figure
+
+
+def comparison(scores_by_name: Mapping[str, Scores], metrics: Sequence[str]) -> Figure:
+    """Estimates with their intervals, one block of rows a metric, one row a set of scores.
+
+    A metric that a set of scores does not hold, as when a paper does not report it, is said to be
+    missing.
+
+    Args:
+        scores_by_name: what to compare, in order.
+        metrics: keys of `METRICS`, in order.
+
+    Raises:
+        BadInput: nothing to compare, or an unknown metric.
+    """
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown or not metrics or not scores_by_name:
+        raise BadInput(
+            f"`metrics` must be one or more of {', '.join(METRICS)}, got "
+            f"{', '.join(metrics) or 'none'}, and `scores_by_name` not be empty."
+        )
+    rows = (len(scores_by_name) + _HEADING) * len(metrics)
+    figure = style.sheet(7.2, 0.24 * rows + 0.7)
+    axes = style.dress(figure.subplots())
+    axes.spines["left"].set_visible(False)
+    ticks: list[tuple[float, str]] = []
+    for y, metric, i, name, estimate in _forest(scores_by_name, metrics):
+        ticks.append((y, name))
+        if i == 0:
+            _heading(axes, y - 1, METRICS[metric])
+        _whisker(axes, y, i, estimate)
+    axes.set_yticks(*zip(*ticks, strict=True), parse_math=False)
+    axes.set_ylim(rows - 0.6, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=style.RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _predictions(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
+) -> tuple[Ints, Floats]:
+    truth = np.asarray(labels, dtype=np.int64)
+    p = np.asarray(probabilities, dtype=np.float64)
+    if not truth.size or p.shape != (truth.size, len(classes)) or truth.ndim != 1:
+        raise BadInput(
+            f"`labels` must be (n,) and `probabilities` (n, {len(classes)}), n at least 1; "
+            f"got {truth.shape} and {p.shape}."
+        )
+    return truth, p
+
+
+def _ranked(classes: Sequence[str]) -> Sequence[int]:
+    """The classes that get a curve: the positive one of two, or all."""
+    return (1,) if len(classes) == 2 else range(len(classes))
+
+
+def _headline(name: str, estimate: Estimate, classes: Sequence[str]) -> str:
+    return f"{name} {estimate}" if len(classes) == 2 else f"{name} (macro) {estimate}"
+
+
+def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = style.sheet(4.6, 4.6)
+    axes = style.dress(figure.subplots(), title=title, x=x, y=y)
+    style.unit_square(axes)
+    return figure, axes
+
+
+def _reason(positive: npt.NDArray[np.bool_], name: str) -> str:
+    return f"{'all' if positive.all() else 'none'} of these slices are {name}: no curve"
+
+
+def _undrawn(axes: Axes, i: int, reason: str) -> None:
+    style.note(axes, 0.5, 0.72 - 0.06 * i, reason, ha="center", boxed=True, zorder=5)
+
+
+def _percent(share: float) -> str:
+    return "none" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _matrix(axes: Axes, shares: Floats, texts: list[list[str]], title: str) -> None:
+    style.dress(axes, title=title, x="Predicted")
+    axes.imshow(np.nan_to_num(shares), cmap=style.SHADES, vmin=0, vmax=1)
+    size = 14 if len(shares) == 2 else style.BODY
+    for (row, column), share in np.ndenumerate(shares):
+        ink = "white" if share > 0.7 else style.INK
+        axes.text(
+            column, row, texts[row][column], ha="center", va="center", fontsize=size, color=ink
+        )
+    inner = np.arange(len(shares) - 1) + 0.5
+    axes.hlines(inner, -0.5, len(shares) - 0.5, color="white", linewidth=2)
+    axes.vlines(inner, -0.5, len(shares) - 0.5, color="white", linewidth=2)
+    axes.tick_params(length=0)
+    axes.spines[:].set(visible=True, color=style.RULE)
+
+
+def _check_history(history: pd.DataFrame) -> None:
+    missing = [column for column in HISTORY if column not in history]
+    if missing:
+        raise BadInput(f"`history` lacks the columns {', '.join(missing)}.")
+    if history.empty or not (
+        history["epoch"].is_monotonic_increasing and history["epoch"].is_unique
+    ):
+        raise BadInput("`history` must have a row an epoch, and `epoch` rise from row to row.")
+
+
+def _mark_best(axes: Axes, best: pd.DataFrame, column: str) -> None:
+    axes.plot(
+        best["epoch"],
+        best[column],
+        label="weights kept",
+        linestyle="none",
+        marker="D",
+        markersize=6.5,
+        markerfacecolor="white",
+        markeredgecolor=style.INK,
+        markeredgewidth=1.4,
+        zorder=4,
+    )
+    kept = zip(best[column], best["epoch"], strict=True)
+    text = ", ".join(f"kept {value:.2f} at epoch {epoch}" for value, epoch in kept)
+    axes.set_title(text, loc="right", fontsize=style.SMALL, color=style.INK, pad=18)
+
+
+def _mark_phases(axes: Axes, history: pd.DataFrame) -> None:
+    """A line half-way between the last epoch of a phase and the first of the next; their names."""
+    starts = history.loc[history["phase"] != history["phase"].shift(), ["epoch", "phase"]]
+    before = history["epoch"].shift().loc[starts.index]
+    for epoch, phase, last in zip(starts["epoch"], starts["phase"], before, strict=True):
+        edge = epoch if math.isnan(last) else (epoch + last) / 2
+        if not math.isnan(last):
+            axes.axvline(edge, color=style.QUIET, linewidth=style.HAIRLINE, linestyle=(0, (2, 2)))
+        transform = axes.get_xaxis_transform()
+        style.note(axes, edge, 1.02, phase, transform=transform, ha="left", va="bottom")
+
+
+def _bars(axes: Axes, right: Floats, wrong: Floats) -> None:
+    """A histogram, what is wrong stacked on what is right."""
+    edges = np.linspace(0, 1, _BARS + 1)
+    below, above = (np.histogram(p, edges)[0] for p in (right, wrong))
+    middle, width = edges[:-1] + 0.5 / _BARS, 0.86 / _BARS
+    axes.bar(middle[below > 0], below[below > 0], width, **_RIGHT)
+    axes.bar(middle[above > 0], above[above > 0], width, below[above > 0], **_WRONG)
+    axes.set(xlim=(0, 1), ylim=(0, 1.08 * max(1, (below + above).max())))
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+
+
+def _in_bins(confidence: Floats, weights: Ints | None = None) -> Ints:
+    """Sums in the bins of scikit-learn's `calibration_curve`, closed on the right."""
+    inner = np.linspace(0, 1, _BINS + 1)[1:-1]
+    sums = np.bincount(np.searchsorted(inner, confidence), weights=weights, minlength=_BINS)
+    return sums.astype(np.int64)
+
+
+def _reliability(axes: Axes, outcome: Ints, confidence: Floats) -> None:
+    share, mean = calibration_curve(outcome, confidence, n_bins=_BINS, pos_label=1)
+    counts = _in_bins(confidence)
+    hits = _in_bins(confidence, outcome)[counts > 0]
+    spans = [wilson_interval(int(k), int(n)) for k, n in zip(hits, counts[counts > 0], strict=True)]
+    axes.plot([0, 1], [0, 1], color=style.RULE, linewidth=1.2, zorder=1)
+    style.note(
+        axes, 0.5, 0.5, "perfect", rotation=45, ha="center", va="center", boxed=True, zorder=1.5
+    )
+    axes.vlines(
+        mean, [s.low for s in spans], [s.high for s in spans], color=style.BLUE, linewidth=1
+    )
+    axes.plot(mean, share, marker="o", markersize=5.5, zorder=3, clip_on=False, **style.line(0))
+
+
+def _check_sheet(
+    images: Sequence[npt.NDArray[Any]],
+    captions: Sequence[str],
+    columns: int,
+    marks: Sequence[bool] | None,
+) -> None:
+    if not images or columns < 1:
+        raise BadInput(f"Needs images and `columns` of 1 or more; got {len(images)} and {columns}.")
+    if len(captions) != len(images) or (marks is not None and len(marks) != len(images)):
+        raise BadInput(
+            f"`captions` and `marks` must have one entry for each of {len(images)} images."
+        )
+    for i, image in enumerate(images):
+        grey = image.ndim == 2 and image.size > 0
+        unit = image.dtype.kind == "f" and grey and image.min() >= 0 and image.max() <= 1
+        if not grey or not (image.dtype == np.uint8 or unit):
+            raise BadInput(
+                f"`images` must be (height, width), uint8 or float in [0, 1]; number {i} is "
+                f"{image.dtype} of shape {image.shape}."
+            )
+
+
+def _picture(axes: Axes, image: npt.NDArray[Any], caption: str, mark: bool | None) -> None:
+    height, width = image.shape
+    white = 255 if image.dtype == np.uint8 else 1
+    axes.imshow(image, cmap="gray", vmin=0, vmax=white, interpolation="antialiased")
+    half = max(height, width) / 2
+    axes.set_xlim(width / 2 - 0.5 - half, width / 2 - 0.5 + half)
+    axes.set_ylim(height / 2 - 0.5 + half, height / 2 - 0.5 - half)
+    axes.set(xticks=[], yticks=[], facecolor="#EDEDED")
+    ink = style.INK if mark is None else style.BLUE if mark else style.VERMILLION
+    axes.spines[:].set(visible=mark is not None, color=ink, linewidth=1.6)
+    text = "\n".join(_shorten(line) for line in caption.split("\n"))
+    axes.annotate(
+        f"\N{BALLOT X} {text}" if mark is False else text,
+        (0, 0),
+        xycoords="axes fraction",
+        xytext=(0, -4),
+        textcoords="offset points",
+        va="top",
+        fontsize=7,
+        color=ink,
+        linespacing=1.25,
+        parse_math=False,
+    )
+
+
+def _shorten(line: str) -> str:
+    if len(line) <= _LETTERS:
+        return line
+    half = (_LETTERS - 1) // 2
+    return f"{line[:half]}\N{HORIZONTAL ELLIPSIS}{line[-half:]}"
+
+
+def _forest(
+    scores_by_name: Mapping[str, Scores], metrics: Sequence[str]
+) -> Iterator[tuple[float, str, int, str, Estimate | None]]:
+    """Every row of a comparison: its height, metric, series, name and estimate."""
+    for block, metric in enumerate(metrics):
+        for i, (name, scores) in enumerate(scores_by_name.items()):
+            y = block * (len(scores_by_name) + _HEADING) + i + 1
+            yield y, metric, i, name, scores.estimates.get(metric)
+
+
+def _heading(axes: Axes, y: float, text: str) -> None:
+    axes.annotate(
+        text,
+        (0, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=style.BODY,
+        fontweight="bold",
+        color=style.INK,
+    )
+
+
+def _whisker(axes: Axes, y: float, i: int, estimate: Estimate | None) -> None:
+    if estimate is not None and not math.isnan(estimate.value):
+        color = style.COLORS[i % len(style.COLORS)]
+        axes.plot([estimate.low, estimate.high], [y, y], color=color, linewidth=style.LINE)
+        shape = style.MARKERS[i % len(style.MARKERS)]
+        axes.plot(estimate.value, y, marker=shape, markersize=6.5, color=color)
+    style.note(
+        axes,
+        1.02,
+        y,
+        "not reported" if estimate is None else str(estimate),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=style.INK,
+    )

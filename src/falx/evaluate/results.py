@@ -1,0 +1,232 @@
+"""Predictions on known slices, and the files that a run keeps of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from falx.data.catalog import Catalog
+from falx.detect.finding import decide
+from falx.evaluate import figures
+from falx.evaluate.metrics import Scores, score
+from falx.evaluate.report import Figure, Mistake
+from falx.evaluate.studies import find_studies, score_studies
+
+_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a detector said of slices whose label is known.
+
+    Attributes:
+        table: their rows of a catalog, with label and group.
+        labels: class codes, int64 (n,).
+        parts: "validation" or "test" of each, str (n,).
+        probabilities: float64 (n, classes).
+        classes: names in order.
+        threshold: the operating point.
+        views: what the network was fed, uint8 (n, size, size).
+    """
+
+    table: pd.DataFrame
+    labels: np.ndarray
+    parts: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    threshold: float
+    views: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        usable: Catalog,
+        rows: np.ndarray,
+        parts: np.ndarray,
+        probabilities: np.ndarray,
+        *,
+        threshold: float,
+        views: np.ndarray,
+    ) -> Results:
+        """Results for some rows of a catalog; the arrays are in the order of `rows`."""
+        table = usable.table.iloc[rows].reset_index(drop=True)
+        labels, classes = usable.labels[rows], usable.classes
+        return cls(table, labels, parts, probabilities, classes, threshold, views)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Group of each slice: int64 (n,)."""
+        return self.table["group"].to_numpy(np.int64)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Label given to each slice: str (n,)."""
+        rows = self.probabilities
+        return np.array([decide(row, self.classes, self.threshold)[0] for row in rows], object)
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Misclassified slices, the most confident mistake first: int (errors,)."""
+        errors = np.flatnonzero(self.predicted != self.table["label"].to_numpy(dtype=object))
+        given = self.probabilities[errors, self.labels[errors]]
+        return errors[np.argsort(given, kind="stable")]
+
+    def part(self, name: str) -> Results:
+        """The slices of one part."""
+        rows = np.flatnonzero(self.parts == name)
+        return replace(
+            self,
+            table=self.table.iloc[rows].reset_index(drop=True),
+            labels=self.labels[rows],
+            parts=self.parts[rows],
+            probabilities=self.probabilities[rows],
+            views=self.views[rows],
+        )
+
+    def scores(self) -> Scores:
+        """Numbers with intervals over groups."""
+        return score(
+            self.labels, self.probabilities, self.groups, self.classes, threshold=self.threshold
+        )
+
+    def study_scores(self, share: float) -> dict[str, Any] | None:
+        """The same a study, or None where no study has several slices."""
+        studies = find_studies(self.table, self.labels)
+        return score_studies(
+            studies, self.probabilities, self.groups, share=share, threshold=self.threshold,
+            classes=self.classes,
+        )  # fmt: skip
+
+    def as_table(self) -> pd.DataFrame:
+        """A row a slice: path, index, part, group, label, predicted, p_CLASS..."""
+        table = self.table[["path", "index", "group", "label"]].assign(
+            part=self.parts, predicted=self.predicted
+        )
+        for code, name in enumerate(self.classes):
+            table[f"p_{name}"] = self.probabilities[:, code].round(6)
+        return table
+
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Every misclassified slice, the most confident mistake first."""
+        predicted = self.predicted
+        return tuple(
+            Mistake(
+                path=str(self.table["path"].iat[row]),
+                label=str(self.table["label"].iat[row]),
+                predicted=str(predicted[row]),
+                probability=decide(self.probabilities[row], self.classes, self.threshold)[1],
+            )
+            for row in self.wrong
+        )
+
+
+def write_results(
+    folder: Path, results: Results, test: Scores, **more: dict[str, Any] | None
+) -> None:
+    """Write predictions.csv, errors.csv and metrics.json.
+
+    Args:
+        results: of all parts.
+        test: scores of the part "test".
+        more: further entries of metrics.json, left out where None.
+    """
+    results.as_table().to_csv(folder / "predictions.csv", index=False)
+    wrong = results.part("test")
+    wrong.as_table().iloc[wrong.wrong].to_csv(folder / "errors.csv", index=False)
+    content = {"split": "test", **test.as_dict()}
+    content |= {name: value for name, value in more.items() if value is not None}
+    (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def draw_figures(folder: Path, test: Results, scores: Scores) -> tuple[Figure, ...]:
+    """Draw what any set of predictions gives, and return it in the order of the report."""
+    folder.mkdir(exist_ok=True)
+    truth, chances, classes = test.labels, test.probabilities, test.classes
+    estimates = scores.estimates
+    drawn = [
+        (
+            "Confusion matrix",
+            "Slices by true and predicted class: counts, and shares of the true class.",
+            figures.confusion_matrix(scores.confusion, classes),
+        ),
+        (
+            "ROC",
+            "Sensitivity against false alarms at every threshold.",
+            figures.roc(truth, chances, classes, estimates["roc_auc"]),
+        ),
+        (
+            "Precision recall",
+            "Precision against sensitivity; the dashed line is what guessing would reach.",
+            figures.precision_recall(truth, chances, classes, estimates["average_precision"]),
+        ),
+        (
+            "Probabilities",
+            "How the predicted probability is distributed in each true class.",
+            figures.probabilities(truth, chances, classes, test.threshold),
+        ),
+        (
+            "Calibration",
+            "Whether a predicted probability is the share that it claims to be.",
+            figures.calibration(truth, chances, classes),
+        ),
+        (
+            "Samples",
+            "Slices of the test part with label and prediction, as the network sees them.",
+            _samples(test),
+        ),
+    ]
+    if len(test.wrong):
+        drawn.append(
+            ("Worst errors", "Misclassified slices, the most confident first.", _errors(test))
+        )
+    return tuple(_saved(folder, *item) for item in drawn)
+
+
+def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) -> tuple[Figure, ...]:
+    """Draw what only a training gives: its curves, and the views that the network was fed."""
+    folder.mkdir(exist_ok=True)
+    sheet = figures.contact_sheet(fed, [""] * len(fed), title="Views, as trained")
+    return (
+        _saved(
+            folder,
+            "Training",
+            "Loss, accuracy and AUC by epoch, on training views and on validation slices.",
+            figures.training(history),
+        ),
+        _saved(folder, "Views", "What the network was fed: augmented views of one batch.", sheet),
+    )
+
+
+def _saved(folder: Path, title: str, caption: str, figure: Any) -> Figure:
+    path = folder / f"{title.lower().replace(' ', '_')}.png"
+    figures.save(figure, path)
+    return Figure(title, caption, path)
+
+
+def _samples(test: Results) -> Any:
+    """Slices at equal steps through the part, so that every class shows."""
+    order = np.argsort(test.labels, kind="stable")
+    step = max(1, len(order) // _SHOWN)
+    return _sheet(test, order[::step][:_SHOWN], "Test slices")
+
+
+def _errors(test: Results) -> Any:
+    return _sheet(test, test.wrong[:_SHOWN], "Worst errors")
+
+
+def _sheet(test: Results, rows: np.ndarray, title: str) -> Any:
+    predicted = test.predicted
+    captions, marks = [], []
+    for row in rows:
+        label, given = test.table["label"].iat[row], predicted[row]
+        chance = decide(test.probabilities[row], test.classes, test.threshold)[1]
+        captions.append(f"{label} → {given} {chance:.2f}")
+        marks.append(label == given)
+    return figures.contact_sheet(
+        [test.views[row] for row in rows], captions, marks=marks, title=title
+    )

@@ -1,0 +1,95 @@
+"""Several slices of one study: how to make one answer of them, and what it is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss
+
+from falx.detect.finding import pool
+from falx.evaluate.metrics import Scores, score
+
+SHARES = (0.1, 0.25, 0.5, 1.0, 0.0)
+"""Candidates, the default first; 0 is the single strongest slice."""
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Studies of two slices or more.
+
+    Attributes:
+        rows: row numbers of each study.
+        labels: class code of each: the commonest among its slices that is not the first,
+            negative class, or that class.
+    """
+
+    rows: tuple[np.ndarray, ...]
+    labels: np.ndarray
+
+
+def find_studies(table: pd.DataFrame, labels: np.ndarray) -> Studies:
+    """The studies in usable rows of a catalog: equal study, else patient, else file."""
+    keys = study_keys(table)
+    named = np.flatnonzero(keys != "")
+    members = [named[keys[named] == key] for key in pd.unique(keys[named])]
+    several = tuple(rows for rows in members if len(rows) > 1)
+    return Studies(several, np.array([_label(labels[rows]) for rows in several], np.int64))
+
+
+def study_keys(table: pd.DataFrame) -> np.ndarray:
+    """What each row belongs to, or an empty string: str (rows,)."""
+    several = table["path"].duplicated(keep=False)
+    file = table["path"].where(several, "")
+    patient = table["patient"].where(table["patient"] != "", file)
+    return table["study"].where(table["study"] != "", patient).to_numpy(dtype=object)
+
+
+def choose_share(studies: Studies, probabilities: np.ndarray) -> float:
+    """The share of strongest slices whose mean tells the studies apart best.
+
+    By log loss on the studies given (validation); the first of `SHARES` where there are too few
+    to tell: fewer than ten, or none of some class.
+
+    Args:
+        probabilities: float (rows, classes) of the rows that `studies` counts in.
+    """
+    classes = probabilities.shape[1]
+    if len(studies.rows) < 10 or len(np.unique(studies.labels)) < classes:
+        return SHARES[0]
+    losses = [
+        log_loss(studies.labels, pooled(studies, probabilities, share), labels=range(classes))
+        for share in SHARES
+    ]
+    return SHARES[int(np.argmin(losses))]
+
+
+def pooled(studies: Studies, probabilities: np.ndarray, share: float) -> np.ndarray:
+    """Class probabilities of each study: float (studies, classes)."""
+    return np.stack([pool(probabilities[rows], share) for rows in studies.rows])
+
+
+def score_studies(
+    studies: Studies,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    *,
+    share: float,
+    threshold: float,
+    classes: tuple[str, ...],
+) -> dict[str, Any] | None:
+    """Scores a study, ready for JSON, or None where there are no studies."""
+    if not studies.rows:
+        return None
+    first = np.array([groups[rows[0]] for rows in studies.rows])
+    scores: Scores = score(
+        studies.labels, pooled(studies, probabilities, share), first, classes, threshold=threshold
+    )
+    return {"share": share, **scores.as_dict()}
+
+
+def _label(labels: np.ndarray) -> int:
+    positive = labels[labels > 0]
+    return int(np.bincount(positive).argmax()) if len(positive) else 0

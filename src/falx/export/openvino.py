@@ -1,0 +1,68 @@
+"""A trained network as an OpenVINO detector folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import openvino
+from openvino.tools.ovc import convert_model
+
+from falx.detect.detector import NETWORK_FILE, WEIGHTS_FILE, Settings
+from falx.detect.engine import Engine
+from falx.errors import BrokenRun
+from falx.model.network import network_input
+from falx.recipe import Recipe
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit between Keras and OpenVINO, absolute and relative."""
+
+
+def export_detector(
+    network: keras.Model,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    study_share: float,
+    threshold: float = 0.5,
+    check: np.ndarray,
+) -> None:
+    """Write network.keras, network.xml, network.bin and detector.json into a new folder.
+
+    Args:
+        check: views uint8 (n, size, size) on which both runtimes must agree.
+
+    Raises:
+        BrokenRun: they don't.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network.save(folder / "network.keras", include_optimizer=False)
+    write_openvino(network, folder / NETWORK_FILE)
+    with (folder / WEIGHTS_FILE).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    settings = Settings(classes, recipe.rendering, threshold, study_share, recipe.name, digest)
+    settings.save(folder)
+    _check_parity(network, folder / NETWORK_FILE, check)
+
+
+def write_openvino(network: keras.Model, file: Path) -> None:
+    """Write a network as file.xml and file.bin in float32, with the batch left open."""
+    # Keras asks openvino for its converter, which falx.detect.engine leaves out.
+    openvino.convert_model = convert_model
+    network.export(str(file), format="openvino", verbose=False)
+    # Keras leaves the weights in float32; reading it back proves that the file is whole.
+    openvino.Core().read_model(file)
+
+
+def _check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
+    expected = network.predict(network_input(views), verbose=0)
+    actual = Engine(file).logits(views)
+    if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        largest = float(np.abs(actual - expected).max())
+        raise BrokenRun(
+            f"OpenVINO and Keras differ by up to {largest:.4f} in a logit, more than {TOLERANCE}; "
+            "report this with your versions (falx doctor)."
+        )

@@ -1,0 +1,35 @@
+"""What all tests share: quiet libraries, a cache of their own, and small real inputs."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("falx", deadline=None, print_blob=True)
+settings.load_profile("falx")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or fills the cache, weights or settings of the person who runs it."""
+    monkeypatch.setenv("FALX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("FALX_WEIGHTS", raising=False)
+    monkeypatch.delenv("FALX_OFFLINE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory) -> Path:
+    """A folder of 60 synthetic slices, half with tumors: yes/ and no/."""
+    from falx.data.phantom import write_phantoms
+
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    write_phantoms(folder, 60, seed=1, size=96)
+    return folder

@@ -1,0 +1,141 @@
+"""Splits never part a group, keep classes in proportion, and depend on the seed alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from falx.data.split import (
+    Split,
+    assign_groups,
+    folds_by_group,
+    given_split,
+    read_split,
+    split_at_random,
+    split_by_group,
+    split_table,
+    twins_in_training,
+)
+from falx.errors import BadInput, UnusableData
+
+
+@st.composite
+def datasets(draw):
+    """Labels and groups: at least ten groups in each of two or three classes, of 1 to 6 rows."""
+    classes = draw(st.integers(2, 3))
+    labels, groups = [], []
+    for label in range(classes):
+        for size in draw(st.lists(st.integers(1, 6), min_size=10, max_size=40)):
+            group = len(set(groups))
+            labels += [label] * size
+            groups += [group] * size
+    order = np.random.default_rng(draw(st.integers(0, 99))).permutation(len(labels))
+    return np.array(labels)[order], np.array(groups)[order]
+
+
+@settings(deadline=None)
+@given(datasets(), st.integers(0, 1000))
+def test_no_group_crosses_a_border_and_every_row_is_in_one_part(data, seed):
+    labels, groups = data
+    split = split_by_group(labels, groups, seed=seed)
+    parts = [set(groups[rows]) for rows in (split.train, split.validation, split.test)]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    rows = np.concatenate([split.train, split.validation, split.test])
+    np.testing.assert_array_equal(np.sort(rows), np.arange(len(labels)))
+
+
+@settings(deadline=None)
+@given(datasets(), st.integers(0, 1000))
+def test_every_part_holds_every_class_in_about_its_share(data, seed):
+    labels, groups = data
+    split = split_by_group(labels, groups, seed=seed)
+    for label in np.unique(labels):
+        total = (labels == label).sum()
+        for rows, share in ((split.train, 0.7), (split.validation, 0.15), (split.test, 0.15)):
+            count = (labels[rows] == label).sum()
+            assert count > 0
+            assert abs(count - share * total) <= 7
+
+
+@settings(deadline=None)
+@given(datasets(), st.integers(2, 5), st.integers(0, 1000))
+def test_folds_part_all_rows_and_no_group(data, folds, seed):
+    labels, groups = data
+    fold = folds_by_group(labels, groups, folds=folds, seed=seed)
+    assert set(fold) == set(range(folds))
+    assert all(len(set(fold[groups == group])) == 1 for group in np.unique(groups))
+    assert all(set(labels[fold == number]) == set(labels) for number in range(folds))
+
+
+@given(datasets())
+def test_the_seed_decides(data):
+    labels, groups = data
+    first, again = (assign_groups(labels, groups, (0.7, 0.15, 0.15), 1) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_another_seed_gives_another_split():
+    labels, groups = np.arange(200) % 2, np.arange(200)
+    splits = {tuple(split_by_group(labels, groups, seed=seed).test) for seed in range(5)}
+    assert len(splits) == 5
+
+
+def test_single_slices_are_split_by_share_to_within_a_slice_a_class():
+    labels = np.repeat([0, 1], [98, 155])
+    split = split_by_group(labels, np.arange(253))
+    for rows, share in ((split.train, 0.7), (split.validation, 0.15), (split.test, 0.15)):
+        np.testing.assert_allclose(np.bincount(labels[rows]), [98 * share, 155 * share], atol=1)
+
+
+def test_a_random_split_parts_twins_and_says_how_many():
+    labels = np.repeat([0, 1], 50)
+    groups = np.repeat(np.arange(50), 2)
+    split = split_at_random(labels, seed=0)
+    twins = twins_in_training(split, groups)
+    by_hand = [any(groups[t] == groups[r] for r in split.train) for t in split.test]
+    assert twins.tolist() == by_hand
+    assert twins.sum() > 5
+    assert twins_in_training(split_by_group(labels, groups), groups).sum() == 0
+
+
+def test_too_few_groups_is_one_sentence_that_says_what_to_do():
+    labels, groups = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 2, 3, 4])
+    with pytest.raises(UnusableData, match=r"2 group\(s\).*3 parts.*add slices of other patients"):
+        split_by_group(labels, groups)
+
+
+def test_shares_must_sum_to_one():
+    with pytest.raises(BadInput, match="sum to 1"):
+        split_by_group(np.arange(20) % 2, np.arange(20), shares=(0.5, 0.2, 0.2))
+
+
+def test_a_split_names_every_row_once():
+    with pytest.raises(ValueError, match="exactly once"):
+        Split(np.array([0, 1]), np.array([1]), np.array([2]))
+
+
+def test_a_split_survives_its_csv_file(tmp_path):
+    labels = np.arange(60) % 2
+    table = pd.DataFrame(
+        {"path": [f"{i}.png" for i in range(60)], "index": 0, "label": labels, "group": range(60)}
+    )
+    split = split_by_group(labels, np.arange(60))
+    split_table(table, split).to_csv(tmp_path / "split.csv", index=False)
+    again = read_split(tmp_path / "split.csv", table)
+    np.testing.assert_array_equal(again.names(), split.names())
+
+
+def test_a_split_file_must_name_every_slice(tmp_path):
+    file = tmp_path / "split.csv"
+    file.write_text("path,part\na.png,train\n")
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "index": [0, 0]})
+    with pytest.raises(BadInput, match=r"does not name 1 slices.*'b\.png'"):
+        read_split(file, table)
+
+
+def test_a_given_split_needs_all_three_parts():
+    with pytest.raises(BadInput, match="no validation slices"):
+        given_split(["train", "test", "train"])
+    with pytest.raises(BadInput, match="1 slices don't say"):
+        given_split(["train", "test", ""])

@@ -1,0 +1,352 @@
+"""The audit page must show every slice that it accuses, and say what to do."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from falx.data.audit import Audit, audit
+from falx.data.catalog import build_catalog
+from falx.data.foreign import Foreign
+from falx.data.shortcuts import Shortcut
+from falx.evaluate import audit_page as module
+from falx.evaluate.audit_page import THUMBNAIL, verdicts, write_audit_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HOSTILE = "<script>alert(1)<b>.png"
+DISCLAIMER = "Decision support for research, not a medical device."
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a reader sees: words, and the tags with their attributes."""
+
+    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    _hidden: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._hidden = tag in {"style", "title"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).replace("\N{NARROW NO-BREAK SPACE}", " ").split())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def section(self, start: str, end: str) -> str:
+        """The words from one heading to the next; headings are also in the list of contents."""
+        begin = self.text.rindex(start)
+        return self.text[begin : self.text.index(end, begin)]
+
+
+def draw(path: Path, seed: int, size: tuple[int, int] = (150, 120)) -> Path:
+    """Write a picture (height, width) of blobs that no other seed gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blobs = np.random.default_rng(seed).uniform(0, 255, (8, 8)).astype(np.float32)
+    picture = cv2.resize(blobs, size[::-1], interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path), np.clip(picture, 0, 255).astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three distinct slices of each class."""
+    for number in range(3):
+        draw(tmp_path / f"data/no/n{number}.png", number)
+        draw(tmp_path / f"data/yes/y{number}.png", 10 + number)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Callable[[Path], Audit]:
+    return lambda folder: audit(build_catalog(folder, cache=tmp_path / "cache"))
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[Audit], Page]:
+    def write(found: Audit) -> Page:
+        path = tmp_path / "audit.html"
+        write_audit_page(found, path)
+        page = Page()
+        page.feed(path.read_text("utf-8"))
+        page.close()
+        return page
+
+    return write
+
+
+def copy(source: Path, *targets: str) -> None:
+    for target in targets:
+        path = source.parents[1] / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+
+
+def test_sound_data_are_called_sound(data: Path, look: Any, written: Any) -> None:
+    text = written(look(data)).text
+    assert "6 usable slices, 6 of them distinct. Nothing here speaks against training" in text
+    assert "None: no two slices are copies or near-duplicates" in text
+    assert "Every file can be read and shows something." in text
+    assert DISCLAIMER in text
+    assert text.count(DISCLAIMER) == 1
+
+
+def test_every_member_of_every_group_is_named(data: Path, look: Any, written: Any) -> None:
+    names = [f"no/copy {number}.png" for number in range(20)]
+    copy(data / "no/n0.png", *names)
+    copy(data / "yes/y1.png", "yes/again.png")
+    text = written(look(data)).section("Slices that belong together", "Unlike the rest The")
+    for name in [*names, "no/n0.png", "yes/y1.png", "yes/again.png"]:
+        assert text.count(f" {name} ") == 1
+    assert "Identical files: 21 slices" in text
+    assert "Identical files: 2 slices" in text
+
+
+def test_contradicting_labels_come_first_and_are_marked(
+    data: Path, look: Any, written: Any
+) -> None:
+    copy(data / "no/n0.png", *(f"no/many {number}.png" for number in range(20)))
+    copy(data / "no/n1.png", "yes/wrong.png", *(f"no/copy {number}.png" for number in range(9)))
+    page = written(look(data))
+    text = page.section("Slices that belong together", "Unlike the rest The")
+    first, second = text.index("labels contradict"), text.index("Identical files: 21 slices")
+    assert first < second
+    shown = text[first : text.index(" more ", first)]
+    assert "no no/copy 0.png" in shown
+    assert "yes yes/wrong.png" in shown, "the one that differs must not hide behind the others"
+    assert "See to these before you trust a number: contradicting labels." in page.text
+
+
+def test_near_duplicates_are_told_from_copies(data: Path, look: Any, written: Any) -> None:
+    copy(data / "no/n0.png", "no/copy.png")
+    draw(data / "no/larger.png", 0, (300, 240))
+    text = written(look(data)).text
+    assert "Near-duplicates: 3 slices" in text
+    assert "no/n0.png 120 × 150, copy A" in text
+    assert "no/copy.png 120 × 150, copy A" in text
+    assert "no/larger.png 240 × 300 " in text
+
+
+def test_leaks_show_both_sides(tmp_path: Path, look: Any, written: Any) -> None:
+    seeds = {"train/no/train0": 1, "train/yes/train1": 2, "test/no/test0": 3, "test/yes/test1": 4}
+    for name, seed in seeds.items():
+        draw(tmp_path / f"data/{name}.png", seed)
+    twin = tmp_path / "data/test/no/twin.png"
+    twin.write_bytes((tmp_path / "data/train/no/train0.png").read_bytes())
+    page = written(look(tmp_path / "data"))
+    text = page.section("Leaks between the given parts", "Slices that belong together")
+    assert "test, with a twin in train: 1 of 3 (33 %)" in text
+    assert "test/no/twin.png test, 120 × 150" in text
+    assert "train/no/train0.png train, 120 × 150" in text
+    assert "test/yes/test1.png" not in text
+    assert "1 of 3 test slices (33 %) has a twin in train, 1 byte for byte." in page.text
+
+
+def test_unusable_files_are_listed_with_reasons(data: Path, look: Any, written: Any) -> None:
+    (data / "no/broken.png").write_bytes(b"not an image at all")
+    draw(data / "no/tiny.png", 77, (12, 14))
+    cv2.imwrite(str(data / "yes/blank.png"), np.full((90, 90), 9, np.uint8))
+    page = written(look(data))
+    files = page.text[page.text.index("Left out of everything above.") :]
+    assert "no/tiny.png no tiny: 14 x 12 pixels" in files
+    assert "yes/blank.png yes blank: all pixels" in files
+    assert "no/broken.png no" in files
+    assert "3 slices can't be decoded, are blank or too small." in page.text
+
+
+def test_suspects_are_shown_with_their_reason(data: Path, look: Any, written: Any) -> None:
+    found = replace(look(data), foreign=(Foreign(4, 2.7, "darker at the rim than usual"),))
+    page = written(found)
+    text = page.section("Unlike the rest The", "Unusable files")
+    assert "yes/y1.png 120 × 150 darker at the rim than usual" in text
+    assert [image["alt"] for image in page.all("img")] == ["yes: yes/y1.png"]
+
+
+def test_shortcuts_are_drawn_with_chance(data: Path, look: Any, written: Any) -> None:
+    alarming = Shortcut("facts of the file", 0.85, 0.8, 0.9)
+    quiet = Shortcut("what surrounds the head", 0.55, 0.45, 0.65)
+    page = written(replace(look(data), shortcuts=(alarming, quiet)))
+    assert "From facts of the file: 0.85 (0.80 to 0.90) alarming" in page.text
+    assert "From what surrounds the head: 0.55 (0.45 to 0.65) 0" in page.text
+    lines = [(line["class"], line["x1"], line["x2"]) for line in page.all("line")]
+    assert lines[:4] == [
+        ("axis", "0", "100%"),
+        ("tick", "50%", "50%"),
+        ("tick", "65.0%", "65.0%"),
+        ("reach", "80.0%", "90.0%"),
+    ]
+    assert [circle["cx"] for circle in page.all("circle")] == ["85.0%", "55.0%"]
+    assert "shortcut through facts of the file" in page.text
+    assert "Save all images alike" in page.text
+
+
+def test_classes_are_bars_to_scale(data: Path, look: Any, written: Any) -> None:
+    draw(data / "yes/y3.png", 20)
+    bars = [span["style"] for span in written(look(data)).all("span") if "style" in span]
+    assert bars == ["width:75.0%", "width:100.0%"]
+
+
+def test_unequal_classes_and_missing_patients_are_worth_a_look(data: Path, look: Any) -> None:
+    for number in range(3, 13):
+        draw(data / f"yes/y{number}.png", 20 + number)
+    states = {verdict.name: verdict.state for verdict in verdicts(look(data))}
+    assert states["Usable slices"] == "look"
+    assert states["Patient numbers"] == "look"
+    assert states["Contradicting labels"] == "fine"
+
+
+def test_what_needs_doing_comes_first(data: Path, look: Any) -> None:
+    copy(data / "yes/y2.png", "no/wrong.png")
+    states = [verdict.state for verdict in verdicts(look(data))]
+    assert states == sorted(states, key=("act", "look", "fine").index)
+    assert states[0] == "act"
+
+
+def test_a_random_split_is_told_what_it_would_do(data: Path, look: Any) -> None:
+    """Of 8 slices 3 are one group: 3 / 8 of (1 - 0.3²) are expected to have a twin in training."""
+    copy(data / "no/n0.png", "no/copy.png", "no/again.png")
+    (distinct,) = [verdict for verdict in verdicts(look(data)) if verdict.name == "Distinct slices"]
+    assert distinct.figure == "6"
+    assert "about 34\N{NARROW NO-BREAK SPACE}% of test slices a twin" in distinct.advice
+
+
+def test_thumbnails_are_small_and_true(data: Path, look: Any, written: Any) -> None:
+    wide = draw(data / "no/wide.png", 5, (130, 260))
+    copy(wide, "no/wide again.png")
+    sources = [image["src"] for image in written(look(data)).all("img")]
+    assert len(sources) >= 2
+    for source in sources:
+        kind, content = source.split(",")
+        assert kind == "data:image/jpeg;base64"
+        picture = cv2.imdecode(
+            np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_GRAYSCALE
+        )
+        assert max(picture.shape) <= THUMBNAIL
+    original = cv2.imread(str(wide), cv2.IMREAD_GRAYSCALE)
+    first = base64.b64decode(sources[0].split(",")[1])
+    shown = cv2.imdecode(np.frombuffer(first, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert shown.shape == (56, 112)
+    expected = cv2.resize(original, (112, 56), interpolation=cv2.INTER_AREA)
+    assert np.abs(shown.astype(int) - expected).mean() < 4
+
+
+def test_each_file_is_read_once(
+    data: Path, look: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(data / "no/n0.png", "no/copy.png")
+    found = replace(look(data), foreign=(Foreign(0, 2.0, "darker"),))
+    read: Counter[Path] = Counter()
+    original = module.read_slices
+
+    def counting(path: Path) -> Any:
+        read[path] += 1
+        return original(path)
+
+    monkeypatch.setattr(module, "read_slices", counting)
+    page = written(found)
+    assert len(page.all("img")) == 3
+    assert len(read) == 2
+    assert set(read.values()) == {1}
+
+
+def test_file_that_a_table_names_twice_is_shown_twice(data: Path, look: Any, written: Any) -> None:
+    rows = [
+        "path,label",
+        *(f"{label}/{label[0]}{i}.png,{label}" for label in ("no", "yes") for i in (0, 1)),
+    ]
+    (data / "table.csv").write_text("\n".join([*rows, "no/n0.png,yes"]))
+    page = written(look(data / "table.csv"))
+    assert {"no: no/n0.png", "yes: no/n0.png"} <= {image["alt"] for image in page.all("img")}
+    assert "labels contradict" in page.text
+
+
+def test_file_that_has_gone_leaves_its_name(data: Path, look: Any, written: Any) -> None:
+    copy(data / "no/n0.png", "no/copy.png")
+    found = look(data)
+    (data / "no/copy.png").unlink()
+    page = written(found)
+    assert "no picture no no/copy.png" in page.text
+
+
+def test_what_is_not_shown_is_counted(
+    data: Path, look: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(data / "no/n0.png", *(f"no/copy {number}.png" for number in range(9)))
+    copy(data / "yes/y0.png", "yes/again.png")
+    copy(data / "yes/y1.png", "yes/once more.png")
+    for number in range(3):
+        (data / f"no/broken{number}.png").write_bytes(b"no image")
+    for limit, value in {
+        "GROUPS_SHOWN": 1,
+        "MEMBERS_SHOWN": 2,
+        "NAMES_SHOWN": 3,
+        "FILES_SHOWN": 1,
+    }.items():
+        monkeypatch.setattr(module, limit, value)
+    found = replace(look(data), foreign=())
+    page = written(found)
+    assert len(page.all("img")) == 2
+    assert "2 more groups are not shown." in page.text
+    assert "8 more" in page.text
+    assert "and 5 that falx audit DATA --json FILE lists." in page.text
+    assert "2 more are not shown; falx audit DATA --json FILE lists them all." in page.text
+
+
+def test_hostile_names_stay_text(data: Path, look: Any, written: Any) -> None:
+    copy(data / "no/n0.png", f"no/{HOSTILE}")
+    (data / f"yes/{HOSTILE}").write_bytes(b"no image")
+    page = written(look(data))
+    assert not page.all("script")
+    assert f"no/{HOSTILE}" in page.text
+    assert f"yes/{HOSTILE}" in page.text
+    assert f"no: no/{HOSTILE}" in [image["alt"] for image in page.all("img")]
+
+
+def test_nothing_beside_the_file_is_needed(
+    data: Path, look: Any, written: Any, tmp_path: Path
+) -> None:
+    copy(data / "no/n0.png", "no/copy.png")
+    page = written(look(data))
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "iframe", "object"}
+        for name in ("src", "href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/jpeg;base64,"))
+    assert "url(" not in (tmp_path / "audit.html").read_text("utf-8")
+    assert str(data.parent) not in (tmp_path / "audit.html").read_text("utf-8")
+
+
+def test_it_can_be_read_without_eyes_on_it(data: Path, look: Any, written: Any) -> None:
+    copy(data / "no/n0.png", "no/copy.png")
+    (data / "no/broken.png").write_bytes(b"no image")
+    page = written(look(data))
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(image["alt"] for image in page.all("img"))
+    assert len(page.all("caption")) == len(page.all("table")) == 1
+    links = {link["href"].removeprefix("#") for link in page.all("a")}
+    assert links <= {attributes.get("id") for _, attributes in page.tags}

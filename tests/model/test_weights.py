@@ -1,0 +1,78 @@
+"""Weights are found in the order that is promised, and their absence is one sentence."""
+
+import hashlib
+
+import keras
+import pytest
+
+from falx.errors import BadInput, MissingWeights
+from falx.model.weights import find_weights
+from falx.recipe import Backbone
+
+NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+BACKBONE = Backbone(width=0.35)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    network = keras.applications.MobileNetV2(
+        include_top=False, weights=None, alpha=0.35, input_shape=(64, 64, 3)
+    )
+    file = tmp_path / "mobilenet_v2_mine.weights.h5"
+    network.save_weights(file)
+    return file
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty Keras cache."""
+    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path / "keras"))
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    return tmp_path / "keras" / "models"
+
+
+def test_a_path_is_taken_and_hashed(weights):
+    found = find_weights(str(weights), BACKBONE)
+    assert found.file == weights
+    assert found.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_random_needs_no_file():
+    assert find_weights("random", BACKBONE).file is None
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_the_variable_names_a_file_or_a_folder(weights, home, monkeypatch, what):
+    monkeypatch.setenv("FALX_WEIGHTS", str(weights if what == "file" else weights.parent))
+    assert find_weights("imagenet", BACKBONE).file == weights
+
+
+def test_keras_own_cache_is_used(weights, home):
+    weights.rename(home / NAME)
+    assert find_weights("imagenet", BACKBONE).file == home / NAME
+
+
+def test_offline_and_not_cached_names_the_three_ways(home, monkeypatch):
+    monkeypatch.setenv("FALX_OFFLINE", "1")
+    with pytest.raises(MissingWeights, match="go online once, pass --weights PATH, or set FALX_WEIGHTS"):
+        find_weights("imagenet", BACKBONE)
+
+
+def test_a_path_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="no weights at"):
+        find_weights(str(tmp_path / "none.h5"), BACKBONE)
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("no weights")
+    with pytest.raises(BadInput, match="not a Keras weights file"):
+        find_weights(str(tmp_path / "text.h5"), BACKBONE)
+
+
+def test_a_folder_with_none_or_two_is_refused(weights, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="holds 0 files"):
+        find_weights(str(tmp_path / "empty"), BACKBONE)
+    (tmp_path / "mobilenet_v2_other.h5").write_bytes(weights.read_bytes())
+    with pytest.raises(BadInput, match="holds 2 files"):
+        find_weights(str(tmp_path), BACKBONE)
