@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 
 from falx.errors import BadInput, FalxError
+from falx.notice import NOTICE
 
 app = typer.Typer(
     name="falx",
-    help="From a folder of brain MRI slices to a tumor detector that one can trust.\n\n"
-    "Decision support for research, not a medical device.",
+    help=f"From a folder of brain MRI slices to a tumor detector that one can trust.\n\n{NOTICE}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -98,7 +98,7 @@ def audit(
     if json_file:
         console.write_json(json_file, found.as_dict())
     if html_file:
-        from falx.evaluate.audit_page import write_audit_page
+        from falx.evaluation.audit_page import write_audit_page
 
         write_audit_page(found, html_file)
         console.say(f"Wrote {html_file}")

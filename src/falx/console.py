@@ -19,18 +19,31 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from falx.notice import NOTICE
 from falx.progress import Listener, Progress
 
 if TYPE_CHECKING:
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
-    from falx.evaluate.metrics import Scores
+    from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
 
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False)
-_HEADLINE = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1",
-             "roc_auc", "average_precision", "log_loss", "brier", "calibration_error", "mcc")  # fmt: skip
+_HEADLINE = (
+    "accuracy",
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "calibration_error",
+    "mcc",
+)
 
 
 def show_log(verbose: bool) -> None:
@@ -119,7 +132,7 @@ def show_findings(findings: Findings) -> None:
         _out.print(_study_table(findings, positive))
     for file in findings.unreadable:
         warn(file.problem)
-    say("Decision support for research, not a medical device.")
+    say(NOTICE)
 
 
 def show_scores(scores: Mapping[str, Scores | None]) -> None:
@@ -163,13 +176,15 @@ def show_audit(audit: Audit) -> None:
     table.add_row("labels differ", _conflicts(audit))
     for leak in audit.leaks:
         share = len(leak.rows) / max(1, leak.total)
-        text = f"{len(leak.rows)} of {leak.total} in {leak.part} ({share:.0%}) have a twin in {leak.other}"
-        table.add_row("leak", Text(text + f", {leak.identical} byte for byte", style="bold red"))
+        count = f"{len(leak.rows)} of {leak.total} in {leak.part} ({share:.0%})"
+        text = f"{count} have a twin in {leak.other}, {leak.identical} byte for byte"
+        table.add_row("leak", Text(text, style="bold red"))
     for number, item in enumerate(audit.foreign[:5]):
         name = str(usable["path"].iat[item.row])
         table.add_row("unlike the rest" if not number else "", Text(f"{name}: {item.reason}"))
     for shortcut in audit.shortcuts:
-        text = f"AUC {shortcut.auc:.2f} ({shortcut.low:.2f} to {shortcut.high:.2f}) from {shortcut.probe}"
+        interval = f"{shortcut.low:.2f} to {shortcut.high:.2f}"
+        text = f"AUC {shortcut.auc:.2f} ({interval}) from {shortcut.probe}"
         if shortcut.alarming:
             text += " alone: the class can be told without looking at the brain"
         style = "bold red" if shortcut.alarming else ""

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from falx.detect.finding import Findings
-
-NOTICE = "Decision support for research, not a medical device."
+from falx.notice import NOTICE
 
 
 def as_csv(findings: Findings) -> str:

@@ -1,5 +1,6 @@
 """The audit names what would make numbers on a dataset lie."""
 
+import itertools
 import json
 import shutil
 
@@ -40,7 +41,9 @@ def test_a_clean_set_has_no_copies_conflicts_or_leaks(data):
 def test_identical_files_near_duplicates_and_conflicts_are_told_apart(data):
     files = sorted((data / "yes").glob("*.png"))
     shutil.copy(files[0], data / "yes" / "same.png")
-    half = cv2.resize(cv2.imread(str(files[1]), 0), None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    half = cv2.resize(
+        cv2.imread(str(files[1]), 0), None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA
+    )
     write(data / "no" / "near.jpg", half)
     catalog = build_catalog(data)
     found = audit(catalog)
@@ -62,7 +65,10 @@ def test_leaks_between_given_parts_are_counted(data, tmp_path):
     train = sorted((tmp_path / "set" / "Training" / "yes").iterdir())
     shutil.copy(train[0], tmp_path / "set" / "Testing" / "yes" / "identical.png")
     image = cv2.imread(str(train[1]), 0)
-    write(tmp_path / "set" / "Testing" / "yes" / "near.png", np.clip(image * 0.9, 0, 255).astype(np.uint8))
+    write(
+        tmp_path / "set" / "Testing" / "yes" / "near.png",
+        np.clip(image * 0.9, 0, 255).astype(np.uint8),
+    )
     found = audit(build_catalog(tmp_path / "set"))
     (leak,) = found.leaks
     assert (leak.part, leak.other, leak.total, leak.identical) == ("test", "train", 22, 1)
@@ -80,7 +86,7 @@ def test_an_image_of_something_else_is_named_first(data):
     assert "yes/abdomen.png" in names[:2]
     reason = foreign[names.index("yes/abdomen.png")].reason
     assert "times as wide as high, usually" in reason or "usual" in reason
-    assert all(first.score >= second.score for first, second in zip(foreign, foreign[1:], strict=False))
+    assert all(first.score >= second.score for first, second in itertools.pairwise(foreign))
 
 
 def test_a_set_that_gives_its_classes_away_by_size_is_alarming(tmp_path):
@@ -89,7 +95,7 @@ def test_a_set_that_gives_its_classes_away_by_size_is_alarming(tmp_path):
         pixels = make_phantom(number, tumor=False, size=112 if tumor else 96).pixels
         write(tmp_path / ("yes" if tumor else "no") / f"{number}.png", pixels)
     usable = build_catalog(tmp_path).usable()
-    facts, around = probe_shortcuts(usable.table, usable.labels, usable.groups)
+    facts, _ = probe_shortcuts(usable.table, usable.labels, usable.groups)
     assert facts.probe == "facts of the file"
     assert facts.auc > 0.95
     assert facts.alarming

@@ -54,7 +54,10 @@ def test_a_file_that_can_not_be_read_keeps_its_row_with_the_reason(data):
 
 
 def test_tiny_and_blank_slices_are_named(data):
-    cv2.imwrite(str(data / "yes" / "tiny.png"), np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8))
+    cv2.imwrite(
+        str(data / "yes" / "tiny.png"),
+        np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8),
+    )
     cv2.imwrite(str(data / "no" / "blank.png"), np.full((100, 100), 7, np.uint8))
     found = problems(build_catalog(data))
     assert found["yes/tiny.png"].startswith("tiny: 20 x 20 pixels")
@@ -88,7 +91,9 @@ def test_a_file_that_may_not_be_opened_keeps_its_row_and_a_closed_folder_is_one_
 def test_copies_and_slices_of_one_patient_share_a_group(data, tmp_path):
     first = sorted((data / "yes").iterdir())[0]
     shutil.copy(first, data / "yes" / "copy.png")
-    small = cv2.resize(cv2.imread(str(first), 0), None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        cv2.imread(str(first), 0), None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA
+    )
     cv2.imwrite(str(data / "no" / "recompressed.jpg"), small)
     catalog = build_catalog(data)
     groups = dict(zip(catalog.table["path"], catalog.groups, strict=True))
@@ -191,7 +196,10 @@ def test_a_catalog_survives_its_parquet_file(data, tmp_path):
     catalog.save(tmp_path / "catalog.parquet")
     again = Catalog.load(tmp_path / "catalog.parquet")
     assert (again.root, again.classes) == (catalog.root, catalog.classes)
-    assert again.table["surroundings"].map(list).tolist() == catalog.table["surroundings"].map(list).tolist()
+    assert (
+        again.table["surroundings"].map(list).tolist()
+        == catalog.table["surroundings"].map(list).tolist()
+    )
     plain = catalog.table.columns.drop(["rings", "surroundings"])
     pd.testing.assert_frame_equal(again.table[plain], catalog.table[plain])
 
@@ -214,7 +222,9 @@ def test_data_that_can_not_be_used_is_one_sentence(tmp_path, make, error, senten
 
 def test_a_single_class_is_refused(data):
     shutil.rmtree(data / "no")
-    with pytest.raises(UnusableData, match="only the class 'yes', and a classifier needs at least two"):
+    with pytest.raises(
+        UnusableData, match="only the class 'yes', and a classifier needs at least two"
+    ):
         build_catalog(data)
 
 
@@ -222,7 +232,9 @@ def test_a_set_without_one_readable_image_is_refused(tmp_path):
     for label in ("yes", "no"):
         (tmp_path / label).mkdir()
         (tmp_path / label / "a.png").write_text("no picture")
-    with pytest.raises(UnusableData, match=r"None of the 2 files .* can be used; the first: 'no/a\.png'"):
+    with pytest.raises(
+        UnusableData, match=r"None of the 2 files .* can be used; the first: 'no/a\.png'"
+    ):
         build_catalog(tmp_path)
 
 

@@ -1,5 +1,7 @@
 """Splits never part a group, keep classes in proportion, and depend on the seed alone."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,8 @@ def test_no_group_crosses_a_border_and_every_row_is_in_one_part(data, seed):
     labels, groups = data
     split = split_by_group(labels, groups, seed=seed)
     parts = [set(groups[rows]) for rows in (split.train, split.validation, split.test)]
-    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    for one, other in itertools.combinations(parts, 2):
+        assert one.isdisjoint(other)
     rows = np.concatenate([split.train, split.validation, split.test])
     np.testing.assert_array_equal(np.sort(rows), np.arange(len(labels)))
 

@@ -63,14 +63,18 @@ def test_a_frozen_phase_trains_the_head_alone():
     recipe = small()
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[0])
-    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["logits"] * 2
+    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == [
+        "logits"
+    ] * 2
 
 
 def test_a_tuned_phase_trains_from_its_layer_up():
     recipe = small()
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[1])
-    trained = [number for number, layer in enumerate(backbone_of(network).layers) if layer.trainable]
+    trained = [
+        number for number, layer in enumerate(backbone_of(network).layers) if layer.trainable
+    ]
     assert min(trained) == 100
 
 

@@ -26,7 +26,8 @@ def weights(tmp_path):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty Keras cache."""
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path / "keras"))
+    monkeypatch.delenv("FALX_WEIGHTS", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     (tmp_path / "keras" / "models").mkdir(parents=True)
     return tmp_path / "keras" / "models"
 
@@ -54,7 +55,9 @@ def test_keras_own_cache_is_used(weights, home):
 
 def test_offline_and_not_cached_names_the_three_ways(home, monkeypatch):
     monkeypatch.setenv("FALX_OFFLINE", "1")
-    with pytest.raises(MissingWeights, match="go online once, pass --weights PATH, or set FALX_WEIGHTS"):
+    with pytest.raises(
+        MissingWeights, match="go online once, pass --weights PATH, or set FALX_WEIGHTS"
+    ):
         find_weights("imagenet", BACKBONE)
 
 

@@ -20,8 +20,7 @@ from openjpeg.utils import decode_pixel_data
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import BytesLengthException
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
@@ -85,14 +84,14 @@ def is_available(syntax: str) -> bool:
     return syntax in _JPEG_2000
 
 
-def decode_frame(source: bytes, runner: DecodeRunner) -> bytearray:
+def decode_frame(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
     """One JPEG 2000 frame by OpenJPEG, in the form that pydicom asks of a plugin."""
     frame = decode_pixel_data(source, version=2, **runner.options)
     if runner.photometric_interpretation in ("YBR_ICT", "YBR_RCT"):
         runner.set_option("photometric_interpretation", "RGB")
     precision = runner.get_option("j2k_precision", runner.bits_stored)
     runner.set_option("bits_allocated", next(bits for bits in (8, 16, 32) if precision <= bits))
-    return frame
+    return bytes(frame)
 
 
 def _slices(path: Path, content: bytes, limits: Limits) -> list[Slice]:

@@ -10,7 +10,7 @@ import warnings
 import zlib
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +73,9 @@ def _volume(
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """The first volume, in [0, 1] with axes right, anterior, superior, and its in-plane spacing."""
     packed = content[:2] == b"\x1f\x8b"
-    stream: BinaryIO = gzip.GzipFile(fileobj=io.BytesIO(content)) if packed else io.BytesIO(content)
+    stream: gzip.GzipFile | io.BytesIO = (
+        gzip.GzipFile(fileobj=io.BytesIO(content)) if packed else io.BytesIO(content)
+    )
     head = stream.read(_HEADER)
     second = head[4:8] in (b"n+2\0", b"ni2\0")
     if not second and head[344:348] not in (b"n+1\0", b"ni1\0"):

@@ -74,8 +74,8 @@ class Limits:
         if width * height * frames > self.pixels:
             times = f" x {frames}" if frames > 1 else ""
             raise UnreadableImage(
-                f"'{path}' has {width} x {height}{times} pixels, more than the {self.pixels:,} that "
-                "falx decodes; make it smaller."
+                f"'{path}' has {width} x {height}{times} pixels, more than the {self.pixels:,} "
+                "that falx decodes; make it smaller."
             )
 
 

@@ -28,6 +28,7 @@ from falx.detect.finding import (
 )
 from falx.errors import BrokenRun, UnreadableImage
 from falx.image.render import render
+from falx.notice import NOTICE
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 
@@ -56,7 +57,7 @@ class Settings:
     recipe: str
     weights_sha256: str
     schema: int = SCHEMA
-    notice: str = "Decision support for research, not a medical device."
+    notice: str = NOTICE
 
     def save(self, folder: Path) -> None:
         """Write detector.json into a folder."""

@@ -20,7 +20,7 @@ from falx.recipe import Backbone
 
 VARIABLE = "FALX_WEIGHTS"
 _KERAS_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
-_KERAS_HOME = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,13 @@ def cached_imagenet(backbone: Backbone) -> Path | None:
     named = os.environ.get(VARIABLE)
     if named:
         return _named(Path(named))
-    cached = Path(keras.config.keras_home()) / "models" / _file_name(backbone)
+    cached = keras_home() / "models" / _file_name(backbone)
     return cached if cached.is_file() else None
+
+
+def keras_home() -> Path:
+    """Where Keras keeps what it downloads."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def _imagenet(backbone: Backbone) -> Path:
@@ -74,7 +79,9 @@ def _imagenet(backbone: Backbone) -> Path:
         raise _missing("falx is offline and they are not in Keras' cache")
     name = _file_name(backbone)
     try:
-        fetched = keras.utils.get_file(name, _KERAS_HOME + name, cache_subdir="models")
+        fetched = keras.utils.get_file(
+            name, _ADDRESS + name, cache_dir=keras_home(), cache_subdir="models"
+        )
     except Exception as error:  # Keras wraps every failure of the network in a bare Exception.
         raise _missing("they could not be downloaded") from error
     return Path(fetched)

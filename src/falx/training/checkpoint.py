@@ -31,8 +31,13 @@ class State:
 
 def save(folder: Path, network: keras.Model, state: State) -> None:
     """Write state and all variables, random seeds among them, over the last checkpoint."""
-    arrays = {f"n{number}": np.asarray(v) for number, v in enumerate(network.variables)}
-    arrays |= {f"o{number}": np.asarray(v) for number, v in enumerate(network.optimizer.variables)}
+    arrays = {
+        f"n{number}": keras.ops.convert_to_numpy(v) for number, v in enumerate(network.variables)
+    }
+    arrays |= {
+        f"o{number}": keras.ops.convert_to_numpy(v)
+        for number, v in enumerate(network.optimizer.variables)
+    }
     _write(folder / STATE_FILE, {**arrays, "state": np.array(json.dumps(asdict(state)))})
 
 
@@ -56,7 +61,9 @@ def restore(folder: Path, network: keras.Model) -> None:
 
 def save_best(folder: Path, network: keras.Model) -> None:
     """Keep the weights of the network as the best so far."""
-    weights = {f"w{number}": np.asarray(v) for number, v in enumerate(network.weights)}
+    weights = {
+        f"w{number}": keras.ops.convert_to_numpy(v) for number, v in enumerate(network.weights)
+    }
     _write(folder / BEST_FILE, weights)
 
 

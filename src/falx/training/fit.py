@@ -149,13 +149,13 @@ class _Recorder(keras.callbacks.Callback):
         self.started = 0.0
         self.rate = 0.0
 
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def on_train_begin(self, _logs: Mapping[str, float] | None = None) -> None:
         if self.plateau:
             # Keras resets the schedule when training begins; a resumed one goes on.
             for name, value in self.state.plateau.items():
                 setattr(self.plateau, name, value)
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
         self.started = time.perf_counter()
         self.rate = float(self.model.optimizer.learning_rate)
 

@@ -15,9 +15,9 @@ from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.detect.detector import detector_folder, load
 from falx.errors import BadInput
-from falx.evaluate.metrics import Scores
-from falx.evaluate.report import Report, write_report
-from falx.evaluate.results import Results, draw_figures, write_results
+from falx.evaluation.metrics import Scores
+from falx.evaluation.report import Report, write_report
+from falx.evaluation.results import Results, draw_figures, write_results
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.runfolder import new_folder, stamped

@@ -32,10 +32,10 @@ from falx.data.split import (
 from falx.detect.detector import Detector, load
 from falx.environment import environment
 from falx.errors import BadInput
-from falx.evaluate.metrics import Scores
-from falx.evaluate.report import PartCounts, Report, write_report
-from falx.evaluate.results import Results, draw_figures, draw_training, write_results
-from falx.evaluate.studies import SHARES, choose_share, find_studies
+from falx.evaluation.metrics import Scores
+from falx.evaluation.report import PartCounts, Report, write_report
+from falx.evaluation.results import Results, draw_figures, draw_training, write_results
+from falx.evaluation.studies import SHARES, choose_share, find_studies
 from falx.export.openvino import export_detector
 from falx.logs import logged_to
 from falx.model.network import build_network
@@ -138,7 +138,8 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
     if Path(how).is_file():
         return read_split(Path(how), table)
     raise BadInput(
-        f"--split takes shares such as {DEFAULT_SPLIT}, 'random', 'given', or a CSV file, not '{how}'."
+        f"--split takes shares such as {DEFAULT_SPLIT}, 'random', 'given', or a CSV file, "
+        f"not '{how}'."
     )
 
 

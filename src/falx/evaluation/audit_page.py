@@ -16,8 +16,8 @@ import numpy as np
 from falx.data.read import read_slices
 from falx.data.shortcuts import FAR_ABOVE_CHANCE, FOLDS, Shortcut
 from falx.errors import UnreadableImage
-from falx.evaluate.metrics import Estimate
-from falx.evaluate.templates import (
+from falx.evaluation.metrics import Estimate
+from falx.evaluation.templates import (
     Mark,
     count,
     data_uri,

@@ -12,10 +12,10 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.detect.finding import decide
-from falx.evaluate import figures
-from falx.evaluate.metrics import Scores, score
-from falx.evaluate.report import Figure, Mistake
-from falx.evaluate.studies import find_studies, score_studies
+from falx.evaluation import figures
+from falx.evaluation.metrics import Scores, score
+from falx.evaluation.report import Figure, Mistake
+from falx.evaluation.studies import find_studies, score_studies
 
 _SHOWN = 24
 

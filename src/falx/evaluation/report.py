@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from falx.evaluate.audit_page import verdicts
-from falx.evaluate.metrics import METRICS, Estimate, Scores, wilson_interval
-from falx.evaluate.templates import (
+from falx.evaluation.audit_page import verdicts
+from falx.evaluation.metrics import METRICS, Estimate, Scores, wilson_interval
+from falx.evaluation.templates import (
     Mark,
     count,
     data_uri,
@@ -117,7 +117,7 @@ class Report:
         environment: versions, machine, seed and hashes; may be nested.
         command: that repeats it.
         next_steps: what one can do now, each with its command.
-        study: `falx.evaluate.studies.score_studies` of the test, where there are studies.
+        study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
 
     title: str

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import log_loss
 
 from falx.detect.finding import pool
-from falx.evaluate.metrics import Scores, score
+from falx.evaluation.metrics import Scores, score
 
 SHARES = (0.1, 0.25, 0.5, 1.0, 0.0)
 """Candidates, the default first; 0 is the single strongest slice."""

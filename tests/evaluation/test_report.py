@@ -20,9 +20,9 @@ from falx.data.audit import Audit
 from falx.data.catalog import Catalog
 from falx.data.foreign import Foreign
 from falx.data.shortcuts import Shortcut
-from falx.evaluate import report as module
-from falx.evaluate.metrics import METRICS, Estimate, Scores, score, wilson_interval
-from falx.evaluate.report import Figure, Mistake, PartCounts, Report, write_report
+from falx.evaluation import report as module
+from falx.evaluation.metrics import METRICS, Estimate, Scores, score, wilson_interval
+from falx.evaluation.report import Figure, Mistake, PartCounts, Report, write_report
 from falx.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:

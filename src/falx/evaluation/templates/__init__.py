@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from falx.notice import NOTICE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from falx.evaluate.metrics import Estimate
+    from falx.evaluation.metrics import Estimate
 
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -128,6 +130,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["notice"] = NOTICE
     environment.filters.update(
         number=number, interval=interval, percent=percent, count=count, duration=duration
     )

@@ -15,8 +15,8 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from falx.errors import BadInput
-from falx.evaluate import metrics
-from falx.evaluate.metrics import METRICS, Estimate, exact_interval, score, wilson_interval
+from falx.evaluation import metrics
+from falx.evaluation.metrics import METRICS, Estimate, exact_interval, score, wilson_interval
 
 CLASSES = ("no", "yes")
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")

@@ -16,8 +16,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from falx.errors import BadInput
-from falx.evaluate import figures, style
-from falx.evaluate.metrics import Estimate, Scores, score, wilson_interval
+from falx.evaluation import figures, style
+from falx.evaluation.metrics import Estimate, Scores, score, wilson_interval
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from falx.data.audit import Audit, audit
 from falx.data.catalog import build_catalog
 from falx.data.foreign import Foreign
 from falx.data.shortcuts import Shortcut
-from falx.evaluate import audit_page as module
-from falx.evaluate.audit_page import THUMBNAIL, verdicts, write_audit_page
+from falx.evaluation import audit_page as module
+from falx.evaluation.audit_page import THUMBNAIL, verdicts, write_audit_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

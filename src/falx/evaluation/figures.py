@@ -24,8 +24,8 @@ from sklearn.metrics import (
 )
 
 from falx.errors import BadInput
-from falx.evaluate import style
-from falx.evaluate.metrics import METRICS, Estimate, Scores, wilson_interval
+from falx.evaluation import style
+from falx.evaluation.metrics import METRICS, Estimate, Scores, wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
