@@ -72,10 +72,9 @@ def _volume(
     path: Path, content: bytes, limits: Limits, nibabel: ModuleType
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """The first volume, in [0, 1] with axes right, anterior, superior, and its in-plane spacing."""
-    packed = content[:2] == b"\x1f\x8b"
-    stream: gzip.GzipFile | io.BytesIO = (
-        gzip.GzipFile(fileobj=io.BytesIO(content)) if packed else io.BytesIO(content)
-    )
+    stream: gzip.GzipFile | io.BytesIO = io.BytesIO(content)
+    if content[:2] == b"\x1f\x8b":
+        stream = gzip.GzipFile(fileobj=stream)
     head = stream.read(_HEADER)
     second = head[4:8] in (b"n+2\0", b"ni2\0")
     if not second and head[344:348] not in (b"n+1\0", b"ni1\0"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,7 @@ class State:
 
 def save(folder: Path, network: keras.Model, state: State) -> None:
     """Write state and all variables, random seeds among them, over the last checkpoint."""
-    arrays = {
-        f"n{number}": keras.ops.convert_to_numpy(v) for number, v in enumerate(network.variables)
-    }
-    arrays |= {
-        f"o{number}": keras.ops.convert_to_numpy(v)
-        for number, v in enumerate(network.optimizer.variables)
-    }
+    arrays = _arrays("n", network.variables) | _arrays("o", network.optimizer.variables)
     _write(folder / STATE_FILE, {**arrays, "state": np.array(json.dumps(asdict(state)))})
 
 
@@ -61,16 +56,18 @@ def restore(folder: Path, network: keras.Model) -> None:
 
 def save_best(folder: Path, network: keras.Model) -> None:
     """Keep the weights of the network as the best so far."""
-    weights = {
-        f"w{number}": keras.ops.convert_to_numpy(v) for number, v in enumerate(network.weights)
-    }
-    _write(folder / BEST_FILE, weights)
+    _write(folder / BEST_FILE, _arrays("w", network.weights))
 
 
 def restore_best(folder: Path, network: keras.Model) -> None:
     """Give the network the best weights."""
     with np.load(folder / BEST_FILE) as arrays:
         network.set_weights([arrays[f"w{number}"] for number in range(len(network.weights))])
+
+
+def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:
+    values = map(keras.ops.convert_to_numpy, variables)
+    return {f"{prefix}{number}": value for number, value in enumerate(values)}
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
