@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,7 @@ import typer
 
 from falx.errors import BadInput, FalxError
 from falx.notice import NOTICE
+from falx.progress import Listener
 
 app = typer.Typer(
     name="falx",
@@ -142,9 +145,8 @@ def train(
 ) -> None:
     """Audit, split, train, evaluate and report."""
     from falx import console
-    from falx.extras import needs
 
-    with needs("train", "falx train"), console.progress() as listener:
+    with _training("falx train") as listener:
         from falx.recipe import DEFAULT_RECIPE
         from falx.verbs.train import DEFAULT_SPLIT, next_steps
         from falx.verbs.train import train as run_training
@@ -173,9 +175,8 @@ def evaluate(
 ) -> None:
     """Test a detector on labeled slices."""
     from falx import console
-    from falx.extras import needs
 
-    with needs("train", "falx evaluate"), console.progress() as listener:
+    with _training("falx evaluate") as listener:
         from falx.verbs.evaluate import evaluate as run_evaluation
 
         done = run_evaluation(run, data, out=out, positive=positive, listener=listener)
@@ -224,9 +225,8 @@ def demo(
 ) -> None:
     """Draw synthetic slices, train on them, and report: no data or weights needed."""
     from falx import console
-    from falx.extras import needs
 
-    with needs("train", "falx demo"), console.progress() as listener:
+    with _training("falx demo") as listener:
         from falx.verbs.demo import demo as run_demo
         from falx.verbs.train import next_steps
 
@@ -259,6 +259,19 @@ def doctor() -> None:
     from falx.verbs.doctor import doctor as look
 
     console.show_checks(look())
+
+
+@contextmanager
+def _training(feature: str) -> Iterator[Listener]:
+    """What every verb that needs Keras runs in: its extra, a silent start, a bar."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", feature):
+        with console.native_silence():
+            import keras  # noqa: F401
+        with console.progress() as listener:
+            yield listener
 
 
 def _pairs(changes: list[str]) -> dict[str, str]:

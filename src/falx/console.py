@@ -58,6 +58,22 @@ def show_log(verbose: bool) -> None:
 
 
 @contextmanager
+def native_silence() -> Iterator[None]:
+    """Keep what native code writes to standard error off it, as TensorFlow does on being loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
 def progress() -> Iterator[Listener]:
     """A live bar a task on standard error, or nothing where that is not a terminal."""
     from rich.progress import (

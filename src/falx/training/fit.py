@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from falx.training import checkpoint
 from falx.training.checkpoint import State
 from falx.training.views import Examples, PlainViews, TrainingViews
 
+logger = logging.getLogger(__name__)
 METRICS = ("loss", "accuracy", "auc")
 
 
@@ -167,7 +169,9 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
         losses = [entry["val_loss"] for entry in self.state.history]
-        self.state.history.append(self._entry(values))
+        entry = self._entry(values)
+        self.state.history.append(entry)
+        logger.info("epoch %(epoch)d (%(phase)s): loss %(loss).4f, val_loss %(val_loss).4f", entry)
         if values["val_loss"] < min(losses, default=float("inf")):
             checkpoint.save_best(self.folder, self.model)
         self.state.epochs_done = epoch + 1

@@ -109,12 +109,14 @@ def train(
         run_folder(Path(out) if out else None, name, plan.request(), resume=resume) as folder,
         logged_to(folder / "log.jsonl"),
     ):
+        _log_plan(plan)
         begun = time.perf_counter()
         outcome = _train_once(plan, folder, tensorboard, listener)
         blind = _train_blind(plan, folder, listener) if show_leak else None
         seconds = time.perf_counter() - begun
         command = _command(source, plan, weights, positive, changes or {}, recipe)
         _write_run(folder, plan, outcome, blind, seconds, command)
+        logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
     return Trained(final_path(folder), outcome.scores, blind.scores if blind else None)
 
 
@@ -182,6 +184,14 @@ def data_digest(catalog: Catalog) -> str:
     """A SHA-256 over content, labels and order of a catalog's slices, wherever they lie."""
     table = catalog.table[["sha256", "index", "label", "patient"]]
     return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+
+
+def _log_plan(plan: _Plan) -> None:
+    usable, split = plan.catalog.usable(), plan.split
+    unusable = len(plan.catalog) - len(usable)
+    logger.info("%d slices of %s; %d can't be used", len(usable), usable.classes, unusable)
+    logger.info("split %s: %s", plan.how, {k: len(rows) for k, rows in vars(split).items()})
+    logger.info("recipe %s, weights %s, seed %d", plan.recipe.name, plan.weights.name, plan.seed)
 
 
 def _train_once(plan: _Plan, folder: Path, tensorboard: bool, listener: Listener) -> _Outcome:
