@@ -258,7 +258,9 @@ def doctor() -> None:
     from falx import console
     from falx.verbs.doctor import doctor as look
 
-    console.show_checks(look())
+    with console.native_silence():
+        checks = look()
+    console.show_checks(checks)
 
 
 @contextmanager

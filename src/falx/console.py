@@ -173,7 +173,7 @@ def show_checks(checks: Sequence[Check]) -> None:
     signs = {True: ("ok", "green"), False: ("!!", "bold red"), None: ("  ", "")}
     table = Table(box=None, show_header=False)
     for check in checks:
-        table.add_row(Text(*signs[check.good]), check.what, Text(check.state))
+        table.add_row(Text(*signs[check.good]), Text(check.what), Text(check.state))
     _out.print(table)
 
 
