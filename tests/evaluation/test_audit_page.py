@@ -18,7 +18,8 @@ from falx.data.catalog import build_catalog
 from falx.data.foreign import Foreign
 from falx.data.shortcuts import Shortcut
 from falx.evaluation import audit_page as module
-from falx.evaluation.audit_page import THUMBNAIL, verdicts, write_audit_page
+from falx.evaluation.audit_page import THUMBNAIL, write_audit_page
+from falx.evaluation.verdicts import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,10 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from falx.errors import BadInput
 from falx.evaluation import figures, style
-from falx.evaluation.metrics import Estimate, Scores, score, wilson_interval
+from falx.evaluation.comparison import comparison
+from falx.evaluation.contact_sheet import contact_sheet
+from falx.evaluation.intervals import Estimate, wilson_interval
+from falx.evaluation.metrics import Scores, score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +75,8 @@ def every_figure() -> dict[str, Figure]:
         "training": figures.training(history()),
         "probabilities": figures.probabilities(labels, p, TWO, 0.5),
         "calibration": figures.calibration(labels, p, TWO),
-        "contact_sheet": figures.contact_sheet([grey], ["a"], title="b", marks=[False]),
-        "comparison": figures.comparison({"a": scores}, ["accuracy", "roc_auc"]),
+        "contact_sheet": contact_sheet([grey], ["a"], title="b", marks=[False]),
+        "comparison": comparison({"a": scores}, ["accuracy", "roc_auc"]),
     }
 
 
@@ -104,8 +107,8 @@ def test_names_with_dollars_are_not_mathematics(tmp_path: Path) -> None:
         figures.probabilities(labels, p, odd, 0.5),
         figures.probabilities(labels % 2, p[:, :2], odd[1:], 0.5),
         figures.calibration(labels % 2, p[:, :2], odd[:2]),
-        figures.contact_sheet([np.eye(4)], [odd[0]], title=odd[0]),
-        figures.comparison({odd[0]: scores}, ["accuracy"]),
+        contact_sheet([np.eye(4)], [odd[0]], title=odd[0]),
+        comparison({odd[0]: scores}, ["accuracy"]),
     ):
         figures.save(figure, tmp_path / "odd.png")
 
@@ -306,7 +309,7 @@ def test_contact_sheet_shows_every_picture_unaltered() -> None:
     images = [rng.integers(256, size=(h, w), dtype=np.uint8) for h, w in [(9, 5), (4, 8), (6, 6)]]
     images.append(rng.random((7, 3)))
     captions = ["no: 1.png", "yes: 2.png\n0.93", "", "d"]
-    axes = figures.contact_sheet(images, captions, columns=3).axes
+    axes = contact_sheet(images, captions, columns=3).axes
     assert [texts(one) for one in axes] == [[caption] for caption in captions]
     for one, image in zip(axes, images, strict=True):
         (shown,) = one.images
@@ -324,7 +327,7 @@ def test_contact_sheet_shows_every_picture_unaltered() -> None:
 
 def test_contact_sheet_marks_wrong_ones_by_sign_and_color() -> None:
     images = [np.zeros((4, 4))] * 2
-    right, wrong = figures.contact_sheet(images, ["a", "b"], marks=[True, False]).axes
+    right, wrong = contact_sheet(images, ["a", "b"], marks=[True, False]).axes
     assert texts(right) == ["a"]
     assert texts(wrong) == ["\N{BALLOT X} b"]
     assert to_hex(right.texts[0].get_color()).upper() == style.BLUE
@@ -332,7 +335,7 @@ def test_contact_sheet_marks_wrong_ones_by_sign_and_color() -> None:
 
 
 def test_contact_sheet_keeps_both_ends_of_long_captions() -> None:
-    (axes,) = figures.contact_sheet([np.zeros((4, 4))], ["patient-0001-" * 5 + "last.png"]).axes
+    (axes,) = contact_sheet([np.zeros((4, 4))], ["patient-0001-" * 5 + "last.png"]).axes
     (shown,) = texts(axes)
     assert shown.startswith("patient-0001")
     assert shown.endswith("last.png")
@@ -354,7 +357,7 @@ def test_contact_sheet_keeps_both_ends_of_long_captions() -> None:
 def test_bad_contact_sheets(change: dict[str, Any], message: str) -> None:
     good: dict[str, Any] = {"images": [np.zeros((4, 4))], "captions": ["a"]}
     with pytest.raises(BadInput, match=message):
-        figures.contact_sheet(**(good | change))
+        contact_sheet(**(good | change))
 
 
 def reported(**estimates: Estimate) -> Scores:
@@ -365,7 +368,7 @@ def test_comparison_shows_estimates_and_intervals() -> None:
     unsure = Estimate(0.8, math.nan, math.nan)
     both = reported(accuracy=ESTIMATE, roc_auc=unsure)
     paper = reported(accuracy=wilson_interval(29, 32))
-    (axes,) = figures.comparison({"ours": both, "paper": paper}, ["accuracy", "roc_auc"]).axes
+    (axes,) = comparison({"ours": both, "paper": paper}, ["accuracy", "roc_auc"]).axes
     names = [tick.get_text() for tick in axes.get_yticklabels()]
     assert names == ["ours", "paper", "ours", "paper"]
     assert texts(axes) == [
@@ -390,7 +393,7 @@ def test_comparison_shows_estimates_and_intervals() -> None:
 
 def test_comparison_of_what_is_undefined() -> None:
     undefined = reported(mcc=Estimate(math.nan, math.nan, math.nan))
-    (axes,) = figures.comparison({"a": undefined}, ["mcc"]).axes
+    (axes,) = comparison({"a": undefined}, ["mcc"]).axes
     assert texts(axes) == ["Matthews correlation", "undefined"]
     assert not axes.lines
 
@@ -398,7 +401,7 @@ def test_comparison_of_what_is_undefined() -> None:
 @pytest.mark.parametrize("metrics", [["acuracy"], []])
 def test_bad_comparison(metrics: list[str]) -> None:
     with pytest.raises(BadInput, match="`metrics` must be one or more of accuracy"):
-        figures.comparison({"a": reported(accuracy=ESTIMATE)}, metrics)
+        comparison({"a": reported(accuracy=ESTIMATE)}, metrics)
 
 
 @pytest.mark.parametrize("p", [np.full((3, 3), 1 / 3), np.full(3, 0.5), np.full((2, 2), 0.5)])

@@ -16,7 +16,9 @@ from sklearn import metrics as sk
 
 from falx.errors import BadInput
 from falx.evaluation import metrics
-from falx.evaluation.metrics import METRICS, Estimate, exact_interval, score, wilson_interval
+from falx.evaluation.intervals import Estimate, exact_interval, wilson_interval
+from falx.evaluation.metrics import score
+from falx.evaluation.weighted import METRICS, measure
 
 CLASSES = ("no", "yes")
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
@@ -115,7 +117,7 @@ def test_a_weight_is_a_repeated_row(data: st.DataObject, classes: int) -> None:
     times = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
     times[:classes] += 1  # every class is there, or scikit-learn would not answer
     rows = metrics._checked_rows(labels, p, np.arange(n), FOUR[:classes], 0.5)
-    found = metrics._measure(rows, times[None].astype(float))[0, : len(METRICS)]
+    found = measure(rows, times[None].astype(float))[0, : len(METRICS)]
     drawn = np.repeat(np.arange(n), times)
     wanted = sklearn_values(labels[drawn], p[drawn])
     if classes > 2 and len(np.unique(p[drawn].argmax(axis=1))) < classes:

@@ -7,7 +7,6 @@ can't be drawn, such as the ROC curve of a set with one class, is said in the fi
 from __future__ import annotations
 
 import math
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +24,10 @@ from sklearn.metrics import (
 
 from falx.errors import BadInput
 from falx.evaluation import style
-from falx.evaluation.metrics import METRICS, Estimate, Scores, wilson_interval
+from falx.evaluation.intervals import Estimate, wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -60,9 +59,6 @@ _GUESSING: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1, "zorder":
 _RIGHT: dict[str, Any] = {"facecolor": style.BLUE, "edgecolor": style.BLUE}
 _WRONG: dict[str, Any] = {"facecolor": "white", "edgecolor": style.VERMILLION, "hatch": "/////"}
 _THRESHOLD: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 3))}
-_CELL, _GAP = 1.5, 0.08  # inches: side of a picture, space between two
-_HEADING = 1.5  # rows of a comparison that a heading takes
-_LETTERS = 26  # of a caption that fit under a picture
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -276,81 +272,6 @@ def calibration(
     return figure
 
 
-def contact_sheet(
-    images: Sequence[npt.NDArray[Any]],
-    captions: Sequence[str],
-    columns: int = 6,
-    title: str = "",
-    marks: Sequence[bool] | None = None,
-) -> Figure:
-    """Pictures in rows, each fitted into a square with its caption below.
-
-    Args:
-        images: grey, (height, width) of any size; uint8, or float in [0, 1].
-        captions: one for each; lines too long for their place lose their middle.
-        columns: pictures in a row.
-        title: over all.
-        marks: whether each is right; a right one's caption is blue, a wrong one's red with a cross.
-
-    Raises:
-        BadInput: no images, a caption or mark too many or too few, or another kind of image.
-    """
-    _check_sheet(images, captions, columns, marks)
-    lines = max(len(caption.splitlines()) for caption in captions)
-    across = min(columns, len(images))
-    down = math.ceil(len(images) / across)
-    step, pitch = _CELL + _GAP, _CELL + _GAP + 0.14 * lines + 0.06
-    head = 0.38 if title else _GAP
-    width, height = across * step + _GAP, down * pitch + head
-    figure = style.sheet(width, height, arranged=False)
-    if title:
-        figure.text(_GAP / width, 1 - 0.1 / height, title, va="top", fontsize=style.TITLE,
-                    fontweight="bold", color=style.INK, parse_math=False)  # fmt: skip
-    for i, (image, caption, mark) in enumerate(zip_longest(images, captions, marks or ())):
-        row, column = divmod(i, across)
-        x, y = _GAP + column * step, height - head - row * pitch - _CELL
-        axes = figure.add_axes((x / width, y / height, _CELL / width, _CELL / height))
-        _picture(axes, image, caption, mark)
-    return figure
-
-
-def comparison(scores_by_name: Mapping[str, Scores], metrics: Sequence[str]) -> Figure:
-    """Estimates with their intervals, one block of rows a metric, one row a set of scores.
-
-    A metric that a set of scores does not hold, as when a paper does not report it, is said to be
-    missing.
-
-    Args:
-        scores_by_name: what to compare, in order.
-        metrics: keys of `METRICS`, in order.
-
-    Raises:
-        BadInput: nothing to compare, or an unknown metric.
-    """
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown or not metrics or not scores_by_name:
-        raise BadInput(
-            f"`metrics` must be one or more of {', '.join(METRICS)}, got "
-            f"{', '.join(metrics) or 'none'}, and `scores_by_name` not be empty."
-        )
-    rows = (len(scores_by_name) + _HEADING) * len(metrics)
-    figure = style.sheet(7.2, 0.24 * rows + 0.7)
-    axes = style.dress(figure.subplots())
-    axes.spines["left"].set_visible(False)
-    ticks: list[tuple[float, str]] = []
-    for y, metric, i, name, estimate in _forest(scores_by_name, metrics):
-        ticks.append((y, name))
-        if i == 0:
-            _heading(axes, y - 1, METRICS[metric])
-        _whisker(axes, y, i, estimate)
-    axes.set_yticks(*zip(*ticks, strict=True), parse_math=False)
-    axes.set_ylim(rows - 0.6, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color=style.RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure
-
-
 def _predictions(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
 ) -> tuple[Ints, Floats]:
@@ -479,99 +400,3 @@ def _reliability(axes: Axes, outcome: Ints, confidence: Floats) -> None:
         mean, [s.low for s in spans], [s.high for s in spans], color=style.BLUE, linewidth=1
     )
     axes.plot(mean, share, marker="o", markersize=5.5, zorder=3, clip_on=False, **style.line(0))
-
-
-def _check_sheet(
-    images: Sequence[npt.NDArray[Any]],
-    captions: Sequence[str],
-    columns: int,
-    marks: Sequence[bool] | None,
-) -> None:
-    if not images or columns < 1:
-        raise BadInput(f"Needs images and `columns` of 1 or more; got {len(images)} and {columns}.")
-    if len(captions) != len(images) or (marks is not None and len(marks) != len(images)):
-        raise BadInput(
-            f"`captions` and `marks` must have one entry for each of {len(images)} images."
-        )
-    for i, image in enumerate(images):
-        grey = image.ndim == 2 and image.size > 0
-        unit = image.dtype.kind == "f" and grey and image.min() >= 0 and image.max() <= 1
-        if not grey or not (image.dtype == np.uint8 or unit):
-            raise BadInput(
-                f"`images` must be (height, width), uint8 or float in [0, 1]; number {i} is "
-                f"{image.dtype} of shape {image.shape}."
-            )
-
-
-def _picture(axes: Axes, image: npt.NDArray[Any], caption: str, mark: bool | None) -> None:
-    height, width = image.shape
-    white = 255 if image.dtype == np.uint8 else 1
-    axes.imshow(image, cmap="gray", vmin=0, vmax=white, interpolation="antialiased")
-    half = max(height, width) / 2
-    axes.set_xlim(width / 2 - 0.5 - half, width / 2 - 0.5 + half)
-    axes.set_ylim(height / 2 - 0.5 + half, height / 2 - 0.5 - half)
-    axes.set(xticks=[], yticks=[], facecolor="#EDEDED")
-    ink = style.INK if mark is None else style.BLUE if mark else style.VERMILLION
-    axes.spines[:].set(visible=mark is not None, color=ink, linewidth=1.6)
-    text = "\n".join(_shorten(line) for line in caption.split("\n"))
-    axes.annotate(
-        f"\N{BALLOT X} {text}" if mark is False else text,
-        (0, 0),
-        xycoords="axes fraction",
-        xytext=(0, -4),
-        textcoords="offset points",
-        va="top",
-        fontsize=7,
-        color=ink,
-        linespacing=1.25,
-        parse_math=False,
-    )
-
-
-def _shorten(line: str) -> str:
-    if len(line) <= _LETTERS:
-        return line
-    half = (_LETTERS - 1) // 2
-    return f"{line[:half]}\N{HORIZONTAL ELLIPSIS}{line[-half:]}"
-
-
-def _forest(
-    scores_by_name: Mapping[str, Scores], metrics: Sequence[str]
-) -> Iterator[tuple[float, str, int, str, Estimate | None]]:
-    """Every row of a comparison: its height, metric, series, name and estimate."""
-    for block, metric in enumerate(metrics):
-        for i, (name, scores) in enumerate(scores_by_name.items()):
-            y = block * (len(scores_by_name) + _HEADING) + i + 1
-            yield y, metric, i, name, scores.estimates.get(metric)
-
-
-def _heading(axes: Axes, y: float, text: str) -> None:
-    axes.annotate(
-        text,
-        (0, y),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(-4, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize=style.BODY,
-        fontweight="bold",
-        color=style.INK,
-    )
-
-
-def _whisker(axes: Axes, y: float, i: int, estimate: Estimate | None) -> None:
-    if estimate is not None and not math.isnan(estimate.value):
-        color = style.COLORS[i % len(style.COLORS)]
-        axes.plot([estimate.low, estimate.high], [y, y], color=color, linewidth=style.LINE)
-        shape = style.MARKERS[i % len(style.MARKERS)]
-        axes.plot(estimate.value, y, marker=shape, markersize=6.5, color=color)
-    style.note(
-        axes,
-        1.02,
-        y,
-        "not reported" if estimate is None else str(estimate),
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        color=style.INK,
-    )

@@ -13,6 +13,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.detect.finding import decide
 from falx.evaluation import figures
+from falx.evaluation.contact_sheet import contact_sheet
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake
 from falx.evaluation.studies import find_studies, score_studies
@@ -190,7 +191,7 @@ def draw_figures(folder: Path, test: Results, scores: Scores) -> tuple[Figure, .
 def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) -> tuple[Figure, ...]:
     """Draw what only a training gives: its curves, and the views that the network was fed."""
     folder.mkdir(exist_ok=True)
-    sheet = figures.contact_sheet(fed, [""] * len(fed), title="Views, as trained")
+    sheet = contact_sheet(fed, [""] * len(fed), title="Views, as trained")
     return (
         _saved(
             folder,
@@ -227,6 +228,4 @@ def _sheet(test: Results, rows: np.ndarray, title: str) -> Any:
         chance = decide(test.probabilities[row], test.classes, test.threshold)[1]
         captions.append(f"{label} → {given} {chance:.2f}")
         marks.append(label == given)
-    return figures.contact_sheet(
-        [test.views[row] for row in rows], captions, marks=marks, title=title
-    )
+    return contact_sheet([test.views[row] for row in rows], captions, marks=marks, title=title)

@@ -16,7 +16,8 @@ from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.detect.detector import detector_folder, load
 from falx.errors import BadInput
 from falx.evaluation.metrics import Scores
-from falx.evaluation.report import Report, write_report
+from falx.evaluation.report import Report
+from falx.evaluation.report_page import write_report
 from falx.evaluation.results import Results, draw_figures, write_results
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe

@@ -33,7 +33,8 @@ from falx.detect.detector import Detector, load
 from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.metrics import Scores
-from falx.evaluation.report import PartCounts, Report, write_report
+from falx.evaluation.report import PartCounts, Report
+from falx.evaluation.report_page import write_report
 from falx.evaluation.results import Results, draw_figures, draw_training, write_results
 from falx.evaluation.studies import SHARES, choose_share, find_studies
 from falx.export.openvino import export_detector

@@ -19,7 +19,7 @@ from falx.notice import NOTICE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from falx.evaluation.metrics import Estimate
+    from falx.evaluation.intervals import Estimate
 
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -130,7 +130,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["notice"] = NOTICE
+    environment.globals["disclaimer"] = NOTICE
     environment.filters.update(
         number=number, interval=interval, percent=percent, count=count, duration=duration
     )

@@ -20,9 +20,12 @@ from falx.data.audit import Audit
 from falx.data.catalog import Catalog
 from falx.data.foreign import Foreign
 from falx.data.shortcuts import Shortcut
-from falx.evaluation import report as module
-from falx.evaluation.metrics import METRICS, Estimate, Scores, score, wilson_interval
-from falx.evaluation.report import Figure, Mistake, PartCounts, Report, write_report
+from falx.evaluation import report_page as module
+from falx.evaluation.intervals import Estimate, wilson_interval
+from falx.evaluation.metrics import Scores, score
+from falx.evaluation.report import Figure, Mistake, PartCounts, Report
+from falx.evaluation.report_page import write_report
+from falx.evaluation.weighted import METRICS
 from falx.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:

@@ -1,0 +1,234 @@
+"""What a report says in words; all of it follows from the numbers and from the audit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from falx.evaluation.intervals import Estimate, wilson_interval
+from falx.evaluation.metrics import Scores
+from falx.evaluation.report import Report
+from falx.evaluation.templates import (
+    count,
+    interval,
+    listed,
+    number,
+    percent,
+    signed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from falx.data.audit import Audit
+
+PAPER_RIGHT, PAPER_N = 29, 32
+PAPER = {
+    "accuracy": wilson_interval(PAPER_RIGHT, PAPER_N),
+    "roc_auc": Estimate(0.9909, math.nan, math.nan),
+    "log_loss": Estimate(0.2775, math.nan, math.nan),
+}
+_WIDTHS = {5: "narrow", 10: "fair", 20: "wide", math.inf: "very wide"}  # up to so many points
+_TOO_WIDE = 10  # points
+_FEW = 100  # groups, below which a test is called small
+_FEW_OF_CLASS = 10
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Whether the headline can be trusted: `state` is "fine", "look" or, if it can't, "act"."""
+
+    state: str
+    heading: str
+    text: str
+
+
+def lede(report: Report) -> str:
+    """What the test got right and wrong, in counts."""
+    scores = report.scores
+    right = f"{count(int(scores.confusion.trace()))} of {tested(report)} called right"
+    if not report.binary:
+        return f"{right}, in {len(scores.classes)} classes."
+    (_, alarms), (missed, _) = scores.confusion.tolist()
+    negative, positive = scores.classes
+    return (
+        f"{right}: of {count(scores.support[positive])} “{positive}” it misses {count(missed)}, "
+        f"of {count(scores.support[negative])} “{negative}” it calls {count(alarms)} “{positive}”."
+    )
+
+
+def tested(report: Report) -> str:
+    return count(report.scores.n, "test slice" if report.trained else "slice")
+
+
+def accuracy_words(scores: Scores) -> str:
+    estimate = scores.estimates["accuracy"]
+    commonest = max(scores.support, key=lambda name: scores.support[name])
+    baseline = scores.support[commonest] / scores.n
+    words = f"Always answering “{commonest}” would be right in {percent(baseline)}"
+    if math.isnan(estimate.low):
+        return f"{words}."
+    doubt = ", which the interval does not rule out" if estimate.low <= baseline else ""
+    return f"{words}{doubt}. {_width_words(scores)}"
+
+
+def _width_words(scores: Scores) -> str:
+    estimate = scores.estimates["accuracy"]
+    points = 100 * (estimate.high - estimate.low)
+    size = next(name for limit, name in _WIDTHS.items() if points < limit)
+    wide = f"The interval is {size}, {count(round(points), 'point')}; it rests on "
+    return f"{wide}{_observed(scores)}{', too few to say more' if points >= _TOO_WIDE else ''}."
+
+
+def _observed(scores: Scores) -> str:
+    slices = count(scores.n, "slice")
+    return slices if scores.groups == scores.n else f"{slices} in {count(scores.groups, 'group')}"
+
+
+def auc_words(scores: Scores) -> str:
+    value = scores.estimates["roc_auc"].value
+    if math.isnan(value):
+        return "Undefined: a class has no slices in the test, or all of them."
+    pairs = f"{percent(value)} of pairs"
+    if len(scores.classes) > 2:
+        return f"It ranks a class above the rest in {pairs}, on average; {percent(0.5)} is chance."
+    negative, positive = scores.classes
+    return f"It ranks “{positive}” above “{negative}” in {pairs}; {percent(0.5)} is chance."
+
+
+def loss_words(scores: Scores) -> str:
+    shares = [support / scores.n for support in scores.support.values() if support]
+    baseline = -sum(share * math.log(share) for share in shares)
+    words = f"0 is best; giving each class its share as probability makes {number(baseline, 2)}."
+    if scores.estimates["log_loss"].value < baseline:
+        return words
+    return f"{words} Its own probabilities are worse: it is sure where it is wrong."
+
+
+def notice(report: Report) -> Notice:
+    slices = tested(report)
+    if report.twins:
+        verb = "has" if report.twins == 1 else "have"
+        heading = f"Too good: {count(report.twins)} of {slices} {verb} a twin in training."
+        remedy = (
+            "Train again with a leak-free split, the default, to see what the recipe is worth."
+            if report.trained
+            else "metrics.json holds the numbers without them, where enough slices are left."
+        )
+        twin = "A twin is a copy, a near-copy or another slice of the same patient."
+        return Notice("act", heading, f"{twin} {remedy}")
+    if report.split.startswith("random"):
+        text = (
+            f"None of {slices} has a twin in training, but by luck: the split is blind to copies."
+        )
+        return Notice("look", "The split was random.", text)
+    if not report.trained:
+        text = "Copies and near-copies of the slices that it was trained on were looked for."
+        return Notice("fine", f"None of {slices} is known to have a twin in training.", text)
+    text = "Copies, near-copies and the slices of a patient are on one side of the split."
+    return Notice("fine", f"None of {slices} has a twin in training.", text)
+
+
+def worth(report: Report) -> str:
+    """What copies on both sides of a split are worth, or an empty string."""
+    if report.blind is None:
+        return ""
+    own, other = report.scores.estimates["accuracy"], report.blind.estimates["accuracy"]
+    gain = other.value - own.value
+    worth = (
+        f"the copies are worth {number(gain)}" if gain > 0 else f"that is no gain ({signed(gain)})"
+    )
+    apart = own.high < other.low or other.high < own.low
+    chance = " The intervals overlap, so chance alone can make as much of a difference."
+    return (
+        f"With a random split, {count(report.blind_twins)} of {count(report.blind.n)} test slices "
+        "have a twin in training, and the same recipe reaches an accuracy of "
+        f"{number(other.value)}: {worth}.{'' if apart else chance}"
+    )
+
+
+def paper_words() -> str:
+    accuracy = PAPER["accuracy"]
+    return (
+        "The paper, “Brain Tumour Detection Using MobileNetV2” (2025), gives no intervals. Its "
+        f"accuracy is {PAPER_RIGHT} of {PAPER_N} right, from which {percent(accuracy.low)} to "
+        f"{percent(accuracy.high)} follows by Wilson's score interval (1927). Its test set was "
+        "another one: numbers within one another's intervals can't be told apart."
+    )
+
+
+def limits(report: Report) -> Iterator[str]:
+    """What these numbers can't tell, from the facts of this very test."""
+    yield from _size_limits(report.scores)
+    yield _split_limit(report)
+    yield from _data_limits(report.audit)
+    yield "Labels are taken as they came; nothing here checks them against a reader or histology."
+    yield (
+        "Which scanners, sequences and hospitals the slices are from is not recorded. Slices from "
+        "elsewhere can fare worse; test on some."
+    )
+
+
+def _size_limits(scores: Scores) -> Iterator[str]:
+    estimate = scores.estimates["accuracy"]
+    if scores.groups < _FEW:
+        yield (
+            f"The test is small: {_observed(scores)}. One slice more or less right moves accuracy "
+            f"by {number(100 / scores.n, 1)} points."
+        )
+    if not math.isnan(estimate.low):
+        yield (
+            f"The accuracy of {number(estimate.value)} stands for anything from "
+            f"{interval(estimate)}. As far as this test can tell, a model with another accuracy in "
+            "there is neither better nor worse."
+        )
+    rare = [f"{n} of “{name}”" for name, n in scores.support.items() if n < _FEW_OF_CLASS]
+    if rare:
+        yield f"The test holds only {listed(rare)}: numbers by class mean little there."
+
+
+def _split_limit(report: Report) -> str:
+    if report.trained:
+        return (
+            "This is one split with one seed. Other seeds give other numbers; a cross-validation, "
+            "in which every slice is tested once, says more."
+        )
+    return (
+        "This is another dataset than the one trained on; what its labels mean, and how its slices "
+        "were chosen, may differ too."
+    )
+
+
+def _data_limits(audit: Audit) -> Iterator[str]:
+    patients = audit.catalog.usable().table["patient"]
+    unnamed = int((patients == "").sum())
+    if unnamed:
+        whose = "No slice has" if unnamed == len(patients) else f"{count(unnamed)} slices lack"
+        yield (
+            f"{whose} a patient number, so groups are made of near-duplicates only. Slices of one "
+            "patient that look different may be on both sides of a split, which flatters."
+        )
+    if audit.conflicts:
+        many = count(len(audit.conflicts), "group")
+        yield f"{many} of slices that belong together, with contradicting labels, left in."
+    if audit.foreign:
+        many = count(len(audit.foreign), "slice")
+        yield f"{many} unlike the rest, left in; whether each shows a brain is for a person to say."
+    yield _shortcut_limit(audit)
+
+
+def _shortcut_limit(audit: Audit) -> str:
+    alarming = [
+        f"{shortcut.probe} (AUC {number(shortcut.auc, 2)})"
+        for shortcut in audit.shortcuts
+        if shortcut.alarming
+    ]
+    if alarming:
+        return (
+            f"The class can be told without the brain, from {listed(alarming)}. Part of these "
+            "numbers may be owed to that and not to tumors."
+        )
+    if not audit.shortcuts:
+        return "Shortcuts were not probed: a class has too few groups."
+    return "Two probes found no alarming shortcut; there may be others, such as burnt-in marks."
