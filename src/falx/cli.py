@@ -148,8 +148,9 @@ def train(
 
     with _training("falx train") as listener:
         from falx.recipe import DEFAULT_RECIPE
-        from falx.verbs.train import DEFAULT_SPLIT, next_steps
+        from falx.verbs.plan import DEFAULT_SPLIT
         from falx.verbs.train import train as run_training
+        from falx.verbs.write_run import next_steps
 
         trained = run_training(
             data,
@@ -228,7 +229,7 @@ def demo(
 
     with _training("falx demo") as listener:
         from falx.verbs.demo import demo as run_demo
-        from falx.verbs.train import next_steps
+        from falx.verbs.write_run import next_steps
 
         trained = run_demo(out, n=n, seed=seed, listener=listener)
     console.show_scores({"test": trained.scores})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.detect.finding import decide
 from falx.evaluation import figures
+from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake
@@ -201,6 +203,12 @@ def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) ->
         ),
         _saved(folder, "Views", "What the network was fed: augmented views of one batch.", sheet),
     )
+
+
+def draw_comparison(folder: Path, scores: Mapping[str, Scores]) -> tuple[Figure, ...]:
+    """Draw sets of scores side by side."""
+    drawn = comparison(scores, ("accuracy", "balanced_accuracy", "roc_auc"))
+    return (_saved(folder, "Splits", "The same recipe, with and without copies.", drawn),)
 
 
 def _saved(folder: Path, title: str, caption: str, figure: Any) -> Figure:

@@ -1,0 +1,144 @@
+"""The files of a run folder beside its detector: tables, numbers, figures and the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from falx.data.audit import audit
+from falx.data.split import split_table
+from falx.environment import environment
+from falx.evaluation.metrics import Scores
+from falx.evaluation.report import PartCounts, Report
+from falx.evaluation.report_page import write_report
+from falx.evaluation.results import (
+    Results,
+    draw_comparison,
+    draw_figures,
+    draw_training,
+    write_results,
+)
+from falx.runfolder import final_path
+from falx.verbs.plan import Plan
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one training gave.
+
+    Attributes:
+        results: on validation and test.
+        scores: on test.
+        studies: the same a study, ready for JSON, or None where there are no studies.
+        history: see falx.training.fit.fit.
+        fed: some of the views that training was fed, uint8 (size, size).
+        parameters: of the network.
+    """
+
+    results: Results
+    scores: Scores
+    studies: dict[str, Any] | None
+    history: pd.DataFrame
+    fed: list[np.ndarray]
+    parameters: int
+
+
+def write_run(
+    folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None, *, seconds: float
+) -> None:
+    """Write everything that a run keeps, but for the detector, which is there.
+
+    Args:
+        blind: what the same training gave on a random split, where asked for.
+        seconds: that training took.
+    """
+    command = f"{plan.command} --show-leak" if blind else plan.command
+    about = _environment(plan, command, seconds)
+    (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
+    plan.catalog.save(folder / "catalog.parquet")
+    split_table(plan.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
+    outcome.history.to_csv(folder / "history.csv", index=False)
+    (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    write_results(
+        folder,
+        outcome.results,
+        outcome.scores,
+        studies=outcome.studies,
+        random_split=blind.scores.as_dict() if blind else None,
+    )
+    _write_report(folder, plan, outcome, blind, about)
+
+
+def next_steps(run: Path) -> tuple[tuple[str, str], ...]:
+    """What one does with a run, and the commands for it."""
+    quoted = shlex.quote(str(run))
+    return (
+        ("Read the report", f"{quoted}/report.html"),
+        ("Classify images", f"falx predict {quoted} IMAGE..."),
+        ("Test on other data", f"falx evaluate {quoted} DATA"),
+    )
+
+
+def _environment(plan: Plan, command: str, seconds: float) -> dict[str, Any]:
+    return {
+        **environment(),
+        "seed": plan.seed,
+        "backend": keras.backend.backend(),
+        "weights": {"name": plan.weights.name, "sha256": plan.weights.sha256},
+        "data": {"name": plan.catalog.root.name, "sha256": plan.data_digest()},
+        "training_seconds": round(seconds, 1),
+        "command": command,
+    }
+
+
+def _write_report(
+    folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None, about: dict[str, Any]
+) -> None:
+    test = outcome.results.part("test")
+    figures = draw_figures(folder / "figures", test, outcome.scores)
+    figures += draw_training(folder / "figures", outcome.history, outcome.fed)
+    if blind:
+        compared = {"leak-free" if not plan.twins else "this split": outcome.scores}
+        compared["random split"] = blind.scores
+        figures += draw_comparison(folder / "figures", compared)
+    report = Report(
+        title=f"{plan.recipe.name} on {plan.catalog.root.name}",
+        audit=audit(plan.catalog),
+        recipe=plan.recipe,
+        scores=outcome.scores,
+        split=plan.split_name,
+        parts=_part_counts(plan),
+        twins=plan.twins,
+        blind=blind.scores if blind else None,
+        blind_twins=plan.blind().twins if blind else 0,
+        figures=figures,
+        errors=test.mistakes(),
+        parameters=outcome.parameters,
+        seconds=about["training_seconds"],
+        environment=about,
+        command=about["command"],
+        next_steps=next_steps(final_path(folder)),
+        study=outcome.studies,
+    )
+    write_report(report, folder / "report.html")
+
+
+def _part_counts(plan: Plan) -> tuple[PartCounts, ...]:
+    """Slices and groups of each part."""
+    usable = plan.usable
+    labels, groups = usable.labels, usable.groups
+    return tuple(
+        PartCounts(
+            part=name,
+            counts={c: int((labels[rows] == code).sum()) for code, c in enumerate(usable.classes)},
+            groups=len(np.unique(groups[rows])),
+        )
+        for name, rows in vars(plan.split).items()
+    )
