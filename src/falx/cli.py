@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from falx import defaults
 from falx.errors import BadInput, FalxError
 from falx.notice import NOTICE
 from falx.progress import Listener
@@ -111,17 +112,14 @@ def audit(
 def train(
     data: DataArgument,
     recipe: Annotated[
-        str | None, typer.Option(help="Name of a recipe, or a YAML file.  [default: lite]")
-    ] = None,
+        str, typer.Option(help="Name of a recipe, or a YAML file.")
+    ] = defaults.RECIPE,
     weights: Annotated[
         str, typer.Option(help="'imagenet', 'random', or the path of backbone weights.")
-    ] = "imagenet",
+    ] = defaults.WEIGHTS,
     split: Annotated[
-        str | None,
-        typer.Option(
-            help="Shares (by group), 'random', 'given', or a CSV file.  [default: 70/15/15]"
-        ),
-    ] = None,
+        str, typer.Option(help="Shares (by group), 'random', 'given', or a CSV file.")
+    ] = defaults.SPLIT,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE; overrides the recipe.")
@@ -147,17 +145,15 @@ def train(
     from falx import console
 
     with _training("falx train") as listener:
-        from falx.recipe import DEFAULT_RECIPE
-        from falx.verbs.plan import DEFAULT_SPLIT
         from falx.verbs.train import train as run_training
         from falx.verbs.write_run import next_steps
 
         trained = run_training(
             data,
-            recipe=recipe or DEFAULT_RECIPE,
+            recipe=recipe,
             changes=_pairs(changes or []),
             weights=weights,
-            split=split or DEFAULT_SPLIT,
+            split=split,
             seed=seed,
             out=out,
             positive=positive,
@@ -221,7 +217,9 @@ def predict(
 @app.command()
 def demo(
     out: OutOption = None,
-    n: Annotated[int, typer.Option(min=60, help="Slices to draw.")] = 400,
+    n: Annotated[int, typer.Option("--slices", "-n", min=60, help="Slices to draw.")] = (
+        defaults.DEMO_SLICES
+    ),
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
 ) -> None:
     """Draw synthetic slices, train on them, and report: no data or weights needed."""
@@ -239,7 +237,9 @@ def demo(
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="The folder to be made.")],
-    n: Annotated[int, typer.Option(min=2, help="Slices to draw, half of each class.")] = 200,
+    n: Annotated[
+        int, typer.Option("--slices", "-n", min=2, help="Slices to draw, half of each class.")
+    ] = 200,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Side in pixels.")] = 224,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
 ) -> None:

@@ -16,8 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from falx.errors import BadInput
 
-DEFAULT_RECIPE = "lite"
-
 
 class Part(BaseModel):
     """Base of all parts: immutable, and an unknown field is an error."""

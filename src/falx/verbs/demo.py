@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from falx import defaults
 from falx.data.phantom import write_phantoms
 from falx.errors import BadInput
 from falx.progress import Listener, silent
 from falx.runfolder import stamped
 from falx.verbs.train import Trained, train
 
-SLICES = 400
-
 
 def demo(
-    out: str | Path | None = None, *, n: int = SLICES, seed: int = 0, listener: Listener = silent
+    out: str | Path | None = None,
+    *,
+    n: int = defaults.DEMO_SLICES,
+    seed: int = 0,
+    listener: Listener = silent,
 ) -> Trained:
     """Draw synthetic slices, train a small network on them from random weights, and report.
 

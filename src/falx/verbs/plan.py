@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import falx
+from falx import defaults
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.split import (
     Split,
@@ -26,8 +27,6 @@ from falx.errors import BadInput
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
 from falx.recipe import Recipe, load_recipe
-
-DEFAULT_SPLIT = "70/15/15"
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
     if Path(how).is_file():
         return read_split(Path(how), table)
     raise BadInput(
-        f"--split takes shares such as {DEFAULT_SPLIT}, 'random', 'given', or a CSV file, "
+        f"--split takes shares such as {defaults.SPLIT}, 'random', 'given', or a CSV file, "
         f"not '{how}'."
     )
 

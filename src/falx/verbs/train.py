@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from falx import defaults
 from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.detect.detector import Detector, load
@@ -22,11 +23,11 @@ from falx.export.openvino import export_detector
 from falx.logs import logged_to
 from falx.model.network import build_network
 from falx.progress import Listener, silent
-from falx.recipe import DEFAULT_RECIPE, Recipe
+from falx.recipe import Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.fit import fit
 from falx.training.views import Examples, render_examples, training_view
-from falx.verbs.plan import DEFAULT_SPLIT, Plan, make_plan
+from falx.verbs.plan import Plan, make_plan
 from falx.verbs.write_run import Outcome, write_run
 
 logger = logging.getLogger(__name__)
@@ -52,10 +53,10 @@ class Trained:
 def train(
     data: str | Path,
     *,
-    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe = defaults.RECIPE,
     changes: Mapping[str, str] | None = None,
-    weights: str = "imagenet",
-    split: str = DEFAULT_SPLIT,
+    weights: str = defaults.WEIGHTS,
+    split: str = defaults.SPLIT,
     seed: int = 0,
     out: str | Path | None = None,
     positive: str | None = None,

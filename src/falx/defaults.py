@@ -1,0 +1,6 @@
+"""What falx does where nothing else is asked for; light, so that the command line can show it."""
+
+RECIPE = "lite"
+WEIGHTS = "imagenet"
+SPLIT = "70/15/15"
+DEMO_SLICES = 1200
