@@ -33,3 +33,17 @@ def phantoms(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "phantoms"
     write_phantoms(folder, 60, seed=1, size=96)
     return folder
+
+
+@pytest.fixture(scope="session")
+def run(phantoms, tmp_path_factory) -> Path:
+    """The run folder of a real, short training on `phantoms`."""
+    import falx
+
+    return falx.train(
+        phantoms,
+        recipe="demo",
+        changes={"rendering.size": "64", "phases.0.epochs": "2"},
+        weights="random",
+        out=tmp_path_factory.mktemp("runs") / "short",
+    ).folder

@@ -98,7 +98,8 @@ def audit(
         from falx.data.catalog import build_catalog
 
         found = look(build_catalog(data, positive=positive, listener=listener))
-    console.show_audit(found)
+    if json_file != Path("-"):
+        console.show_audit(found)
     if json_file:
         console.write_json(json_file, found.as_dict())
     if html_file:

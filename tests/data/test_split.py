@@ -125,7 +125,7 @@ def test_a_split_survives_its_csv_file(tmp_path):
     )
     split = split_by_group(labels, np.arange(60))
     split_table(table, split).to_csv(tmp_path / "split.csv", index=False)
-    again = read_split(tmp_path / "split.csv", table)
+    again = read_split(tmp_path / "split.csv", table, labels, np.arange(60))
     np.testing.assert_array_equal(again.names(), split.names())
 
 
@@ -134,11 +134,21 @@ def test_a_split_file_must_name_every_slice(tmp_path):
     file.write_text("path,part\na.png,train\n")
     table = pd.DataFrame({"path": ["a.png", "b.png"], "index": [0, 0]})
     with pytest.raises(BadInput, match=r"does not name 1 slices.*'b\.png'"):
-        read_split(file, table)
+        read_split(file, table, np.zeros(2, int), np.arange(2))
 
 
-def test_a_given_split_needs_all_three_parts():
-    with pytest.raises(BadInput, match="no validation slices"):
-        given_split(["train", "test", "train"])
+def test_a_given_split_needs_train_and_test_and_a_part_for_every_slice():
+    labels, groups = np.zeros(3, int), np.arange(3)
+    with pytest.raises(BadInput, match="no test slices"):
+        given_split(["train", "validation", "train"], labels, groups)
     with pytest.raises(BadInput, match="1 slices don't say"):
-        given_split(["train", "test", ""])
+        given_split(["train", "test", ""], labels, groups)
+
+
+def test_a_given_split_without_validation_takes_it_from_training_by_group():
+    labels, groups = np.arange(240) % 2, np.arange(240) // 4
+    names = ["train"] * 200 + ["test"] * 40
+    split = given_split(names, labels, groups)
+    np.testing.assert_array_equal(split.test, np.arange(200, 240))
+    assert len(split.validation) in range(28, 33)
+    assert set(groups[split.train]).isdisjoint(groups[split.validation])

@@ -115,11 +115,17 @@ def assign_groups(
     return part_of[np.unique(groups, return_inverse=True)[1]]
 
 
-def given_split(names: Sequence[str]) -> Split:
+def given_split(
+    names: Sequence[str], labels: np.ndarray, groups: np.ndarray, *, seed: int = 0
+) -> Split:
     """The split that the data came with.
+
+    Where it has no validation part, 15 % of the training groups become it.
 
     Args:
         names: part of each row, "" where the data does not say.
+        labels: class of each row, int (n,).
+        groups: group of each row, int (n,).
 
     Raises:
         BadInput: a row has no part, or train or test is empty.
@@ -130,15 +136,18 @@ def given_split(names: Sequence[str]) -> Split:
             f"{(parts < 0).sum()} slices don't say whether they are train, validation or test; "
             "sort them into such folders, fill the column 'split', or let falx split."
         )
-    for number, name in enumerate(PARTS):
-        if not (parts == number).any():
+    for name in ("train", "test"):
+        if not (parts == PARTS.index(name)).any():
             raise BadInput(
                 f"The split that came with the data has no {name} slices; let falx split."
             )
+    if not (parts == PARTS.index("validation")).any():
+        train = np.flatnonzero(parts == PARTS.index("train"))
+        parts[train] = assign_groups(labels[train], groups[train], (0.85, 0.15), seed)
     return Split.from_parts(parts)
 
 
-def read_split(path: Path, table: pd.DataFrame) -> Split:
+def read_split(path: Path, table: pd.DataFrame, labels: np.ndarray, groups: np.ndarray) -> Split:
     """A split from a CSV file with the columns path, index (optional) and part.
 
     Raises:
@@ -161,7 +170,7 @@ def read_split(path: Path, table: pd.DataFrame) -> Split:
             f"The split file '{path}' does not name {int(parts.isna().sum())} slices of the data, "
             f"'{wanted[int(np.argmax(parts.isna()))][0]}' among them."
         )
-    return given_split([str(part) for part in parts])
+    return given_split([str(part) for part in parts], labels, groups)
 
 
 def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from falx.detect.finding import (
     decide,
     study_findings,
 )
-from falx.errors import BrokenRun, UnreadableImage
+from falx.errors import BadInput, BrokenRun, UnreadableImage
 from falx.image.render import render
 from falx.notice import NOTICE
 from falx.progress import Listener, Progress, silent
@@ -108,9 +108,13 @@ class Detector:
         """Answers for files, folders and glob patterns; unreadable files are listed, not raised.
 
         Raises:
-            BadInput: a path does not exist or a pattern matches nothing.
+            BadInput: a path does not exist, or nothing is to be found there.
         """
-        files = find_files([paths] if isinstance(paths, str | Path) else paths)
+        named = [paths] if isinstance(paths, str | Path) else list(paths)
+        files = find_files(named)
+        if not files:
+            where = ", ".join(f"'{path}'" for path in named) or "an empty list"
+            raise BadInput(f"There is no file to look at in {where}; name images or their folder.")
         unreadable: list[Unreadable] = []
         findings: list[Finding] = []
         for batch in _batches(self._rendered(files, unreadable, listener)):

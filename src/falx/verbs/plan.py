@@ -131,14 +131,14 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
     if how == "random":
         return split_at_random(labels, seed=seed)
     if how == "given":
-        return given_split(table["split"].tolist())
+        return given_split(table["split"].tolist(), labels, groups, seed=seed)
     if _shares(how):
         numbers = np.array([int(part) for part in how.split("/")], float)
         if numbers.sum() != 100:
             raise BadInput(f"The shares of --split must sum to 100, got {how}.")
         return split_by_group(labels, groups, shares=tuple(numbers / 100), seed=seed)
     if Path(how).is_file():
-        return read_split(Path(how), table)
+        return read_split(Path(how), table, labels, groups)
     raise BadInput(
         f"--split takes shares such as {defaults.SPLIT}, 'random', 'given', or a CSV file, "
         f"not '{how}'."

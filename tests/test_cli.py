@@ -1,0 +1,190 @@
+"""The command line: answers, exit codes, and one sentence where something is wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from falx import cli
+from falx.notice import NOTICE
+
+
+@pytest.fixture
+def falx(monkeypatch, capsys):
+    """Call the command line as a person would: arguments to (exit code, output, remarks)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["falx", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, shown.out, shown.err
+
+    return call
+
+
+def one_sentence(remarks):
+    lines = [line for line in remarks.splitlines() if line.strip()]
+    return len(lines) == 1 and lines[0].startswith("Error: ") and lines[0].endswith(".")
+
+
+@pytest.fixture
+def slices(phantoms, tmp_path):
+    """Three slices, and one file that is no image."""
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for file in sorted((phantoms / "yes").glob("*.png"))[:3]:
+        shutil.copy(file, folder)
+    (folder / "broken.jpg").write_text("no image")
+    return folder
+
+
+def test_the_help_names_every_verb(falx):
+    code, out, _ = falx("--help")
+    assert code == 0
+    for verb in ("audit", "train", "evaluate", "predict", "demo", "phantom", "doctor"):
+        assert verb in out
+
+
+def test_the_help_shows_the_defaults(falx):
+    _, out, _ = falx("train", "--help")
+    for default in ("lite", "imagenet", "70/15/15"):
+        assert f"[default: {default}]" in out
+
+
+def test_an_unknown_option_is_wrong_use(falx):
+    assert falx("train", "data", "--sede", "1")[0] == 2
+
+
+def test_predict_shows_a_table_and_names_what_it_could_not_read(falx, run, slices):
+    code, out, remarks = falx("predict", run, slices)
+    assert code == 0
+    assert out.count(".png") == 3
+    assert "p(yes)" in out
+    assert "broken.jpg" in remarks
+    assert NOTICE in remarks
+
+
+def test_strict_exits_with_3_where_a_file_could_not_be_read(falx, run, slices):
+    assert falx("predict", run, slices, "--strict")[0] == 3
+    (slices / "broken.jpg").unlink()
+    assert falx("predict", run, slices, "--strict")[0] == 0
+
+
+def test_a_pipe_gets_nothing_but_json(falx, run, slices):
+    code, out, _ = falx("predict", run, slices, "--json", "-")
+    answer = json.loads(out)
+    assert code == 0
+    assert len(answer["slices"]) == 3
+    assert [one["path"].endswith("broken.jpg") for one in answer["unreadable"]] == [True]
+
+
+def test_a_pipe_gets_nothing_but_csv(falx, run, slices):
+    _, out, _ = falx("predict", run, slices, "--csv", "-")
+    lines = out.splitlines()
+    assert lines[0] == "path,index,label,probability,p_no,p_yes,study,problem"
+    assert len(lines) == 1 + 3 + 1
+
+
+def test_files_are_written_and_named(falx, run, slices, tmp_path):
+    _, _, remarks = falx(
+        "predict", run, slices, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json"
+    )
+    assert (tmp_path / "a.csv").read_text().count(".png") == 3
+    assert len(json.loads((tmp_path / "a.json").read_text())["slices"]) == 3
+    assert "Wrote" in remarks
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [("nowhere.png", "nowhere.png"), ("*.nothing", "matches"), ("", "no file to look at")],
+)
+def test_a_path_that_holds_nothing_is_one_sentence(falx, run, tmp_path, path, sentence):
+    code, _, remarks = falx("predict", run, tmp_path / path)
+    assert code == 2
+    assert one_sentence(remarks)
+    assert sentence in remarks
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(falx, tmp_path):
+    code, _, remarks = falx("predict", tmp_path, tmp_path)
+    assert code == 2
+    assert one_sentence(remarks)
+    assert "neither a run nor a detector" in remarks
+
+
+def test_audit_shows_a_summary_and_writes_page_and_json(falx, phantoms, tmp_path):
+    page, file = tmp_path / "audit.html", tmp_path / "audit.json"
+    code, out, _ = falx("audit", phantoms, "--html", page, "--json", file)
+    assert code == 0
+    assert "30 no, 30 yes" in out
+    assert "60 distinct of 60" in out
+    assert json.loads(file.read_text())["distinct"] == 60
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_audit_gives_a_pipe_nothing_but_json(falx, phantoms):
+    _, out, _ = falx("audit", phantoms, "--json", "-")
+    assert json.loads(out)["slices"] == 60
+
+
+def test_evaluate_says_how_many_slices_were_trained_on(falx, run, phantoms, tmp_path):
+    code, out, remarks = falx("evaluate", run, phantoms, "--out", tmp_path / "again")
+    trained = pd.read_csv(run / "split.csv")["part"].eq("train").sum()
+    assert code == 0
+    assert f"{trained} of 60 slices have a twin in the run's training" in remarks
+    assert "without twins" in out
+    assert (tmp_path / "again" / "report.html").is_file()
+
+
+def test_phantom_writes_slices(falx, tmp_path):
+    code, _, remarks = falx("phantom", tmp_path / "set", "-n", 4, "--size", 64)
+    assert code == 0
+    assert len(list((tmp_path / "set").glob("*/*.png"))) == 4
+    assert "Wrote 4 slices" in remarks
+
+
+def test_doctor_names_versions_weights_and_extras(falx, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code, out, _ = falx("doctor")
+    assert code == 0
+    for what in ("openvino", "processor", "ImageNet weights", "falx[train]", "telemetry"):
+        assert what in out
+
+
+def test_a_setting_without_a_value_is_one_sentence(falx, phantoms):
+    code, _, remarks = falx("train", phantoms, "--weights", "random", "--set", "head.dropout")
+    assert code == 2
+    assert one_sentence(remarks)
+    assert "FIELD=VALUE" in remarks
+
+
+def test_a_misspelt_field_names_its_nearest_neighbor(falx, phantoms):
+    _, _, remarks = falx("train", phantoms, "--weights", "random", "--set", "head.droput=0.3")
+    assert one_sentence(remarks)
+    assert "did you mean 'head.dropout'" in remarks
+
+
+def test_without_weights_the_three_ways_are_named_before_any_image_is_read(
+    falx, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("FALX_OFFLINE", "1")
+    monkeypatch.setattr("falx.offline.sys.addaudithook", lambda hook: None)
+    code, _, remarks = falx("train", tmp_path / "not even there")
+    assert code == 2
+    assert one_sentence(remarks)
+    for way in ("go online once", "--weights PATH", "FALX_WEIGHTS"):
+        assert way in remarks
+
+
+def test_the_installed_command_starts():
+    done = subprocess.run(
+        [sys.executable, "-m", "falx.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Usage: falx" in done.stdout or "Usage: python -m falx.cli" in done.stdout
