@@ -30,7 +30,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+_STORAGE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 DataArgument = Annotated[
     Path, typer.Argument(help="A folder with a subfolder a class, or a CSV or Parquet file.")

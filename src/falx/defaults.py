@@ -3,4 +3,4 @@
 RECIPE = "lite"
 WEIGHTS = "imagenet"
 SPLIT = "70/15/15"
-DEMO_SLICES = 1200
+DEMO_SLICES = 1500

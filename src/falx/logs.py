@@ -23,11 +23,17 @@ class _JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        """A log that can't be written stops the run, as any other file of it would."""
+        raise
+
+
 @contextmanager
 def logged_to(file: Path) -> Iterator[None]:
     """Append what falx logs inside the block to a file."""
     logger = logging.getLogger("falx")
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(_JsonLines())
     level = logger.level
     logger.addHandler(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -49,16 +50,26 @@ def export_detector(
 
 
 def write_openvino(network: keras.Model, file: Path) -> None:
-    """Write a network as file.xml and file.bin in float32, with the batch left open."""
+    """Write a network as file.xml and file.bin in float32, with the batch left open.
+
+    Raises:
+        OSError: they can't be written whole.
+    """
     # Keras asks openvino for its converter, which falx.detect.engine leaves out.
     openvino.convert_model = convert_model
-    network.export(str(file), format="openvino", verbose=False)
+    try:
+        network.export(str(file), format="openvino", verbose=False)
+    except RuntimeError as error:
+        # All that OpenVINO says of a full disk is that its stream failed.
+        if "iostream" not in str(error):
+            raise
+        raise OSError(errno.EIO, "it could not be written whole", str(file)) from error
     # Keras leaves the weights in float32; reading it back proves that the file is whole.
     openvino.Core().read_model(file)
 
 
 def _check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
-    expected = network.predict(network_input(views), verbose=0)
+    expected = keras.ops.convert_to_numpy(network(network_input(views), training=False))
     actual = Engine(file).logits(views)
     if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
         largest = float(np.abs(actual - expected).max())
