@@ -49,17 +49,17 @@ class Report:
     Attributes:
         title: such as "paper on navoneel".
         audit: of the data.
-        recipe: of the training.
+        recipe: of the training, or None where it is not at hand.
         scores: on the test part.
         split: in words: "leak-free 70/15/15", "random 70/15/15", "as the data came", "all of DATA".
         parts: of the split; empty for an evaluation of another dataset.
-        twins: test slices with a twin in training.
+        twins: test slices with a twin in training, or None where it can't be told.
         blind: scores of the same recipe on a random split, where asked for.
         blind_twins: test slices of that split with a twin in its training part.
         figures: in the order to show.
         errors: misclassified test slices, the most confident mistake first.
         parameters: of the network; 0 where not known.
-        seconds: that training took.
+        seconds: that training took, or None where not known.
         environment: versions, machine, seed and hashes; may be nested.
         command: that repeats it.
         next_steps: what one can do now, each with its command.
@@ -68,17 +68,17 @@ class Report:
 
     title: str
     audit: Audit
-    recipe: Recipe
+    recipe: Recipe | None
     scores: Scores
     split: str
     parts: tuple[PartCounts, ...]
-    twins: int
+    twins: int | None
     blind: Scores | None
     blind_twins: int
     figures: tuple[Figure, ...]
     errors: tuple[Mistake, ...]
     parameters: int
-    seconds: float
+    seconds: float | None
     environment: dict[str, Any]
     command: str
     next_steps: tuple[tuple[str, str], ...]

@@ -133,7 +133,7 @@ def write_report(report: Report, path: Path) -> None:
         mistakes=[(m.path, m.label, m.predicted, number(m.probability)) for m in shown],
         mistakes_hidden=len(report.errors) - len(shown),
         effort=_effort(report),
-        recipe=report.recipe.to_yaml(),
+        recipe=report.recipe.to_yaml() if report.recipe else "",
         limits=list(sentences.limits(report)),
         facts=list(_facts(report.environment)),
     )
@@ -231,6 +231,8 @@ def _picture(figure: Figure) -> _Picture:
 
 
 def _effort(report: Report) -> str:
+    if report.seconds is None:
+        return ""
     size = f"{count(report.parameters, 'parameter')}; trained" if report.parameters else "Trained"
     return f"{size} in {duration(report.seconds)}."
 

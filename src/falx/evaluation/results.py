@@ -111,7 +111,7 @@ class Results:
             part=self.parts, predicted=self.predicted
         )
         for code, name in enumerate(self.classes):
-            table[f"p_{name}"] = self.probabilities[:, code].round(6)
+            table[f"p_{name}"] = self.probabilities[:, code]
         return table
 
     def mistakes(self) -> tuple[Mistake, ...]:

@@ -123,6 +123,9 @@ def notice(report: Report) -> Notice:
             f"None of {slices} has a twin in training, but by luck: the split is blind to copies."
         )
         return Notice("look", "The split was random.", text)
+    if report.twins is None:
+        text = "The detector came without its run, which names the slices that it was trained on."
+        return Notice("look", "Whether slices were trained on can't be told.", text)
     if not report.trained:
         text = "Copies and near-copies of the slices that it was trained on were looked for."
         return Notice("fine", f"None of {slices} is known to have a twin in training.", text)

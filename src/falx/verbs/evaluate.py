@@ -7,13 +7,14 @@ import logging
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, group_rows
-from falx.detect.detector import detector_folder, load
+from falx.detect.detector import Detector, detector_folder, load
+from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
@@ -34,13 +35,14 @@ class Evaluated:
     Attributes:
         folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
         scores: on all usable slices.
-        twins: how many of them have a copy or near-copy among the run's training slices.
+        twins: how many of them have a copy or near-copy among the run's training slices; None
+            where the detector came without its run, so that it can't be told.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
     """
 
     folder: Path
     scores: Scores
-    twins: int
+    twins: int | None
     without_twins: Scores | None
 
 
@@ -54,6 +56,12 @@ def evaluate(
 ) -> Evaluated:
     """Predict every slice of a dataset and compare with its labels.
 
+    Args:
+        run: a run folder, or its `detector/`.
+        data: as for `train`.
+        out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
+        positive: which of two classes is the positive one.
+
     Raises:
         BadInput: the classes of the data are not those of the detector.
         FalxError: run or data can't be used.
@@ -62,37 +70,34 @@ def evaluate(
     home = detector_folder(Path(run)).parent
     catalog = build_catalog(Path(data), positive=positive, listener=listener)
     catalog = _with_classes(catalog, detector.settings.classes)
-    usable = catalog.usable()
-    examples = render_examples(usable, detector.settings.rendering, listener=listener)
-    results = Results.of(
-        usable,
-        np.arange(len(usable)),
-        np.full(len(usable), "test"),
-        detector.probabilities(examples.views),
-        threshold=detector.settings.threshold,
-        views=examples.views,
+    results = _predicted(detector, catalog.usable(), listener)
+    twins = twins_of_training(home, catalog.usable())
+    rest = None if twins is None else _without(results, twins)
+    done = Evaluated(
+        folder=Path(out) if out else stamped(f"evaluate-{Path(data).stem}"),
+        scores=results.scores(),
+        twins=None if twins is None else int(twins.sum()),
+        without_twins=rest,
     )
-    scores = results.scores()
-    twins = twins_of_training(home, usable)
-    rest = _without(results, twins)
-    folder = Path(out) if out else stamped(f"evaluate-{Path(data).stem}")
-    with new_folder(folder, "the evaluation") as filling:
-        _write(filling, run, data, home, catalog, results, scores, twins, rest, detector.settings)
-    return Evaluated(folder, scores, int(twins.sum()), rest)
+    with new_folder(done.folder, "the evaluation") as filling:
+        write_results(filling, results, done.scores, without_twins=rest.as_dict() if rest else None)
+        command = shlex.join(["falx", "evaluate", str(run), str(data)])
+        report = _report(filling, done, results, catalog, detector, home, command)
+        write_report(report, filling / "report.html")
+    return done
 
 
-def twins_of_training(home: Path, usable: Catalog) -> np.ndarray:
+def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
     """Which usable rows share a group with a training slice of a run: bool (rows,).
 
-    All False, with a warning, where the run folder no longer holds its catalog and split.
+    None where `home`, the run folder, does not hold the catalog and split of its training.
     """
-    import pandas as pd
-
-    if not (home / "split.csv").is_file() or not (home / "catalog.parquet").is_file():
-        logger.warning("'%s' holds no catalog and split, so twins of training can't be told.", home)
-        return np.zeros(len(usable), bool)
-    parts = pd.read_csv(home / "split.csv")["part"].to_numpy()
-    trained = Catalog.load(home / "catalog.parquet").usable().table[parts == "train"]
+    split, saved = home / "split.csv", home / "catalog.parquet"
+    if not (split.is_file() and saved.is_file()):
+        logger.warning("'%s' is no run folder: whether slices were trained on is unknown.", home)
+        return None
+    parts = pd.read_csv(split)["part"].to_numpy()
+    trained = Catalog.load(saved).usable().table[parts == "train"]
     both = pd.concat([trained.assign(path="training/" + trained["path"]), usable.table])
     groups = group_rows(both.reset_index(drop=True))
     return np.isin(groups[len(trained) :], groups[: len(trained)])
@@ -108,6 +113,18 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
     return Catalog(catalog.root, classes, catalog.table)
 
 
+def _predicted(detector: Detector, usable: Catalog, listener: Listener) -> Results:
+    examples = render_examples(usable, detector.settings.rendering, listener=listener)
+    return Results.of(
+        usable,
+        np.arange(len(usable)),
+        np.full(len(usable), "test"),
+        detector.probabilities(examples.views),
+        threshold=detector.settings.threshold,
+        views=examples.views,
+    )
+
+
 def _without(results: Results, twins: np.ndarray) -> Scores | None:
     if not twins.any() or len(np.unique(results.labels[~twins])) < 2:
         return None
@@ -115,38 +132,35 @@ def _without(results: Results, twins: np.ndarray) -> Scores | None:
     return Results(**{**vars(results), "parts": marked}).part("test").scores()
 
 
-def _write(
+def _report(
     folder: Path,
-    run: str | Path,
-    data: str | Path,
-    home: Path,
-    catalog: Catalog,
+    done: Evaluated,
     results: Results,
-    scores: Scores,
-    twins: np.ndarray,
-    rest: Scores | None,
-    settings: Any,
-) -> None:
-    write_results(folder, results, scores, without_twins=rest.as_dict() if rest else None)
-    about = json.loads((home / "environment.json").read_text("utf-8"))
-    command = shlex.join(["falx", "evaluate", str(run), str(data)])
-    report = Report(
+    catalog: Catalog,
+    detector: Detector,
+    home: Path,
+    command: str,
+) -> Report:
+    settings = detector.settings
+    recipe, about = home / "recipe.yaml", home / "environment.json"
+    trained = json.loads(about.read_text("utf-8")) if about.is_file() else {}
+    detector_name = shlex.quote(str(home))
+    return Report(
         title=f"{settings.recipe} on {catalog.root.name}",
         audit=audit(catalog),
-        recipe=load_recipe(home / "recipe.yaml"),
-        scores=scores,
+        recipe=load_recipe(recipe) if recipe.is_file() else None,
+        scores=done.scores,
         split=f"all of {catalog.root.name}",
         parts=(),
-        twins=int(twins.sum()),
+        twins=done.twins,
         blind=None,
         blind_twins=0,
-        figures=draw_figures(folder / "figures", results, scores),
+        figures=draw_figures(folder / "figures", results, done.scores),
         errors=results.mistakes(),
         parameters=0,
-        seconds=float(about["training_seconds"]),
-        environment=about,
+        seconds=trained.get("training_seconds"),
+        environment={**environment(), "detector": settings.weights_sha256},
         command=command,
-        next_steps=(("Look at single images", f"falx predict {shlex.quote(str(run))} IMAGE..."),),
+        next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
         study=results.study_scores(settings.study_share),
     )
-    write_report(report, folder / "report.html")

@@ -1,0 +1,66 @@
+"""A detector is tested on other data, and told apart from the slices that it was trained on."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import falx
+from falx.data.phantom import write_phantoms
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Slices that the run has never seen."""
+    folder = tmp_path_factory.mktemp("others") / "others"
+    write_phantoms(folder, 24, seed=9, size=96)
+    return folder
+
+
+def test_other_data_has_no_twins(run, others, tmp_path):
+    done = falx.evaluate(run, others, out=tmp_path / "out")
+    assert (done.scores.n, done.twins, done.without_twins) == (24, 0, None)
+    names = {path.name for path in done.folder.iterdir()}
+    assert names == {"predictions.csv", "errors.csv", "metrics.json", "figures", "report.html"}
+
+
+def test_the_predictions_are_those_of_the_detector(run, others, tmp_path):
+    done = falx.evaluate(run, others, out=tmp_path / "out")
+    table = pd.read_csv(done.folder / "predictions.csv").set_index("path")["p_yes"]
+    for one in falx.load(run).predict(others).slices:
+        name = f"{one.path.parent.name}/{one.path.name}"
+        assert table[name] == pytest.approx(one.probability, abs=2e-6)
+
+
+def test_copies_of_training_slices_are_counted_and_left_out_of_a_second_score(
+    run, phantoms, others, tmp_path
+):
+    data = tmp_path / "data"
+    shutil.copytree(others, data)
+    split = pd.read_csv(run / "split.csv")
+    for path in split.loc[split["part"] == "train", "path"].head(5):
+        shutil.copy(phantoms / path, (data / path).with_name("copy-" + (data / path).name))
+    done = falx.evaluate(run, data, out=tmp_path / "out")
+    assert done.twins == 5
+    assert done.scores.n == 29
+    assert done.without_twins.n == 24
+    metrics = json.loads((done.folder / "metrics.json").read_text())
+    assert metrics["without_twins"]["n"] == 24
+
+
+def test_a_class_that_the_detector_does_not_know_is_refused(run, others, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(others, data)
+    (data / "yes").rename(data / "stroke")
+    with pytest.raises(falx.FalxError, match="'stroke', which the detector does not know"):
+        falx.evaluate(run, data, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_detector_without_its_run_can_still_be_evaluated(run, others, tmp_path):
+    shutil.copytree(run / "detector", tmp_path / "detector")
+    done = falx.evaluate(tmp_path / "detector", others, out=tmp_path / "out")
+    assert (done.scores.n, done.twins) == (24, None)
+    page = (done.folder / "report.html").read_text("utf-8")
+    assert "Whether slices were trained on can&#39;t be told." in page
