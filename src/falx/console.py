@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,11 @@ from falx.notice import NOTICE
 from falx.progress import Listener, Progress
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
+    from falx.evaluation.intervals import Estimate
     from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
 
@@ -221,11 +225,21 @@ def _unusable(audit: Audit) -> Text:
 
 def _conflicts(audit: Audit) -> Text:
     if not audit.conflicts:
-        return Text("in no group of copies")
+        return Text("in no group")
     table = audit.catalog.usable().table
-    rows = audit.conflicts[:5]
-    lines = [" = ".join(f"{table['path'].iat[row]}" for row in group) for group in rows]
-    return Text(f"in {len(audit.conflicts)} groups of copies\n" + "\n".join(lines), style="red")
+    lines = [
+        " = ".join(table.iloc[list(rows)].drop_duplicates("label")["path"]) + _more(rows, table)
+        for rows in audit.conflicts[:5]
+    ]
+    hidden = len(audit.conflicts) - len(lines)
+    lines += [f"and {hidden} more"] if hidden else []
+    return Text(f"in {len(audit.conflicts)} groups\n" + "\n".join(lines), style="red")
+
+
+def _more(rows: Sequence[int], table: pd.DataFrame) -> str:
+    """How many slices of a group are not named, one of each label being so."""
+    unnamed = len(rows) - table["label"].iloc[list(rows)].nunique()
+    return f" and {unnamed} more" if unnamed else ""
 
 
 def _study_table(findings: Findings, positive: str) -> Table:
@@ -237,5 +251,9 @@ def _study_table(findings: Findings, positive: str) -> Table:
     return table
 
 
-def _interval(estimate: Any) -> str:
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.value):
+        return "undefined"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f}"
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
