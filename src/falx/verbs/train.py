@@ -121,6 +121,8 @@ def _train_once(plan: Plan, folder: Path, tensorboard: bool, listener: Listener)
     recipe, usable, split = plan.recipe, plan.usable, plan.split
     classes = len(usable.classes)
     examples = render_examples(usable, recipe.rendering, listener=listener)
+    # What an earlier training of this process left would fill the memory and number the layers on.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(plan.seed)
     file = str(plan.weights.file) if plan.weights.file else None
     network = build_network(recipe, classes, file)
