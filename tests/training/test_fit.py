@@ -53,7 +53,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [2, 5, 8, 11])
+@pytest.mark.parametrize("step", [3, 10])
 def test_a_killed_training_ends_as_if_it_had_not_been(whole, tmp_path, step):
     steps = 0
 
@@ -90,7 +90,8 @@ def test_the_best_weights_are_kept(whole):
 def test_the_listener_hears_of_every_step(tmp_path):
     steps: list[Progress] = []
     trained(tmp_path / "run", steps.append)
-    assert [step.done for step in steps] == list(range(1, 13))
+    # Each of the two phases begins by saying where it is.
+    assert [step.done for step in steps] == [*range(7), *range(6, 13)]
     assert {step.total for step in steps} == {12}
     assert "loss" in steps[-1].remark
     assert "auc" in steps[-1].remark

@@ -152,6 +152,7 @@ class _Recorder(keras.callbacks.Callback):
         self.rate = 0.0
 
     def on_train_begin(self, _logs: Mapping[str, float] | None = None) -> None:
+        self._tell(0, "building the graph")
         if self.plateau:
             # Keras resets the schedule when training begins; a resumed one goes on.
             for name, value in self.state.plateau.items():
@@ -162,9 +163,7 @@ class _Recorder(keras.callbacks.Callback):
         self.rate = float(self.model.optimizer.learning_rate)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        steps = self.params["steps"]
-        done = len(self.state.history) * steps + batch + 1
-        self.listener(Progress("Training", done, self.epochs * steps, self._remark(logs or {})))
+        self._tell(batch + 1, self._remark(logs or {}))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
@@ -179,6 +178,12 @@ class _Recorder(keras.callbacks.Callback):
             names = ("best", "wait", "cooldown_counter")
             self.state.plateau = {name: getattr(self.plateau, name) for name in names}
         checkpoint.save(self.folder, self.model, self.state)
+
+    def _tell(self, done: int, remark: str) -> None:
+        """Tell the listener of the steps done, `done` of them in the epoch under way."""
+        steps = self.params["steps"]
+        before = len(self.state.history) * steps
+        self.listener(Progress("Training", before + done, self.epochs * steps, remark))
 
     def _entry(self, values: Mapping[str, float]) -> dict[str, Any]:
         return {

@@ -22,7 +22,7 @@ from falx.evaluation.studies import SHARES, choose_share, find_studies
 from falx.export.openvino import export_detector
 from falx.logs import logged_to
 from falx.model.network import build_network
-from falx.progress import Listener, silent
+from falx.progress import Listener, Progress, silent
 from falx.recipe import Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.fit import fit
@@ -103,7 +103,9 @@ def train(
         begun = time.perf_counter()
         outcome = _train_once(plan, folder, tensorboard, listener)
         blind = _train_blind(plan, folder, listener) if show_leak else None
+        listener(Progress("Reporting", 0, 1))
         write_run(folder, plan, outcome, blind, seconds=time.perf_counter() - begun)
+        listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
     return Trained(final_path(folder), outcome.scores, blind.scores if blind else None)
 
