@@ -13,6 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+SHORT = {
+    "backbone.width": "0.35",
+    "rendering.size": "64",
+    "phases.0.epochs": "1",
+    "phases.1.epochs": "0",
+}
+
 settings.register_profile("falx", deadline=None, print_blob=True)
 settings.load_profile("falx")
 
@@ -36,14 +43,19 @@ def phantoms(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short() -> dict[str, str]:
+    """Changes that make a recipe train in seconds: a narrow network, small views, its head alone."""
+    return SHORT
+
+
+@pytest.fixture(scope="session")
 def run(phantoms, tmp_path_factory) -> Path:
     """The run folder of a real, short training on `phantoms`."""
     import falx
 
     return falx.train(
         phantoms,
-        recipe="demo",
-        changes={"rendering.size": "64", "phases.0.epochs": "2"},
+        changes=SHORT | {"phases.0.epochs": "2"},
         weights="random",
         out=tmp_path_factory.mktemp("runs") / "short",
     ).folder

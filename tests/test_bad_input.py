@@ -18,7 +18,8 @@ from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.errors import FalxError, UnreadableImage
 
-TRAIN = ("train", "--recipe", "demo", "--weights", "random", "--set", "rendering.size=64")
+SET = {"backbone.width": 0.35, "rendering.size": 64, "phases.0.epochs": 2, "phases.1.epochs": 0}
+TRAIN = ("train", "--weights", "random", *(f"--set={key}={value}" for key, value in SET.items()))
 
 
 def falx(*arguments, cwd, limit=None):
@@ -151,7 +152,7 @@ def test_labels_that_differ_between_copies_are_named(phantoms, tmp_path):
 def test_a_disk_that_fills_up_stops_with_one_sentence_and_the_same_command_goes_on(
     phantoms, tmp_path
 ):
-    command = (*TRAIN, phantoms, "--out", "run", "--set", "phases.0.epochs=2")
+    command = (*TRAIN, phantoms, "--out", "run")
     done = falx(*command, cwd=tmp_path, limit=1_000_000)
     assert_one_sentence(done, "Writing", "make room", "same command")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.partial"]

@@ -19,6 +19,7 @@ CHANGES = {
     "batch": "8",
     "phases.0.epochs": "2",
     "phases.1.epochs": "2",
+    "phases.1.train_from": "140",
     "plateau.patience": "1",
 }
 RECIPE = load_recipe("paper").changed(CHANGES)
@@ -45,8 +46,9 @@ def trained(folder, listener=lambda step: None, recipe=RECIPE):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """An undisturbed training."""
-    return trained(tmp_path_factory.mktemp("whole") / "run")
+    """An undisturbed training: the network, its history, and what its listener heard."""
+    steps: list[Progress] = []
+    return *trained(tmp_path_factory.mktemp("whole") / "run", steps.append), steps
 
 
 class Killed(Exception):
@@ -87,9 +89,8 @@ def test_the_best_weights_are_kept(whole):
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-5)
 
 
-def test_the_listener_hears_of_every_step(tmp_path):
-    steps: list[Progress] = []
-    trained(tmp_path / "run", steps.append)
+def test_the_listener_hears_of_every_step(whole):
+    steps = whole[2]
     # Each of the two phases begins by saying where it is.
     assert [step.done for step in steps] == [*range(7), *range(6, 13)]
     assert {step.total for step in steps} == {12}

@@ -13,7 +13,6 @@ import falx
 from falx.notice import NOTICE
 from falx.recipe import load_recipe
 
-SHORT = {"rendering.size": "64", "phases.0.epochs": "1"}
 FILES = {
     "recipe.yaml", "catalog.parquet", "split.csv", "history.csv", "predictions.csv", "errors.csv",
     "metrics.json", "environment.json", "detector", "figures", "report.html", "log.jsonl",
@@ -81,9 +80,9 @@ def test_the_environment_tells_what_made_the_run_and_nothing_about_whose_it_is(r
     assert about["command"].startswith("falx train ")
 
 
-def test_the_recipe_in_the_run_trains_the_same_again(run):
-    assert load_recipe(run / "recipe.yaml") == load_recipe("demo").changed(
-        {"rendering.size": "64", "phases.0.epochs": "2"}
+def test_the_recipe_in_the_run_trains_the_same_again(run, short):
+    assert load_recipe(run / "recipe.yaml") == load_recipe("lite").changed(
+        short | {"phases.0.epochs": "2"}
     )
 
 
@@ -107,20 +106,20 @@ def test_the_report_needs_nothing_beside_it_and_says_what_falx_is_not(run, metri
     assert not re.search(r'(src|href)="(?!data:|#)', page)
 
 
-def test_an_existing_folder_is_not_touched(run, phantoms):
+def test_an_existing_folder_is_not_touched(run, phantoms, short):
     before = (run / "metrics.json").read_bytes()
     with pytest.raises(falx.FalxError, match="exists already"):
-        falx.train(phantoms, recipe="demo", changes=SHORT, weights="random", out=run)
+        falx.train(phantoms, changes=short, weights="random", out=run)
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_what_copies_are_worth_is_shown_when_asked_for(phantoms, tmp_path):
+def test_what_copies_are_worth_is_shown_when_asked_for(phantoms, short, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(phantoms, data)
     for file in sorted((data / "yes").iterdir())[:15]:
         shutil.copy(file, file.with_name(f"copy-of-{file.name}"))
     trained = falx.train(
-        data, recipe="demo", changes=SHORT, weights="random", out=tmp_path / "run", show_leak=True
+        data, changes=short, weights="random", out=tmp_path / "run", show_leak=True
     )
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert metrics["random_split"]["accuracy"]["value"] == trained.blind.estimates["accuracy"].value
@@ -133,15 +132,13 @@ def test_what_copies_are_worth_is_shown_when_asked_for(phantoms, tmp_path):
     )
 
 
-def test_four_classes_work_with_the_same_call(phantoms, tmp_path):
+def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
     names = ("notumor", "glioma", "meningioma", "pituitary")
     for number, file in enumerate(sorted(phantoms.glob("*/*.png"))):
         target = tmp_path / "data" / names[number % 4]
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    trained = falx.train(
-        tmp_path / "data", recipe="demo", changes=SHORT, weights="random", out=tmp_path / "run"
-    )
+    trained = falx.train(tmp_path / "data", changes=short, weights="random", out=tmp_path / "run")
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert np.shape(metrics["confusion"]) == (4, 4)
     assert set(metrics["by_class"]) == set(names)
