@@ -46,7 +46,7 @@ def export_detector(
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     settings = Settings(classes, recipe.rendering, threshold, study_share, recipe.name, digest)
     settings.save(folder)
-    _check_parity(network, folder / NETWORK_FILE, check)
+    check_parity(network, folder / NETWORK_FILE, check)
 
 
 def write_openvino(network: keras.Model, file: Path) -> None:
@@ -68,7 +68,15 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     openvino.Core().read_model(file)
 
 
-def _check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
+def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
+    """Compare logits of a network with those of the file that was written of it.
+
+    Args:
+        views: uint8 (n, size, size).
+
+    Raises:
+        BrokenRun: they differ by more than `TOLERANCE`.
+    """
     expected = keras.ops.convert_to_numpy(network(network_input(views), training=False))
     actual = Engine(file).logits(views)
     if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):

@@ -1,0 +1,79 @@
+"""From logits to answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falx.detect.finding import Finding, class_probabilities, decide, pool, study_findings
+
+CLASSES = ("no", "yes")
+
+
+def chances(*positive):
+    return np.array([[1 - p, p] for p in positive])
+
+
+def finding(name, p, study="s"):
+    return Finding(Path(name), 0, "yes" if p >= 0.5 else "no", p, {"no": 1 - p, "yes": p}, study)
+
+
+def test_one_logit_is_that_of_the_positive_class():
+    found = class_probabilities(np.array([[0.0], [np.log(3)], [-np.log(3)]]))
+    np.testing.assert_allclose(found, [[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
+
+
+def test_several_logits_go_through_a_softmax():
+    found = class_probabilities(np.log([[1.0, 2.0, 5.0]]))
+    np.testing.assert_allclose(found, [[0.125, 0.25, 0.625]])
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6))
+def test_probabilities_sum_to_one_however_large_the_logits(logits):
+    found = class_probabilities(np.array([logits]))
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "label"), [(0.7, "yes"), (0.71, "no")], ids=["at it", "below it"]
+)
+def test_the_threshold_itself_is_called_positive(threshold, label):
+    assert decide(np.array([0.3, 0.7]), CLASSES, threshold) == (label, 0.7)
+
+
+def test_of_several_classes_the_most_probable_is_the_answer():
+    assert decide(np.array([0.2, 0.5, 0.3]), ("a", "b", "c"), 0.9) == ("b", 0.5)
+
+
+def test_a_study_is_the_mean_of_its_upper_tenth():
+    p = np.linspace(0, 0.95, 20)
+    np.testing.assert_allclose(pool(chances(*p), 0.1)[1], (0.95 + 0.9) / 2)
+
+
+def test_a_study_counts_at_least_its_strongest_slice():
+    np.testing.assert_allclose(pool(chances(0.1, 0.8, 0.3), 0.0), [0.2, 0.8])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1), st.randoms())
+def test_a_study_does_not_depend_on_the_order_of_its_slices(p, share, random):
+    mixed = random.sample(p, len(p))
+    np.testing.assert_allclose(pool(chances(*p), share), pool(chances(*mixed), share), atol=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_the_whole_share_is_the_mean(p):
+    np.testing.assert_allclose(pool(chances(*p), 1.0)[1], np.mean(p), atol=1e-12)
+
+
+def test_only_studies_of_several_slices_get_an_answer_of_their_own():
+    slices = [
+        finding("a", 0.2), finding("b", 0.9), finding("c", 0.6, "other"), finding("d", 0.6, ""),
+        finding("e", 0.6, ""),
+    ]  # fmt: skip
+    (study,) = study_findings(slices, CLASSES, share=0.1, threshold=0.5)
+    assert (study.study, study.slices, study.label) == ("s", 2, "yes")
+    assert study.probability == 0.9
+    assert study.strongest.path == Path("b")

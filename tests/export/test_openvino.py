@@ -1,0 +1,50 @@
+"""What OpenVINO answers is what Keras answers."""
+
+import keras
+import numpy as np
+import pytest
+
+from falx.detect.detector import load
+from falx.detect.engine import Engine
+from falx.errors import BrokenRun
+from falx.export import openvino
+from falx.model.network import build_network, network_input
+from falx.recipe import load_recipe, recipe_names
+
+
+def small(name):
+    return load_recipe(name).changed({"rendering.size": "64", "backbone.width": "0.35"})
+
+
+def views(n=5):
+    return np.random.default_rng(0).integers(0, 256, (n, 64, 64), np.uint8)
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
+    recipe = small(name)
+    network = build_network(recipe, len(classes))
+    openvino.export_detector(
+        network, tmp_path, recipe=recipe, classes=classes, study_share=0.1, check=views()
+    )
+    logits = keras.ops.convert_to_numpy(network(network_input(views()), training=False))
+    np.testing.assert_allclose(Engine(tmp_path / "network.xml").logits(views()), logits, atol=1e-3)
+    assert load(tmp_path).probabilities(views(40)).shape == (40, len(classes))
+
+
+def test_a_network_that_answers_otherwise_is_refused(tmp_path):
+    network = build_network(small("lite"), 2)
+    file = tmp_path / "network.xml"
+    openvino.write_openvino(network, file)
+    openvino.check_parity(network, file, views())
+    network.get_layer("logits").bias.assign([1.0])
+    with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
+        openvino.check_parity(network, file, views())
+
+
+def test_views_of_another_size_are_refused(tmp_path):
+    network = build_network(small("lite"), 2)
+    openvino.write_openvino(network, tmp_path / "network.xml")
+    with pytest.raises(ValueError, match=r"must be \(n, 64, 64\)"):
+        Engine(tmp_path / "network.xml").logits(np.zeros((1, 32, 32), np.uint8))
