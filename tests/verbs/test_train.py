@@ -123,8 +123,12 @@ def test_what_copies_are_worth_is_shown_when_asked_for(phantoms, short, tmp_path
     )
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert metrics["random_split"]["accuracy"]["value"] == trained.blind.estimates["accuracy"].value
+    blind = metrics["random_split"]
+    assert blind["twins"] > 0
+    assert blind["without_twins"]["n"] == blind["n"] - blind["twins"]
     page = (trained.folder / "report.html").read_text("utf-8")
     assert "Random split" in page
+    assert f"There, on the {blind['without_twins']['n']} without a twin, accuracy is" in page
     assert "have a twin in training" in page
     assert (trained.folder / "figures" / "splits.png").is_file()
     assert json.loads((trained.folder / "environment.json").read_text())["command"].endswith(

@@ -54,8 +54,10 @@ class Report:
         split: in words: "leak-free 70/15/15", "random 70/15/15", "as the data came", "all of DATA".
         parts: of the split; empty for an evaluation of another dataset.
         twins: test slices with a twin in training, or None where it can't be told.
+        without_twins: scores on the others, where there are twins and enough others.
         blind: scores of the same recipe on a random split, where asked for.
         blind_twins: test slices of that split with a twin in its training part.
+        blind_without_twins: scores on the others, as above.
         figures: in the order to show.
         errors: misclassified test slices, the most confident mistake first.
         parameters: of the network; 0 where not known.
@@ -73,8 +75,6 @@ class Report:
     split: str
     parts: tuple[PartCounts, ...]
     twins: int | None
-    blind: Scores | None
-    blind_twins: int
     figures: tuple[Figure, ...]
     errors: tuple[Mistake, ...]
     parameters: int
@@ -83,6 +83,10 @@ class Report:
     command: str
     next_steps: tuple[tuple[str, str], ...]
     study: dict[str, Any] | None = None
+    without_twins: Scores | None = None
+    blind: Scores | None = None
+    blind_twins: int = 0
+    blind_without_twins: Scores | None = None
 
     @property
     def trained(self) -> bool:

@@ -81,7 +81,9 @@ class Results:
 
     def part(self, name: str) -> Results:
         """The slices of one part."""
-        rows = np.flatnonzero(self.parts == name)
+        return self._rows(np.flatnonzero(self.parts == name))
+
+    def _rows(self, rows: np.ndarray) -> Results:
         return replace(
             self,
             table=self.table.iloc[rows].reset_index(drop=True),
@@ -96,6 +98,13 @@ class Results:
         return score(
             self.labels, self.probabilities, self.groups, self.classes, threshold=self.threshold
         )
+
+    def scores_without(self, left_out: np.ndarray) -> Scores | None:
+        """Numbers without some slices, bool (n,); None where that is none or loses a class."""
+        kept = np.flatnonzero(~left_out)
+        if not left_out.any() or len(np.unique(self.labels[kept])) < len(np.unique(self.labels)):
+            return None
+        return self._rows(kept).scores()
 
     def study_scores(self, share: float) -> dict[str, Any] | None:
         """The same a study, or None where no study has several slices."""

@@ -111,13 +111,12 @@ def notice(report: Report) -> Notice:
     if report.twins:
         verb = "has" if report.twins == 1 else "have"
         heading = f"Too good: {count(report.twins)} of {slices} {verb} a twin in training."
-        remedy = (
-            "Train again with a leak-free split, the default, to see what the recipe is worth."
-            if report.trained
-            else "metrics.json holds the numbers without them, where enough slices are left."
-        )
-        twin = "A twin is a copy, a near-copy or another slice of the same patient."
-        return Notice("act", heading, f"{twin} {remedy}")
+        text = "A twin is a copy, a near-copy or another slice of the same patient."
+        if report.without_twins:
+            text += f" {_without(report.without_twins)}"
+        if report.trained:
+            text += " Train with a leak-free split, the default, to see what the recipe is worth."
+        return Notice("act", heading, text)
     if report.split.startswith("random"):
         text = (
             f"None of {slices} has a twin in training, but by luck: the split is blind to copies."
@@ -147,7 +146,20 @@ def worth(report: Report) -> str:
     return (
         f"With a random split, {count(report.blind_twins)} of {count(report.blind.n)} test slices "
         "have a twin in training, and the same recipe reaches an accuracy of "
-        f"{number(other.value)}: {worth}.{'' if apart else chance}"
+        f"{number(other.value)}: {worth}.{'' if apart else chance}{_blind_rest(report)}"
+    )
+
+
+def _blind_rest(report: Report) -> str:
+    rest = report.blind_without_twins
+    return f" There, {_without(rest)[0].lower()}{_without(rest)[1:]}" if rest else ""
+
+
+def _without(rest: Scores) -> str:
+    accuracy, auc = rest.estimates["accuracy"], rest.estimates["roc_auc"]
+    return (
+        f"On the {count(rest.n)} without a twin, accuracy is {number(accuracy.value)} "
+        f"({interval(accuracy)}) and AUC {number(auc.value)}."
     )
 
 

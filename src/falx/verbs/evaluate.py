@@ -72,7 +72,7 @@ def evaluate(
     catalog = _with_classes(catalog, detector.settings.classes)
     results = _predicted(detector, catalog.usable(), listener)
     twins = twins_of_training(home, catalog.usable())
-    rest = None if twins is None else _without(results, twins)
+    rest = None if twins is None else results.scores_without(twins)
     done = Evaluated(
         folder=Path(out) if out else stamped(f"evaluate-{Path(data).stem}"),
         scores=results.scores(),
@@ -125,13 +125,6 @@ def _predicted(detector: Detector, usable: Catalog, listener: Listener) -> Resul
     )
 
 
-def _without(results: Results, twins: np.ndarray) -> Scores | None:
-    if not twins.any() or len(np.unique(results.labels[~twins])) < 2:
-        return None
-    marked = np.where(twins, "twin", "test")
-    return Results(**{**vars(results), "parts": marked}).part("test").scores()
-
-
 def _report(
     folder: Path,
     done: Evaluated,
@@ -153,8 +146,7 @@ def _report(
         split=f"all of {catalog.root.name}",
         parts=(),
         twins=done.twins,
-        blind=None,
-        blind_twins=0,
+        without_twins=done.without_twins,
         figures=draw_figures(folder / "figures", results, done.scores),
         errors=results.mistakes(),
         parameters=0,

@@ -54,9 +54,9 @@ class Plan:
         return self.catalog.usable()
 
     @property
-    def twins(self) -> int:
-        """Test slices that have a twin in training."""
-        return int(twins_in_training(self.split, self.usable.groups).sum())
+    def twins(self) -> np.ndarray:
+        """Which test slices have a twin in training: bool (test,)."""
+        return twins_in_training(self.split, self.usable.groups)
 
     @property
     def split_name(self) -> str:

@@ -146,6 +146,8 @@ def _train_once(plan: Plan, folder: Path, tensorboard: bool, listener: Listener)
         results=results,
         scores=test.scores(),
         studies=test.study_scores(detector.settings.study_share),
+        twins=int(plan.twins.sum()),
+        without_twins=test.scores_without(plan.twins),
         history=history,
         fed=_fed(plan, examples.take(split.train)),
         parameters=network.count_params(),

@@ -40,6 +40,8 @@ class Outcome:
         history: see falx.training.fit.fit.
         fed: some of the views that training was fed, uint8 (size, size).
         parameters: of the network.
+        twins: test slices with a twin in training.
+        without_twins: scores on the others, or None where there are no twins or too few others.
     """
 
     results: Results
@@ -48,6 +50,13 @@ class Outcome:
     history: pd.DataFrame
     fed: list[np.ndarray]
     parameters: int
+    twins: int
+    without_twins: Scores | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Scores, and what is left of them without twins; ready for JSON."""
+        rest = {"without_twins": self.without_twins.as_dict()} if self.without_twins else {}
+        return {"twins": self.twins, **self.scores.as_dict(), **rest}
 
 
 def write_run(
@@ -71,7 +80,8 @@ def write_run(
         outcome.results,
         outcome.scores,
         studies=outcome.studies,
-        random_split=blind.scores.as_dict() if blind else None,
+        without_twins=outcome.without_twins.as_dict() if outcome.without_twins else None,
+        random_split=blind.as_dict() if blind else None,
     )
     _write_report(folder, plan, outcome, blind, about)
 
@@ -105,8 +115,9 @@ def _write_report(
     figures = draw_figures(folder / "figures", test, outcome.scores)
     figures += draw_training(folder / "figures", outcome.history, outcome.fed)
     if blind:
-        compared = {"leak-free" if not plan.twins else "this split": outcome.scores}
-        compared["random split"] = blind.scores
+        compared = {"this split": outcome.scores, "random split": blind.scores}
+        if blind.without_twins:
+            compared["random, without twins"] = blind.without_twins
         figures += draw_comparison(folder / "figures", compared)
     report = Report(
         title=f"{plan.recipe.name} on {plan.catalog.root.name}",
@@ -115,9 +126,11 @@ def _write_report(
         scores=outcome.scores,
         split=plan.split_name,
         parts=_part_counts(plan),
-        twins=plan.twins,
+        twins=outcome.twins,
+        without_twins=outcome.without_twins,
         blind=blind.scores if blind else None,
-        blind_twins=plan.blind().twins if blind else 0,
+        blind_twins=blind.twins if blind else 0,
+        blind_without_twins=blind.without_twins if blind else None,
         figures=figures,
         errors=test.mistakes(),
         parameters=outcome.parameters,
