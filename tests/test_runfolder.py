@@ -25,8 +25,9 @@ def _here(tmp_path, monkeypatch):
 
 
 def begun(out, request=REQUEST, **options):
-    """A run that was killed after it had written a file."""
+    """A run that was killed after its first checkpoint."""
     with killed(), run_folder(out, "name", request, **options) as folder:
+        (folder / "checkpoints" / "state").touch()
         (folder / "file").write_text("first")
         raise Killed
     return folder
@@ -49,6 +50,12 @@ def test_a_killed_run_stays_and_the_same_request_goes_on(tmp_path):
     with run_folder(tmp_path / "run", "name", REQUEST) as folder:
         assert (folder / "file").read_text() == "first"
     assert (tmp_path / "run" / "file").is_file()
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    with killed(), run_folder(tmp_path / "run", "name", REQUEST):
+        raise Killed
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_name_the_unfinished_run_of_the_same_request_is_found():

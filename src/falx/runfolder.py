@@ -34,6 +34,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """A folder to fill, renamed to its final name when the block ends well.
 
+    When it does not, the folder stays to be taken up again, unless there is no checkpoint in it.
+
     Args:
         out: the final folder, or None for `runs/<time>-<name>`.
         request: everything that decides the result; ready for JSON.
@@ -61,6 +63,10 @@ def run_folder(
         yield folder
         shutil.rmtree(folder / CHECKPOINTS)
         (folder / _REQUEST).unlink()
+    except BaseException:
+        if (folder / CHECKPOINTS).is_dir() and not any((folder / CHECKPOINTS).iterdir()):
+            shutil.rmtree(folder)
+        raise
     finally:
         lock.release()
     (folder / _LOCK).unlink(missing_ok=True)

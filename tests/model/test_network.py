@@ -1,9 +1,11 @@
 """The network is what the paper says, takes raw grey levels, and stays frozen where it should."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
+from falx.errors import BadInput
 from falx.model.network import backbone_of, build_network, network_input, set_trainable
 from falx.recipe import load_recipe, recipe_names
 
@@ -102,3 +104,26 @@ def test_with_normalization_in_training_the_statistics_follow():
     network.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     network.fit(grey_levels(8), np.arange(8) % 2, epochs=1, verbose=0)
     assert np.abs(np.array(first.moving_mean)).max() > 0
+
+
+def test_weights_of_a_backbone_are_taken_whole(tmp_path):
+    recipe = small()
+    file = tmp_path / "mine.weights.h5"
+    theirs = backbone_of(build_network(recipe, classes=2))
+    theirs.save_weights(file)
+    ours = backbone_of(build_network(recipe, classes=4, weights=str(file)))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("what", ["another width", "another network", "nothing"])
+def test_weights_of_anything_else_are_refused(tmp_path, what):
+    file = tmp_path / "other.weights.h5"
+    if what == "another width":
+        backbone_of(build_network(small(**{"backbone.width": "0.5"}), classes=2)).save_weights(file)
+    elif what == "another network":
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(file)
+    else:
+        h5py.File(file, "w").close()
+    with pytest.raises(BadInput, match=r"not those of MobileNetV2 of width 0\.35"):
+        build_network(small(), classes=2, weights=str(file))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 
+from falx.errors import BadInput
 from falx.recipe import Backbone
 
 TRAINING_MOMENTUM = 0.9
@@ -14,17 +17,35 @@ def build_backbone(backbone: Backbone, size: int, weights: str | None) -> keras.
 
     Args:
         weights: path of a Keras weights file, or None for random initialization.
+
+    Raises:
+        BadInput: the weights are not those of this backbone.
     """
     network = keras.applications.MobileNetV2(
         input_shape=(size, size, 3),
         alpha=backbone.width,
         include_top=False,
-        weights=weights,
+        weights=None,
         name=f"mobilenetv2_{backbone.width:.2f}_{size}",
     )
+    if weights is not None:
+        _load(network, weights, backbone.width)
     if backbone.normalization == "training":
         _hasten_statistics(network)
     return network
+
+
+def _load(network: keras.Model, weights: str, width: float) -> None:
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that a file lacks, and leaves them random.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(weights)
+    except (ValueError, KeyError, UserWarning) as error:
+        raise BadInput(
+            f"The weights '{weights}' are not those of MobileNetV2 of width {width}; name others, "
+            "or set backbone.width."
+        ) from error
 
 
 def _hasten_statistics(network: keras.Model) -> None:
