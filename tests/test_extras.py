@@ -1,5 +1,11 @@
 """A missing extra names the feature and the command that installs it."""
 
+import subprocess
+import sys
+from importlib import metadata
+
+import nibabel
+import numpy as np
 import pytest
 
 from falx.errors import MissingExtra
@@ -21,3 +27,84 @@ def test_a_missing_module_of_no_extra_is_a_bug_and_stays_one():
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_nothing_is_missing_where_tests_run(extra):
     assert missing(extra) == []
+
+
+def test_the_command_names_the_extra():
+    assert command("train") == 'pip install "falx[train]"'
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(EXTRAS, "other", ("json", "no_such_module"))
+    assert missing("other") == ["no_such_module"]
+
+
+def test_a_block_that_finds_its_modules_is_left_alone():
+    with needs("train", "falx train"):
+        import keras
+    assert keras.__version__
+
+
+def test_other_errors_pass_through():
+    with pytest.raises(ZeroDivisionError), needs("train", "falx train"):
+        1 / 0  # noqa: B018
+
+
+def modules_of(extra):
+    """The modules that only an extra of pyproject.toml installs."""
+    marked = [text for text in metadata.requires("falx") if f'extra == "{extra}"' in text]
+    names = {text.split(">")[0].split(";")[0].strip().lower() for text in marked}
+    owners = metadata.packages_distributions()
+    return {module for module, owned in owners.items() if {o.lower() for o in owned} & names}
+
+
+def bare(*words):
+    """The command line as it is where no extra is installed."""
+    code = f"""
+import sys
+from importlib.machinery import PathFinder
+
+class Bare:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in {sorted(modules_of("train"))}:
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [*(f for f in sys.meta_path if f is not PathFinder), Bare]
+sys.argv = ["falx", *{[str(word) for word in words]}]
+from falx.cli import main
+main()
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_every_module_of_the_extra_is_known():
+    known = set(EXTRAS["train"])
+    assert known <= modules_of("train") | {"tensorflow"}
+    assert {"keras", "pandas", "filelock", "h5py", "yaml"} <= known
+
+
+def test_bare_falx_predicts_also_volumes(run, phantoms, tmp_path):
+    planes = np.arange(32 * 32, dtype=np.int16).reshape(32, 32, 1)
+    volume = nibabel.Nifti1Image(planes, np.eye(4))
+    nibabel.save(volume, tmp_path / "volume.nii.gz")
+    done = bare("predict", run, phantoms / "yes" / "00001.png", tmp_path, "--csv", "-", "--strict")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_the_doctor_of_bare_falx_says_what_to_install():
+    done = bare("doctor")
+    assert done.returncode == 0, done.stderr
+    assert "lacks keras" in done.stdout
+    assert command("train") in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "data"], ["audit", "data"], ["evaluate", "r", "d"], ["demo"]]
+)
+def test_the_other_verbs_of_bare_falx_say_what_to_install(words):
+    done = bare(*words)
+    assert done.returncode == 2
+    assert command("train") in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,7 @@
 """Findings as CSV and as JSON, to the letter."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -35,3 +37,42 @@ def test_json_has_everything():
     }
     assert content["studies"][0]["strongest"] == {"path": "a, b.png", "index": 0}
     assert content["unreadable"] == [{"path": "d.txt", "problem": "no image"}]
+
+
+def test_json_has_a_study_with_its_strongest_slice():
+    assert as_dict(FINDINGS)["studies"] == [
+        {
+            "study": "study 1",
+            "slices": 2,
+            "label": "yes",
+            "probability": 0.75,
+            "probabilities": {"no": 0.25, "yes": 0.75},
+            "strongest": {"path": "a, b.png", "index": 0},
+        }
+    ]
+
+
+def test_any_path_and_any_reason_come_back_from_the_csv():
+    """Commas, quotes and line breaks are quoted, so a row stays a row."""
+    path, problem = 'x, "y"\nz.png', "'x, y' is no image; replace it."
+    one = Finding(Path(path), 0, "no", 0.5, {"no": 0.5, "yes": 0.5})
+    text = as_csv(Findings(("no", "yes"), (one,), (), (Unreadable(Path(path), problem),)))
+    first, second = csv.DictReader(io.StringIO(text))
+    assert (first["path"], first["problem"]) == (path, "")
+    assert (second["path"], second["problem"], second["label"]) == (path, problem, "")
+
+
+def test_every_class_has_a_column_in_the_order_of_the_detector():
+    chances = {"a": 0.2, "b": 0.7, "c": 0.1}
+    findings = Findings(("c", "a", "b"), (Finding(Path("x.png"), 0, "b", 0.7, chances),))
+    assert as_csv(findings) == (
+        "path,index,label,probability,p_c,p_a,p_b,study,problem\n"
+        "x.png,0,b,0.700000,0.100000,0.200000,0.700000,,\n"
+    )
+
+
+def test_nothing_found_is_a_header_and_empty_lists():
+    findings = Findings(("no", "yes"))
+    assert as_csv(findings) == "path,index,label,probability,p_no,p_yes,study,problem\n"
+    content = as_dict(findings)
+    assert [content[name] for name in ("slices", "studies", "unreadable")] == [[], [], []]

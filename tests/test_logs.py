@@ -25,6 +25,44 @@ def test_what_falx_says_inside_the_block_is_kept(tmp_path):
     assert "ValueError: oh" in second["error"]
 
 
-def test_a_log_that_can_not_be_written_stops_the_run(monkeypatch):
+def test_a_log_that_can_not_be_written_stops_the_run():
     with pytest.raises(OSError, match="No space left"), logged_to("/dev/full"):
         logging.getLogger("falx").info("anything")
+
+
+def test_a_second_block_adds_to_the_file(tmp_path):
+    file = tmp_path / "log.jsonl"
+    for message in ("begun", "went on: 脳"):
+        with logged_to(file):
+            logging.getLogger("falx").info(message)
+    lines = file.read_text("utf-8").splitlines()
+    assert [json.loads(line)["message"] for line in lines] == ["begun", "went on: 脳"]
+
+
+def test_a_message_of_several_lines_stays_one_line_of_the_log(tmp_path):
+    file = tmp_path / "log.jsonl"
+    with logged_to(file):
+        logging.getLogger("falx").warning("one\ntwo")
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["message"] == "one\ntwo"
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG, logging.ERROR])
+def test_the_logger_is_left_as_it_was(tmp_path, level):
+    logger = logging.getLogger("falx")
+    before, handlers = logger.level, list(logger.handlers)
+    logger.setLevel(level)
+    try:
+        with logged_to(tmp_path / "log.jsonl"):
+            logger.info("heard")
+        assert (logger.level, logger.handlers) == (level, handlers)
+    finally:
+        logger.setLevel(before)
+    assert json.loads((tmp_path / "log.jsonl").read_text())["message"] == "heard"
+
+
+def test_the_log_is_closed_where_the_block_fails(tmp_path):
+    handlers = list(logging.getLogger("falx").handlers)
+    with pytest.raises(RuntimeError), logged_to(tmp_path / "log.jsonl"):
+        raise RuntimeError
+    assert logging.getLogger("falx").handlers == handlers

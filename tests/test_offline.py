@@ -1,9 +1,11 @@
 """Off the network when asked to; never a word to anyone; and nothing heavy to give an answer."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+from pydicom.data import get_testdata_file
 
 from falx.offline import is_offline
 
@@ -15,23 +17,37 @@ sys.addaudithook(lambda event, arguments: os._exit(9) if event.startswith("socke
 """
 
 
-def python(code, *arguments):
+def python(code, *arguments, **variables):
     """Run code in a process of its own, since an audit hook can't be taken back."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | variables,
     )
 
 
 @pytest.mark.parametrize(
     ("value", "offline"),
-    [("1", True), ("true", True), ("yes", True), ("0", False), ("", False), ("False", False)],
+    [
+        ("1", True),
+        ("true", True),
+        ("YES", True),
+        ("0", False),
+        ("", False),
+        ("False", False),
+        ("no", False),
+    ],
 )
 def test_the_variable_says_whether(monkeypatch, value, offline):
     monkeypatch.setenv("FALX_OFFLINE", value)
     assert is_offline() is offline
+
+
+def test_without_the_variable_the_network_may_be_used(monkeypatch):
+    monkeypatch.delenv("FALX_OFFLINE", raising=False)
+    assert is_offline() is False
 
 
 @pytest.mark.parametrize(
@@ -70,6 +86,54 @@ print(other.recv(5).decode())
     assert python(code).stdout == "hello\n"
 
 
+def test_sockets_that_are_files_work_in_every_way(tmp_path):
+    code = """
+import os, socket, sys
+from falx.offline import forbid_network
+forbid_network()
+os.chdir(sys.argv[1])
+server, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+server.bind("stream")
+server.listen()
+client.connect("stream")
+accepted, _ = server.accept()
+socket.send_fds(client, [b"hello"], [0])
+print(socket.recv_fds(accepted, 5, 1)[0].decode())
+one, other = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+one.bind("datagram")
+other.sendto(b"again", "datagram")
+print(one.recv(5).decode())
+"""
+    done = python(code, tmp_path)
+    assert done.stdout == "hello\nagain\n", done.stderr
+
+
+def test_a_socket_that_was_open_before_can_not_reach_the_network():
+    code = """
+import socket
+from falx.errors import Offline
+from falx.offline import forbid_network
+open_before = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+forbid_network()
+for attempt in (open_before.connect, lambda where: open_before.sendto(b"hello", where)):
+    try:
+        attempt(("127.0.0.1", 9))
+    except Offline:
+        print("closed")
+"""
+    assert python(code).stdout == "closed\nclosed\n"
+
+
+def test_child_processes_are_told():
+    code = """
+import os
+from falx.offline import forbid_network, is_offline
+forbid_network()
+print(os.environ["FALX_OFFLINE"], is_offline())
+"""
+    assert python(code).stdout == "1 True\n"
+
+
 def test_the_hook_that_dies_on_a_socket_does_so():
     assert python(DIES_ON_A_SOCKET + "import socket; socket.socket()").returncode == 9
 
@@ -82,6 +146,28 @@ main()
 """
     done = python(code, run, phantoms / "yes" / "00001.png", "--csv", "-")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count(".png") == 1
+
+
+def test_the_variable_forbids_the_network_to_the_command_line(run, phantoms):
+    """Predicting works, and the same process finds the network closed when it is done."""
+    code = """
+import socket, sys
+from falx.cli import main
+from falx.errors import Offline
+sys.argv = ["falx", "predict", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as ended:
+    print("exit", ended.code or 0)
+try:
+    socket.socket()
+except Offline:
+    print("closed")
+"""
+    image = phantoms / "yes" / "00001.png"
+    done = python(code, run, image, "--csv", "-", FALX_OFFLINE="1")
+    assert done.stdout.splitlines()[-2:] == ["exit 0", "closed"], done.stderr
     assert done.stdout.count(".png") == 1
 
 
@@ -125,6 +211,19 @@ main()
     done = python(code)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_neither_does_an_answer_for_a_compressed_dicom_file(run):
+    """PIL alone is there: pydicom imports it wherever it is installed."""
+    image = get_testdata_file("MR_small_jp2klossless.dcm", download=False)
+    code = f"""
+import sys
+import falx
+print(len(falx.load(sys.argv[1]).predict(sys.argv[2]).slices))
+print([n for n in {HEAVY} if n in sys.modules and n != "PIL"])
+"""
+    done = python(code, run, image)
+    assert done.stdout == "1\n[]\n", done.stderr
 
 
 def test_importing_falx_needs_nothing_heavy():

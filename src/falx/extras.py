@@ -19,7 +19,9 @@ EXTRAS = {
         "matplotlib",
         "jinja2",
         "imagehash",
-        "nibabel",
+        "filelock",
+        "h5py",
+        "tensorboard",
         "yaml",
     ),
 }

@@ -52,18 +52,17 @@ def forbid_network() -> None:
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    if event in {"socket.getaddrinfo", "socket.connect", "socket.bind"} and _is_local(arguments):
-        return
-    if event == "socket.__new__" and arguments[1] == getattr(socket, "AF_UNIX", None):
-        return
-    if event.startswith("socket."):
+    if event.startswith("socket.") and not _is_local(event, arguments):
         raise Offline(
             f"The network was asked for ({event}) while falx is offline; unset {VARIABLE} and "
             "leave out --offline if it may be used."
         )
 
 
-def _is_local(arguments: tuple[object, ...]) -> bool:
+def _is_local(event: str, arguments: tuple[object, ...]) -> bool:
     """Whether the socket in question joins processes of this machine by a file."""
-    first = arguments[0]
-    return isinstance(first, socket.socket) and first.family == getattr(socket, "AF_UNIX", None)
+    local = getattr(socket, "AF_UNIX", None)
+    if event == "socket.__new__":
+        return arguments[1] == local
+    first = arguments[0] if arguments else None
+    return isinstance(first, socket.socket) and first.family == local

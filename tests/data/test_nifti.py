@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import struct
-import sys
 from pathlib import Path
 
 import nibabel
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from falx.data.read import Limits, read_slices
-from falx.errors import MissingExtra, UnreadableImage
+from falx.errors import UnreadableImage
 
 NAME = Path("volume.nii")
 
@@ -173,9 +172,3 @@ def test_damaged_headers_print_nothing(capfd):
     with pytest.raises(UnreadableImage):
         read(bytes(content))
     assert capfd.readouterr() == ("", "")
-
-
-def test_without_nibabel_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "nibabel", None)
-    with pytest.raises(MissingExtra, match=r'pip install "falx\[train\]"'):
-        read(packed(brain()))

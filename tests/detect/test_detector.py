@@ -6,18 +6,36 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
 from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import Settings, load
-from falx.errors import BadInput, BrokenRun, FalxError
+from falx.detect.engine import BATCH
+from falx.errors import BadInput, BrokenRun
+from falx.export.openvino import export_detector
+from falx.model.network import build_network
+from falx.recipe import load_recipe
+
+FOUR = ("glioma", "meningioma", "notumor", "pituitary")
 
 
 @pytest.fixture(scope="module")
 def detector(run):
     return load(run)
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """A detector of four classes, as it leaves the export; its weights are random."""
+    recipe = load_recipe("demo").changed({"rendering.size": "64"})
+    folder = tmp_path_factory.mktemp("four")
+    check = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
+    network = build_network(recipe, len(FOUR))
+    export_detector(network, folder, recipe=recipe, classes=FOUR, study_share=1.0, check=check)
+    return load(folder)
 
 
 @pytest.fixture
@@ -29,6 +47,7 @@ def copy(run, tmp_path):
 def test_a_run_and_its_detector_are_the_same(run, detector, phantoms):
     image = phantoms / "yes" / "00001.png"
     assert load(run / "detector").predict(image) == detector.predict(image)
+    assert load(str(run)).predict(str(image)) == detector.predict(image)
 
 
 def test_files_folders_and_patterns_mean_the_same(detector, phantoms):
@@ -36,6 +55,29 @@ def test_files_folders_and_patterns_mean_the_same(detector, phantoms):
     assert len(folder.slices) == 30
     assert detector.predict(str(phantoms / "yes" / "*.png")) == folder
     assert detector.predict(sorted((phantoms / "yes").iterdir())) == folder
+
+
+def test_answers_are_sorted_and_given_once_however_often_a_file_is_named(detector, phantoms):
+    folder = phantoms / "yes"
+    files = sorted(folder.iterdir())
+    found = detector.predict([*reversed(files), folder, str(folder / "*.png")])
+    assert [one.path for one in found.slices] == files
+
+
+def test_a_listener_hears_of_every_file(detector, phantoms):
+    heard = []
+    detector.predict(phantoms, listener=heard.append)
+    assert [step.done for step in heard] == list(range(1, 61))
+    assert {(step.task, step.total) for step in heard} == {("Predicting", 60)}
+
+
+def test_an_answer_is_the_class_probabilities_and_the_label_they_give(detector, phantoms):
+    threshold = detector.settings.threshold
+    for one in detector.predict(phantoms).slices:
+        assert list(one.probabilities) == ["no", "yes"]
+        assert sum(one.probabilities.values()) == pytest.approx(1)
+        assert one.probability == one.probabilities["yes"]
+        assert one.label == ("yes" if one.probability >= threshold else "no")
 
 
 def test_an_answer_does_not_depend_on_the_company(detector, phantoms):
@@ -46,11 +88,26 @@ def test_an_answer_does_not_depend_on_the_company(detector, phantoms):
         assert alone == pytest.approx(together[path], abs=1e-5)
 
 
+def test_more_views_than_a_batch_are_answered_in_their_order(detector):
+    views = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 3, 64, 64), np.uint8)
+    found = detector.probabilities(views)
+    np.testing.assert_allclose(detector.probabilities(views[::-1])[::-1], found, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
 def test_slices_at_hand_get_the_same_answer_as_their_files(detector, phantoms):
-    files = sorted((phantoms / "no").iterdir())[:3]
+    volume = get_testdata_file("rtdose.dcm", download=False)
+    files = sorted([*sorted((phantoms / "no").iterdir())[:3], Path(volume)])
     slices = [slice_ for file in files for slice_ in read_slices(file)]
-    for given, read in zip(detector.find(slices), detector.predict(files).slices, strict=True):
-        assert given.probability == pytest.approx(read.probability, abs=1e-6)
+    found = detector.find(slices)
+    assert len(found) == 3 + 15
+    for given, read in zip(found, detector.predict(files).slices, strict=True):
+        assert given.probability == pytest.approx(read.probability, abs=1e-5)
+        assert (given.path, given.index, given.study) == (read.path, read.index, read.study)
+
+
+def test_without_slices_there_are_no_answers(detector):
+    assert detector.find([]) == []
 
 
 def test_a_volume_gets_one_answer_beside_those_of_its_slices(detector, tmp_path):
@@ -62,6 +119,41 @@ def test_a_volume_gets_one_answer_beside_those_of_its_slices(detector, tmp_path)
     (study,) = found.studies
     assert study.slices == 5
     assert study.probability == max(one.probability for one in found.slices)
+    assert study.study == str(tmp_path / "volume.nii.gz")
+    assert study.strongest == max(found.slices, key=lambda one: one.probability)
+
+
+def test_the_share_of_slices_that_speak_for_a_study_can_be_set(detector):
+    found = detector.with_study_share(1.0).predict(get_testdata_file("rtdose.dcm", download=False))
+    (study,) = found.studies
+    assert study.probability == pytest.approx(np.mean([one.probability for one in found.slices]))
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "number"),
+    [
+        ("rtdose.dcm", 15, "1.2.999.999.99.9.9999.8888"),
+        (
+            "SC_rgb_rle_2frame.dcm",
+            2,
+            "1.2.826.0.1.3680043.8.498.12406831542731051035295345080039845114",
+        ),
+    ],
+)
+def test_a_dicom_file_of_several_frames_is_a_study(detector, name, frames, number):
+    found = detector.predict(get_testdata_file(name, download=False))
+    assert [one.index for one in found.slices] == list(range(frames))
+    (study,) = found.studies
+    assert (study.study, study.slices) == (number, frames)
+
+
+def test_files_of_one_patient_are_a_study_where_none_is_named(detector, tmp_path):
+    dataset = pydicom.dcmread(get_testdata_file("MR_small.dcm", download=False))
+    del dataset.StudyInstanceUID
+    for name in ("one.dcm", "two.dcm"):
+        dataset.save_as(tmp_path / name)
+    (study,) = detector.predict(tmp_path).studies
+    assert (study.study, study.slices) == (dataset.PatientID, 2)
 
 
 def test_a_dicom_file_names_its_study(detector):
@@ -78,10 +170,44 @@ def test_what_can_not_be_read_is_listed_and_the_rest_goes_on(detector, phantoms,
     assert "0 bytes" in found.unreadable[0].problem
 
 
+def test_where_nothing_can_be_read_every_file_is_listed(detector, tmp_path):
+    for name in ("a.png", "b.dcm"):
+        (tmp_path / name).write_text("no image")
+    found = detector.predict(tmp_path)
+    assert (found.slices, found.studies) == ((), ())
+    assert [one.path.name for one in found.unreadable] == ["a.png", "b.dcm"]
+    for one in found.unreadable:
+        assert one.problem.endswith(".")
+
+
 @pytest.mark.parametrize("path", ["nowhere.png", "nowhere/*.png", ""])
 def test_a_path_that_holds_nothing_is_refused(detector, tmp_path, path):
     with pytest.raises(BadInput):
         detector.predict(tmp_path / path)
+
+
+def test_an_empty_list_is_refused(detector):
+    with pytest.raises(BadInput, match="no file to look at in an empty list"):
+        detector.predict([])
+
+
+def test_four_classes_give_the_most_probable_and_its_probability(four, phantoms):
+    found = four.predict(phantoms)
+    assert found.classes == FOUR
+    assert len(found.slices) == 60
+    for one in found.slices:
+        assert list(one.probabilities) == list(FOUR)
+        assert sum(one.probabilities.values()) == pytest.approx(1)
+        assert one.probability == max(one.probabilities.values())
+        assert one.probability == one.probabilities[one.label]
+
+
+def test_a_study_of_four_classes_has_all_of_them(four):
+    found = four.predict(get_testdata_file("rtdose.dcm", download=False))
+    (study,) = found.studies
+    for name in FOUR:
+        mean = np.mean([one.probabilities[name] for one in found.slices])
+        assert study.probabilities[name] == pytest.approx(mean)
 
 
 def test_settings_survive_their_file(detector, tmp_path):
@@ -98,6 +224,12 @@ def other_schema(folder):
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 99}))
 
 
+def altered(folder):
+    content = bytearray((folder / "network.bin").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "network.bin").write_bytes(content)
+
+
 def cut(folder):
     file = folder / "network.bin"
     file.write_bytes(file.read_bytes()[:-1])
@@ -106,10 +238,14 @@ def cut(folder):
 DAMAGE = {
     "no JSON": (damaged("{"), "is damaged"),
     "a field too few": (damaged('{"schema": 1}'), "is damaged"),
+    "no object": (damaged("[]"), "is damaged"),
+    "no text": (lambda folder: (folder / "detector.json").write_bytes(b"\xff"), "is damaged"),
     "another schema": (other_schema, "has schema 99, and this falx reads 1"),
+    "one bit of the weights": (altered, "was altered or cut off"),
     "weights cut off": (cut, "was altered or cut off"),
     "weights missing": (lambda folder: (folder / "network.bin").unlink(), "is missing"),
     "no network": (lambda folder: (folder / "network.xml").write_text("<"), "can't be read"),
+    "network missing": (lambda folder: (folder / "network.xml").unlink(), "can't be read"),
 }
 
 
@@ -129,6 +265,7 @@ def test_an_unfinished_training_is_said_to_be_one(tmp_path):
         load(tmp_path / "run.partial")
 
 
-def test_any_other_folder_is_no_detector(tmp_path):
-    with pytest.raises(FalxError, match="neither a run nor a detector"):
-        load(tmp_path)
+@pytest.mark.parametrize("name", ["", "nowhere"], ids=["another folder", "no folder"])
+def test_anything_else_is_no_detector(tmp_path, name):
+    with pytest.raises(BrokenRun, match="neither a run nor a detector"):
+        load(tmp_path / name)

@@ -37,6 +37,18 @@ def test_probabilities_sum_to_one_however_large_the_logits(logits):
     assert found.sum() == pytest.approx(1)
 
 
+@given(st.floats(-700, 700))
+def test_one_logit_and_its_opposite_change_places(logit):
+    found = class_probabilities(np.array([[logit], [-logit]]))
+    np.testing.assert_allclose(found[0], found[1, ::-1], atol=1e-15)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=6), st.floats(-100, 100))
+def test_only_differences_between_logits_count(logits, shift):
+    found = class_probabilities(np.array([logits, np.array(logits) + shift]))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("threshold", "label"), [(0.7, "yes"), (0.71, "no")], ids=["at it", "below it"]
 )
@@ -63,6 +75,17 @@ def test_a_study_does_not_depend_on_the_order_of_its_slices(p, share, random):
     np.testing.assert_allclose(pool(chances(*p), share), pool(chances(*mixed), share), atol=1e-12)
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1), st.floats(0, 1))
+def test_the_fewer_slices_speak_the_higher_a_study(p, share, other):
+    fewer, more = sorted([share, other])
+    assert pool(chances(*p), fewer)[1] >= pool(chances(*p), more)[1] - 1e-12
+
+
+def test_of_several_classes_the_slices_least_like_the_first_speak():
+    found = pool(np.array([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6], [0.4, 0.5, 0.1]]), 0.67)
+    np.testing.assert_allclose(found, [0.3, 0.35, 0.35])
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_the_whole_share_is_the_mean(p):
     np.testing.assert_allclose(pool(chances(*p), 1.0)[1], np.mean(p), atol=1e-12)
@@ -77,3 +100,20 @@ def test_only_studies_of_several_slices_get_an_answer_of_their_own():
     assert (study.study, study.slices, study.label) == ("s", 2, "yes")
     assert study.probability == 0.9
     assert study.strongest.path == Path("b")
+
+
+def test_studies_come_in_the_order_in_which_they_appear():
+    slices = [finding("a", 0.2, "z"), finding("b", 0.9, "y"), finding("c", 0.6, "z"),
+              finding("d", 0.1, "y")]  # fmt: skip
+    found = study_findings(slices, CLASSES, share=1.0, threshold=0.5)
+    assert [(one.study, one.label) for one in found] == [("z", "no"), ("y", "yes")]
+    assert [one.probability for one in found] == pytest.approx([0.4, 0.5])
+
+
+def test_the_threshold_also_decides_about_studies():
+    slices = [finding("a", 0.6), finding("b", 0.6)]
+    labels = [
+        study_findings(slices, CLASSES, share=0.1, threshold=threshold)[0].label
+        for threshold in (0.5, 0.7)
+    ]
+    assert labels == ["yes", "no"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from falx.evaluation.studies import SHARES, choose_share, find_studies, score_studies
+from falx.evaluation.studies import SHARES, choose_share, find_studies, pooled, score_studies
 
 
 def table(**columns):
@@ -36,6 +36,37 @@ def test_single_slices_make_no_study():
 def test_a_study_with_a_tumor_in_one_slice_has_a_tumor():
     found = find_studies(table(patient=["p", "p", "p", "q", "q"]), np.array([0, 1, 0, 0, 0]))
     assert found.labels.tolist() == [1, 0]
+
+
+def test_among_several_classes_the_commonest_but_the_first_names_a_study():
+    found = find_studies(table(patient=["p"] * 6), np.array([0, 0, 0, 2, 2, 1]))
+    assert found.labels.tolist() == [2]
+
+
+def test_a_study_has_the_mean_of_its_strongest_slices():
+    found = find_studies(table(patient=["p", "q", "p", "q"]), np.array([1, 0, 1, 0]))
+    p = np.array([0.9, 0.2, 0.5, 0.4])
+    chances = np.column_stack([1 - p, p])
+    np.testing.assert_allclose(pooled(found, chances, 0.0)[:, 1], [0.9, 0.4])
+    np.testing.assert_allclose(pooled(found, chances, 1.0)[:, 1], [0.7, 0.3])
+
+
+def test_where_a_class_has_no_study_the_default_stays():
+    """Of one class alone nothing can be told apart, however many studies there are."""
+    found = find_studies(
+        table(patient=np.repeat([f"p{i}" for i in range(20)], 2)), np.ones(40, int)
+    )
+    p = np.linspace(0, 1, 40)
+    assert choose_share(found, np.column_stack([1 - p, p])) == SHARES[0]
+
+
+def test_where_one_slice_of_a_study_shows_the_tumor_the_strongest_speaks():
+    patients = np.repeat([f"p{i}" for i in range(20)], 10)
+    labels = np.repeat(np.arange(20) % 2, 10)
+    p = np.full(200, 0.02)
+    p[::10] = np.where(labels[::10] == 1, 0.98, 0.02)
+    found = find_studies(table(patient=patients), labels)
+    assert choose_share(found, np.column_stack([1 - p, p])) == 0.1
 
 
 def test_with_few_studies_the_default_stays():

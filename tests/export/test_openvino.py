@@ -1,7 +1,10 @@
 """What OpenVINO answers is what Keras answers."""
 
+import hashlib
+
 import keras
 import numpy as np
+import openvino as runtime
 import pytest
 
 from falx.detect.detector import load
@@ -41,6 +44,62 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
         openvino.check_parity(network, file, views())
+
+
+def test_an_export_that_answers_otherwise_is_refused(tmp_path):
+    """Not a number agrees with nothing, itself included."""
+    recipe = small("lite")
+    network = build_network(recipe, 2)
+    network.get_layer("logits").bias.assign([float("nan")])
+    with pytest.raises(BrokenRun, match="report this with your versions"):
+        openvino.export_detector(
+            network, tmp_path, recipe=recipe, classes=("no", "yes"), study_share=0.1, check=views()
+        )
+
+
+def test_the_batch_is_left_open(tmp_path):
+    network = build_network(small("demo"), 4)
+    openvino.write_openvino(network, tmp_path / "network.xml")
+    model = runtime.Core().read_model(tmp_path / "network.xml")
+    assert model.input(0).get_partial_shape().to_string() == "[?,64,64,1]"
+    assert model.output(0).get_partial_shape().to_string() == "[?,4]"
+
+
+def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
+    recipe = small("demo")
+    openvino.export_detector(
+        build_network(recipe, 2),
+        tmp_path / "runs" / "detector",
+        recipe=recipe,
+        classes=("no", "yes"),
+        study_share=0.25,
+        threshold=0.4,
+        check=views(),
+    )
+    folder = tmp_path / "runs" / "detector"
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "detector.json", "network.bin", "network.keras", "network.xml",
+    ]  # fmt: skip
+    settings = load(folder).settings
+    assert (settings.classes, settings.threshold) == (("no", "yes"), 0.4)
+    assert (settings.study_share, settings.recipe) == (0.25, "demo")
+    assert settings.rendering == recipe.rendering
+    digest = hashlib.sha256((folder / "network.bin").read_bytes()).hexdigest()
+    assert settings.weights_sha256 == digest
+
+
+def test_the_keras_file_beside_it_answers_alike(tmp_path):
+    recipe = small("paper")
+    openvino.export_detector(
+        build_network(recipe, 2),
+        tmp_path,
+        recipe=recipe,
+        classes=("no", "yes"),
+        study_share=0.1,
+        check=views(),
+    )
+    kept = keras.saving.load_model(tmp_path / "network.keras")
+    openvino.check_parity(kept, tmp_path / "network.xml", views(7))
 
 
 def test_views_of_another_size_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 import falx
+from falx.extras import EXTRAS
 
 
 def state(what):
@@ -33,3 +34,32 @@ def test_the_cache_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("FALX_CACHE", str(tmp_path))
     (tmp_path / "facts.sqlite").write_bytes(bytes(2_000_000))
     assert state("cache").state == f"{tmp_path}, 2.0 MB"
+
+
+def test_a_cache_that_is_not_there_yet_is_said_to_be_empty(monkeypatch, tmp_path):
+    monkeypatch.setenv("FALX_CACHE", str(tmp_path / "cache"))
+    assert state("cache").state == f"{tmp_path / 'cache'}, empty so far"
+
+
+def test_weights_that_are_there_are_named(monkeypatch, tmp_path):
+    file = tmp_path / "weights.h5"
+    file.touch()
+    monkeypatch.setenv("FALX_WEIGHTS", str(file))
+    found = state("ImageNet weights")
+    assert (found.state, found.good) == (str(file), True)
+
+
+def test_an_extra_that_is_there_is_said_to_be():
+    found = state("falx[train]")
+    assert (found.state, found.good) == ("installed", True)
+
+
+def test_an_extra_that_lacks_a_module_is_told_how_to_get(monkeypatch):
+    monkeypatch.setitem(EXTRAS, "other", ("json", "no_such_module"))
+    found = state("falx[other]")
+    assert found.state == 'lacks no_such_module: pip install "falx[other]"'
+    assert found.good is False
+
+
+def test_telemetry_is_off():
+    assert state("telemetry").state.startswith("none")

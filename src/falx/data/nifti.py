@@ -17,7 +17,6 @@ import numpy as np
 from falx.data.raster import square_within
 from falx.data.slices import Limits, Slice, stretched
 from falx.errors import UnreadableImage
-from falx.extras import needs
 
 _HEADER = 544
 """Bytes that hold the header of either version."""
@@ -36,14 +35,13 @@ def read(path: Path, content: bytes, limits: Limits) -> list[Slice]:
 
     Raises:
         UnreadableImage: damaged, cut off, two-dimensional, not grey, or beyond the limits.
-        MissingExtra: nibabel is not installed.
     """
-    with needs("train", "Reading NIfTI"):
-        import nibabel
-        from nibabel.filebasedimages import ImageFileError
-        from nibabel.orientations import OrientationError
-        from nibabel.spatialimages import HeaderDataError, HeaderTypeError
-        from nibabel.wrapstruct import WrapStructError
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.orientations import OrientationError
+    from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+    from nibabel.wrapstruct import WrapStructError
+
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -126,10 +127,13 @@ class Detector:
         return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
 
     def find(self, slices: Sequence[Slice]) -> list[Finding]:
-        """Answers for slices at hand."""
+        """Answers for slices at hand; several of one file belong together, as in `predict`."""
+        if not slices:
+            return []
         views = [render(slice_.pixels, self.settings.rendering) for slice_ in slices]
-        several = len(slices) > 1
-        return self._findings([_Item.of(slice_, several) for slice_ in slices], views)
+        of_file = Counter(slice_.path for slice_ in slices)
+        items = [_Item.of(slice_, of_file[slice_.path] > 1) for slice_ in slices]
+        return self._findings(items, views)
 
     def _findings(self, items: Sequence[_Item], views: Sequence[np.ndarray]) -> list[Finding]:
         classes = self.settings.classes

@@ -115,7 +115,7 @@ class Results:
         )  # fmt: skip
 
     def as_table(self) -> pd.DataFrame:
-        """A row a slice: path, index, part, group, label, predicted, p_CLASS..."""
+        """A row a slice: path, index, group, label, part, predicted, p_CLASS..."""
         table = self.table[["path", "index", "group", "label"]].assign(
             part=self.parts, predicted=self.predicted
         )
