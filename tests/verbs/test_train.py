@@ -146,6 +146,7 @@ def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert np.shape(metrics["confusion"]) == (4, 4)
     assert set(metrics["by_class"]) == set(names)
+    assert list((trained.folder / "tensorboard").rglob("events.*"))
     found = falx.load(trained.folder).predict(tmp_path / "data")
     assert found.classes[0] == "notumor"
     assert all(sum(one.probabilities.values()) == pytest.approx(1) for one in found.slices)
