@@ -1,6 +1,7 @@
 """The command line: answers, exit codes, and one sentence where something is wrong."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,15 @@ def test_files_are_written_and_named(falx, run, slices, tmp_path):
     assert (tmp_path / "a.csv").read_text().count(".png") == 3
     assert len(json.loads((tmp_path / "a.json").read_text())["slices"]) == 3
     assert "Wrote" in remarks
+
+
+def test_a_file_name_that_is_not_unicode_is_written_all_the_same(falx, run, slices, tmp_path):
+    odd = slices / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(sorted(slices.glob("*.png"))[0], odd)
+    code, out, _ = falx("predict", run, odd, "--json", "-", "--csv", tmp_path / "a.csv")
+    assert code == 0
+    assert os.fsencode(json.loads(out)["slices"][0]["path"]).endswith(b"caf\xe9.png")
+    assert "caf\\udce9.png" in (tmp_path / "a.csv").read_text()
 
 
 @pytest.mark.parametrize(

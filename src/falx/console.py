@@ -131,10 +131,11 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 def write_text(file: Path, text: str) -> None:
     """Write text to a file, whole or not at all, or to standard output for `-`."""
     if file == Path("-"):
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
         return
     temporary = file.with_name(file.name + ".partial")
-    temporary.write_text(text, "utf-8")
+    # A file name that is not valid Unicode must not keep the rest from being written.
+    temporary.write_text(text, "utf-8", errors="backslashreplace")
     os.replace(temporary, file)
     say(f"Wrote {file}")
 

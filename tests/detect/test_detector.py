@@ -224,6 +224,11 @@ def other_schema(folder):
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 99}))
 
 
+def nonsense(folder):
+    file = folder / "detector.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "threshold": "x"}))
+
+
 def altered(folder):
     content = bytearray((folder / "network.bin").read_bytes())
     content[len(content) // 2] ^= 1
@@ -244,8 +249,12 @@ DAMAGE = {
     "one bit of the weights": (altered, "was altered or cut off"),
     "weights cut off": (cut, "was altered or cut off"),
     "weights missing": (lambda folder: (folder / "network.bin").unlink(), "is missing"),
-    "no network": (lambda folder: (folder / "network.xml").write_text("<"), "can't be read"),
-    "network missing": (lambda folder: (folder / "network.xml").unlink(), "can't be read"),
+    "no network": (
+        lambda folder: (folder / "network.xml").write_text("<"),
+        "was altered or cut off",
+    ),
+    "a threshold that is no number": (nonsense, "is damaged"),
+    "network missing": (lambda folder: (folder / "network.xml").unlink(), "is missing"),
 }
 
 

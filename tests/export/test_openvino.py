@@ -78,8 +78,8 @@ def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     assert (settings.classes, settings.threshold) == (("no", "yes"), 0.4)
     assert (settings.study_share, settings.recipe) == (0.25, "paper")
     assert settings.rendering == recipe.rendering
-    digest = hashlib.sha256((folder / "network.bin").read_bytes()).hexdigest()
-    assert settings.weights_sha256 == digest
+    content = (folder / "network.xml").read_bytes() + (folder / "network.bin").read_bytes()
+    assert settings.network_sha256 == hashlib.sha256(content).hexdigest()
     kept = keras.saving.load_model(folder / "network.keras")
     openvino.check_parity(kept, folder / "network.xml", views(7))
 

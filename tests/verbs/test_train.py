@@ -142,7 +142,13 @@ def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
         target = tmp_path / "data" / names[number % 4]
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    trained = falx.train(tmp_path / "data", changes=short, weights="random", out=tmp_path / "run")
+    trained = falx.train(
+        tmp_path / "data",
+        changes=short,
+        weights="random",
+        out=tmp_path / "run",
+        tensorboard=True,
+    )
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert np.shape(metrics["confusion"]) == (4, 4)
     assert set(metrics["by_class"]) == set(names)

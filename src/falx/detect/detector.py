@@ -48,7 +48,7 @@ class Settings:
         threshold: least probability of the positive class that is called positive.
         study_share: see falx.detect.finding.pool.
         recipe: name of the recipe that made it.
-        weights_sha256: of network.bin.
+        network_sha256: of network.xml and network.bin, one after the other.
     """
 
     classes: tuple[str, ...]
@@ -56,9 +56,13 @@ class Settings:
     threshold: float
     study_share: float
     recipe: str
-    weights_sha256: str
+    network_sha256: str
     schema: int = SCHEMA
     notice: str = NOTICE
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or not (0 <= self.threshold <= 1 and 0 <= self.study_share <= 1):
+            raise ValueError("`classes`, `threshold` or `study_share` is out of range")
 
     def save(self, folder: Path) -> None:
         """Write detector.json into a folder."""
@@ -190,16 +194,24 @@ def load(run: str | Path) -> Detector:
     """
     folder = detector_folder(Path(run))
     settings = Settings.load(folder)
-    try:
-        with (folder / WEIGHTS_FILE).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise BrokenRun(
-            f"'{folder / WEIGHTS_FILE}' is missing; train or copy the run anew."
-        ) from error
-    if digest != settings.weights_sha256:
-        raise BrokenRun(f"'{folder / WEIGHTS_FILE}' was altered or cut off; copy the run anew.")
+    if network_sha256(folder) != settings.network_sha256:
+        raise BrokenRun(f"The network in '{folder}' was altered or cut off; copy the run anew.")
     return Detector(settings, Engine(folder / NETWORK_FILE))
+
+
+def network_sha256(folder: Path) -> str:
+    """The digest of a detector's network.
+
+    Raises:
+        BrokenRun: a file of it is missing.
+    """
+    digest = hashlib.sha256()
+    for file in (folder / NETWORK_FILE, folder / WEIGHTS_FILE):
+        try:
+            digest.update(file.read_bytes())
+        except OSError as error:
+            raise BrokenRun(f"'{file}' is missing; train or copy the run anew.") from error
+    return digest.hexdigest()
 
 
 def detector_folder(run: Path) -> Path:

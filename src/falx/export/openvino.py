@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 from pathlib import Path
 
 import keras
@@ -11,7 +10,7 @@ import numpy as np
 import openvino
 from openvino.tools.ovc import convert_model
 
-from falx.detect.detector import NETWORK_FILE, WEIGHTS_FILE, Settings
+from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
 from falx.model.network import network_input
@@ -42,9 +41,9 @@ def export_detector(
     folder.mkdir(parents=True, exist_ok=True)
     network.save(folder / "network.keras", include_optimizer=False)
     write_openvino(network, folder / NETWORK_FILE)
-    with (folder / WEIGHTS_FILE).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    settings = Settings(classes, recipe.rendering, threshold, study_share, recipe.name, digest)
+    settings = Settings(
+        classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
+    )
     settings.save(folder)
     check_parity(network, folder / NETWORK_FILE, check)
 

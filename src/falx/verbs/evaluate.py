@@ -151,7 +151,7 @@ def _report(
         errors=results.mistakes(),
         parameters=0,
         seconds=trained.get("training_seconds"),
-        environment={**environment(), "detector": settings.weights_sha256},
+        environment={**environment(), "detector": settings.network_sha256},
         command=command,
         next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
         study=results.study_scores(settings.study_share),
