@@ -134,6 +134,16 @@ print(os.environ["FALX_OFFLINE"], is_offline())
     assert python(code).stdout == "1 True\n"
 
 
+def test_the_name_of_this_machine_may_be_asked_for():
+    code = """
+import socket
+from falx.offline import forbid_network
+forbid_network()
+print(socket.gethostname())
+"""
+    assert python(code).returncode == 0
+
+
 def test_the_hook_that_dies_on_a_socket_does_so():
     assert python(DIES_ON_A_SOCKET + "import socket; socket.socket()").returncode == 9
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from falx.errors import Offline
 
 VARIABLE = "FALX_OFFLINE"
+_HARMLESS = {"socket.gethostname", "socket.getservbyname", "socket.getservbyport"}
+"""Answered from this machine's own files."""
 
 
 def silence_telemetry() -> None:
@@ -52,7 +54,9 @@ def forbid_network() -> None:
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    if event.startswith("socket.") and not _is_local(event, arguments):
+    if event in _HARMLESS or not event.startswith("socket."):
+        return
+    if not _is_local(event, arguments):
         raise Offline(
             f"The network was asked for ({event}) while falx is offline; unset {VARIABLE} and "
             "leave out --offline if it may be used."
