@@ -154,7 +154,7 @@ def test_a_disk_that_fills_up_stops_with_one_sentence_and_the_same_command_goes_
 ):
     command = (*TRAIN, phantoms, "--out", "run")
     done = falx(*command, cwd=tmp_path, limit=1_000_000)
-    assert_one_sentence(done, "Writing", "make room", "same command")
+    assert_one_sentence(done, "writing", "make room", "same command")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.partial"]
     done = falx(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

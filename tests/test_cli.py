@@ -110,6 +110,16 @@ def test_a_file_name_that_is_not_unicode_is_written_all_the_same(falx, run, slic
     assert "caf\\udce9.png" in (tmp_path / "a.csv").read_text()
 
 
+def test_folders_for_answers_are_made_and_a_file_in_the_way_is_one_sentence(
+    falx, run, slices, tmp_path
+):
+    assert falx("predict", run, slices, "--csv", tmp_path / "new" / "a.csv")[0] == 0
+    code, _, remarks = falx("predict", run, slices, "--csv", tmp_path / "new" / "a.csv" / "b.csv")
+    assert code == 2
+    assert remarks.splitlines()[-1].startswith("Error: ")
+    assert "can't be written" in remarks
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [("nowhere.png", "nowhere.png"), ("*.nothing", "matches"), ("", "no file to look at")],
@@ -145,9 +155,9 @@ def test_audit_gives_a_pipe_nothing_but_json(falx, phantoms):
 
 def test_evaluate_says_how_many_slices_were_trained_on(falx, run, phantoms, tmp_path):
     code, out, remarks = falx("evaluate", run, phantoms, "--out", tmp_path / "again")
-    trained = pd.read_csv(run / "split.csv")["part"].eq("train").sum()
+    seen = pd.read_csv(run / "split.csv")["part"].ne("test").sum()
     assert code == 0
-    assert f"{trained} of 60 slices have a twin in the run's training" in remarks
+    assert f"{seen} of 60 slices have a twin among those that the run saw" in remarks
     assert "without twins" in out
     assert (tmp_path / "again" / "report.html").is_file()
 

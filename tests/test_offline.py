@@ -239,3 +239,9 @@ print([n for n in {HEAVY} if n in sys.modules and n != "PIL"])
 def test_importing_falx_needs_nothing_heavy():
     code = f"import sys, falx; print([n for n in {HEAVY} if n in sys.modules])"
     assert python(code).stdout == "[]\n"
+
+
+def test_the_variable_closes_the_network_to_python_as_well(monkeypatch):
+    monkeypatch.setenv("FALX_OFFLINE", "1")
+    done = python("import falx, socket; socket.socket()")
+    assert "falx.errors.Offline: The network was asked for" in done.stderr

@@ -127,3 +127,30 @@ def test_names_tell_the_time_and_differ():
     second = stamped("lite-data")
     second.with_name(f"{second.name}.partial").mkdir()
     assert len({first, second, stamped("lite-data")}) == 3
+
+
+def test_starting_over_does_not_touch_a_run_that_another_process_fills(tmp_path):
+    folder = begun(tmp_path / "run")
+    with (
+        FileLock(folder / ".lock"),
+        pytest.raises(BadInput, match="Another falx is at work"),
+        run_folder(tmp_path / "run", "name", {"seed": 1}, resume=False),
+    ):
+        pass
+    assert (folder / "file").read_text() == "first"
+
+
+def test_a_new_folder_leaves_an_unfinished_run_of_its_name_alone(tmp_path):
+    folder = begun(tmp_path / "run")
+    with new_folder(tmp_path / "run", "the evaluation"):
+        pass
+    assert (folder / "file").is_file()
+
+
+def test_a_file_in_the_way_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(BadInput, match="a file is in its way"),
+        run_folder(tmp_path / "file" / "run", "n", REQUEST),
+    ):
+        pass

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from falx.errors import FalxError
-from falx.offline import silence_telemetry
+from falx.offline import forbid_network, is_offline, silence_telemetry
 
 if TYPE_CHECKING:
     from falx.data.audit import audit
@@ -72,6 +72,8 @@ __all__ = [
 ]
 
 silence_telemetry()
+if is_offline():
+    forbid_network()
 
 
 def __getattr__(name: str) -> Any:

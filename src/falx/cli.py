@@ -61,8 +61,8 @@ def main() -> None:
             raise
         where = f" '{error.filename}'" if error.filename else ""
         _fail(
-            f"Writing{where} failed ({error.strerror or error}); make room or allow writing, then "
-            "run the same command again: a training goes on where it stopped."
+            f"Reading or writing{where} failed ({error.strerror or error}); make room or allow it, "
+            "then run the same command again: a training goes on where it stopped."
         )
     except KeyboardInterrupt:
         _fail("Stopped; the same command takes an unfinished training up again.", code=130)
@@ -176,18 +176,17 @@ def train(
 
 
 @app.command()
-def evaluate(
-    run: RunArgument, data: DataArgument, out: OutOption = None, positive: PositiveOption = None
-) -> None:
+def evaluate(run: RunArgument, data: DataArgument, out: OutOption = None) -> None:
     """Test a detector on labeled slices."""
     from falx import console
 
     with _training("falx evaluate") as listener:
         from falx.verbs.evaluate import evaluate as run_evaluation
 
-        done = run_evaluation(run, data, out=out, positive=positive, listener=listener)
+        done = run_evaluation(run, data, out=out, listener=listener)
     if done.twins:
-        console.warn(f"{done.twins} of {done.scores.n} slices have a twin in the run's training.")
+        seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
+        console.warn(f"{seen}.")
     console.show_scores({"all": done.scores, "without twins": done.without_twins})
     console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
 

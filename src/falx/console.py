@@ -12,14 +12,16 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from falx.errors import BadInput
 from falx.notice import NOTICE
 from falx.progress import Listener, Progress
 
@@ -34,20 +36,6 @@ if TYPE_CHECKING:
 
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False)
-_HEADLINE = (
-    "accuracy",
-    "balanced_accuracy",
-    "sensitivity",
-    "specificity",
-    "precision",
-    "f1",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier",
-    "calibration_error",
-    "mcc",
-)
 
 
 def show_log(verbose: bool) -> None:
@@ -134,16 +122,24 @@ def write_text(file: Path, text: str) -> None:
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
         return
     temporary = file.with_name(file.name + ".partial")
-    # A file name that is not valid Unicode must not keep the rest from being written.
-    temporary.write_text(text, "utf-8", errors="backslashreplace")
-    os.replace(temporary, file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A file name that is not valid Unicode must not keep the rest from being written.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        os.replace(temporary, file)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise BadInput(
+            f"'{file}' can't be written ({error.strerror}); make room, allow it, or name another."
+        ) from error
     say(f"Wrote {file}")
 
 
 def show_findings(findings: Findings) -> None:
     """Answers for studies and slices, and what could not be read."""
     positive = findings.classes[1] if len(findings.classes) == 2 else "label"
-    table = Table("file", "label", f"p({positive})", box=None, header_style="bold")
+    table = Table("file", "label", escape(f"p({positive})"), box=None, header_style="bold")
     for slice_ in findings.slices:
         name = str(slice_.path) if not slice_.index else f"{slice_.path}#{slice_.index}"
         table.add_row(Text(name), Text(slice_.label), f"{slice_.probability:.3f}")
@@ -160,7 +156,7 @@ def show_scores(scores: Mapping[str, Scores | None]) -> None:
     """Numbers with intervals, a column a set of predictions."""
     given = {name: value for name, value in scores.items() if value is not None}
     table = Table("", *[f"{name} (n = {value.n})" for name, value in given.items()], box=None)
-    for metric in _HEADLINE:
+    for metric in next(iter(given.values())).estimates:
         cells = [_interval(value.estimates[metric]) for value in given.values()]
         table.add_row(metric.replace("_", " "), *cells)
     _out.print(table)
@@ -188,7 +184,8 @@ def show_audit(audit: Audit) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("slices", ", ".join(f"{count} {name}" for name, count in audit.counts.items()))
+    counts = ", ".join(f"{count} {name}" for name, count in audit.counts.items())
+    table.add_row("slices", Text(counts))
     table.add_row("can't be used", _unusable(audit))
     copies = sum(len(rows) - 1 for rows in audit.identical)
     table.add_row("identical", f"{len(audit.identical)} sets, {copies} files too many")
@@ -244,7 +241,7 @@ def _more(rows: Sequence[int], table: pd.DataFrame) -> str:
 
 
 def _study_table(findings: Findings, positive: str) -> Table:
-    table = Table("study", "slices", "label", f"p({positive})", "strongest", box=None)
+    table = Table("study", "slices", "label", escape(f"p({positive})"), "strongest", box=None)
     for study in findings.studies:
         strongest = f"{study.strongest.path}#{study.strongest.index}"
         cells = Text(study.study), str(study.slices), Text(study.label), f"{study.probability:.3f}"

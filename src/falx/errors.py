@@ -22,6 +22,10 @@ class UnusableData(FalxError):
     """A data set can't support what was asked of it: too few classes, groups or images."""
 
 
+class UnusableTraining(FalxError):
+    """A training came to nothing: its loss is no longer a number."""
+
+
 class MissingWeights(FalxError):
     """Backbone weights are neither at hand nor to be had."""
 

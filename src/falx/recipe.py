@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -73,7 +73,7 @@ class Phase(Part):
     name: str
     epochs: int = Field(ge=0, le=10_000)
     learning_rate: float = Field(gt=0, le=1)
-    train_from: Literal["head"] | int = Field(
+    train_from: Literal["head"] | Annotated[int, Field(ge=0)] = Field(
         "head", description="'head', or the first backbone layer (by number) that is trained"
     )
 

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")
 PARTIAL = ".partial"
+FILLING = ".filling"
 CHECKPOINTS = "checkpoints"
 _REQUEST = "request.json"
 _LOCK = ".lock"
@@ -50,14 +51,17 @@ def run_folder(
             begun with another request, or there is none to resume.
     """
     text = json.dumps(request, indent=2, sort_keys=True)
-    folder = _unfinished(out, text, resume) or _fresh(out, name)
-    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = _unfinished(out, text, resume)
+    folder = unfinished or _fresh(out, name)
+    _make(folder)
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise BadInput(f"Another falx is at work on '{folder}'; wait for it or stop it.") from error
     try:
+        if not unfinished:
+            _empty(folder)
         (folder / _REQUEST).write_text(text, "utf-8")
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
         yield folder
@@ -87,9 +91,9 @@ def new_folder(out: Path, what: str) -> Iterator[Path]:
     """
     if out.exists():
         raise BadInput(f"'{out}' exists already; name another folder for {what} or remove it.")
-    folder = out.with_name(out.name + PARTIAL)
+    folder = out.with_name(out.name + FILLING)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _make(folder)
     try:
         yield folder
     except BaseException:
@@ -103,6 +107,24 @@ def stamped(name: str) -> Path:
     stem = RUNS / f"{datetime.now():%Y-%m-%d-%H%M}-{name}"
     candidates = (stem.with_name(f"{stem.name}{suffix}") for suffix in _suffixes())
     return next(path for path in candidates if not (path.exists() or _partial(path).exists()))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(
+            f"'{folder}' can't be made, since a file is in its way; name another folder with --out."
+        ) from error
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier training left, but not the lock that is held on it."""
+    for item in folder.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+        elif item.name != _LOCK:
+            item.unlink()
 
 
 def _suffixes() -> Iterator[str]:
@@ -128,20 +150,18 @@ def _unfinished(out: Path | None, request: str, resume: bool | None) -> Path | N
     candidates = sorted(RUNS.glob(f"*{PARTIAL}")) if out is None else [_partial(out)]
     same = [folder for folder in candidates if _request_of(folder) == request]
     if same and resume is not False:
-        logger.info("Going on with the unfinished %s.", same[-1])
+        logger.warning("Going on with the unfinished %s.", same[-1])
         return same[-1]
     if resume:
         raise BadInput(
             "There is no unfinished training of this request to resume; leave out --resume, or "
             "repeat the command that began it, word for word."
         )
-    if out is not None and _partial(out).exists():
-        if resume is None:
-            raise BadInput(
-                f"'{_partial(out)}' is an unfinished training with other settings; remove it, pass "
-                "--no-resume to start over, or name another folder with --out."
-            )
-        shutil.rmtree(_partial(out))
+    if out is not None and _partial(out).exists() and resume is None:
+        raise BadInput(
+            f"'{_partial(out)}' is an unfinished training with other settings; remove it, pass "
+            "--no-resume to start over, or name another folder with --out."
+        )
     return None
 
 

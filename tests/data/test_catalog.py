@@ -3,13 +3,16 @@
 import logging
 import os
 import shutil
+import sqlite3
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from falx.data.cache import FactCache
 from falx.data.catalog import Catalog, build_catalog
+from falx.data.class_names import has_negative, order_classes
 from falx.errors import BadInput, UnusableData
 from falx.progress import Progress
 
@@ -245,3 +248,75 @@ def test_a_table_without_the_needed_columns_names_them(tmp_path, header):
     (tmp_path / "list.csv").write_text(f"{header}\na.png,yes\nb.png,no\n")
     with pytest.raises(BadInput, match=r"lacks the column '(path|label)'; it needs path and label"):
         build_catalog(tmp_path / "list.csv")
+
+
+def test_a_file_that_a_table_names_twice_is_refused(data, tmp_path):
+    (data / "t.csv").write_text("path,label\nyes/a.png,yes\nno/b.png,no\nyes/a.png,yes\n")
+    with pytest.raises(BadInput, match=r"names 'yes/a\.png' twice"):
+        build_catalog(data / "t.csv")
+
+
+def test_a_folder_beside_the_parts_is_refused(data, tmp_path):
+    parts = tmp_path / "parts"
+    for part in ("train", "test"):
+        shutil.copytree(data, parts / part)
+    (parts / "predictions").mkdir()
+    with pytest.raises(BadInput, match="beside them predictions/"):
+        build_catalog(parts)
+
+
+def test_images_beside_the_classes_are_named(data, caplog):
+    shutil.copy(next((data / "yes").iterdir()), data / "loose.png")
+    assert "loose.png" not in " ".join(build_catalog(data).table["path"])
+    assert "loose.png, have no class and are left out" in caplog.text
+
+
+def test_the_reason_of_an_unreadable_file_names_that_file_wherever_its_copy_was_seen(
+    data, tmp_path
+):
+    (data / "yes" / "broken.png").write_bytes(b"nothing")
+    assert "yes/broken.png" in problems(build_catalog(data))["yes/broken.png"]
+    (data / "yes" / "broken.png").rename(data / "no" / "other.png")
+    assert "no/other.png" in problems(build_catalog(data))["no/other.png"]
+
+
+def test_links_keep_the_names_of_the_links(data, tmp_path):
+    linked = tmp_path / "linked"
+    for file in data.glob("*/*"):
+        target = linked / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(file)
+    assert set(build_catalog(linked).table["path"]) == set(build_catalog(data).table["path"])
+
+
+def test_a_pipe_does_not_keep_the_catalog_waiting(data):
+    os.mkfifo(data / "yes" / "pipe.png")
+    assert "can't be opened" in problems(build_catalog(data))["yes/pipe.png"]
+
+
+def test_a_full_disk_under_the_cache_is_said_and_done_without(data, tmp_path, monkeypatch, caplog):
+    def full(self, entries):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(FactCache, "put", full)
+    assert len(build_catalog(data, cache=tmp_path / "cache")) > 0
+    assert "database or disk is full" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "ordered", "negative"),
+    [
+        (["benign", "malignant", "normal"], ("normal", "benign", "malignant"), True),
+        (["benign", "malignant"], ("benign", "malignant"), True),
+        (["pituitary", "glioma", "meningioma"], ("glioma", "meningioma", "pituitary"), False),
+        (["notumor", "glioma", "pituitary"], ("notumor", "glioma", "pituitary"), True),
+    ],
+)
+def test_a_class_is_negative_by_its_name(names, ordered, negative):
+    assert order_classes(names) == ordered
+    assert has_negative(ordered) is negative
+
+
+def test_a_positive_class_that_is_guessed_is_said(caplog):
+    assert order_classes(["scan_a", "scan_b"]) == ("scan_a", "scan_b")
+    assert "'scan_b' is taken, --positive names it" in caplog.text

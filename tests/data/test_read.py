@@ -355,3 +355,9 @@ def test_a_jpeg_filled_up_and_given_an_end_is_not_noticed():
     """A known limit: the end is there, so only libjpeg knows, and it only warns."""
     content = encoded(GREY, "JPEG")
     assert pixels(content[: len(content) - 60] + b"\xff\xd9").shape == GREY.shape
+
+
+def test_an_image_too_long_for_a_square_is_refused():
+    strip = cv2.imencode(".png", np.zeros((40, 20_000), np.uint8))[1].tobytes()
+    with pytest.raises(UnreadableImage, match="20000 x 40 pixels, too long for a slice"):
+        read_slices(Path("strip.png"), content=strip)

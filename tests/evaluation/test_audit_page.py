@@ -274,17 +274,6 @@ def test_each_file_is_read_once(
     assert set(read.values()) == {1}
 
 
-def test_file_that_a_table_names_twice_is_shown_twice(data: Path, look: Any, written: Any) -> None:
-    rows = [
-        "path,label",
-        *(f"{label}/{label[0]}{i}.png,{label}" for label in ("no", "yes") for i in (0, 1)),
-    ]
-    (data / "table.csv").write_text("\n".join([*rows, "no/n0.png,yes"]))
-    page = written(look(data / "table.csv"))
-    assert {"no: no/n0.png", "yes: no/n0.png"} <= {image["alt"] for image in page.all("img")}
-    assert "labels contradict" in page.text
-
-
 def test_file_that_has_gone_leaves_its_name(data: Path, look: Any, written: Any) -> None:
     copy(data / "no/n0.png", "no/copy.png")
     found = look(data)

@@ -107,3 +107,10 @@ def test_without_studies_there_is_nothing_to_score():
         found, np.ones((1, 2)) / 2, np.zeros(1, int), share=0.1, threshold=0.5, classes=("a", "b")
     )
     assert scored is None
+
+
+def test_without_a_negative_class_the_commonest_label_and_the_mean_of_all_count():
+    labels = np.array([0] * 9 + [1])
+    found = find_studies(table(patient=["p"] * 10), labels, negative=False)
+    assert found.labels.tolist() == [0]
+    assert choose_share(found, np.full((10, 3), 1 / 3), negative=False) == 1.0

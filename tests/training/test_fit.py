@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from falx.errors import UnusableTraining
 from falx.model.network import build_network
 from falx.progress import Progress
 from falx.recipe import Augmentation, load_recipe
-from falx.training.fit import class_weights, fit
+from falx.training.fit import _SoftmaxAUC, class_weights, fit
 from falx.training.views import Examples, PlainViews, TrainingViews, targets
 
 CHANGES = {
@@ -84,7 +86,7 @@ def test_the_history_has_a_row_an_epoch_and_marks_the_best(whole):
 
 
 def test_the_best_weights_are_kept(whole):
-    network, history = whole
+    network, history, _ = whole
     loss = network.evaluate(PlainViews(examples(8, 1), 2, batch=8), verbose=0)[0]
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-5)
 
@@ -142,3 +144,24 @@ def test_an_epoch_shows_every_example_once_with_its_label():
 def test_targets_suit_the_loss():
     np.testing.assert_array_equal(targets(np.array([0, 1]), 2), [[0], [1]])
     np.testing.assert_array_equal(targets(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_one_sentence(tmp_path):
+    recipe = RECIPE.changed({"phases.0.learning_rate": "1", "optimizer.clip_norm": "null"})
+    broken = examples(16, 0)
+    network = build_network(recipe, classes=2)
+    network.get_layer("logits").kernel.assign(np.full((8, 1), np.nan))
+    with pytest.raises(UnusableTraining, match="loss of epoch 1 is not a number any more"):
+        fit(network, recipe, broken, broken, classes=2, seed=0, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_auc_of_several_classes_ranks_by_softmax():
+    logits = np.random.default_rng(0).normal(size=(200, 3)) + np.linspace(-9, 9, 200)[:, None]
+    labels = np.arange(200) % 3
+    logits[np.arange(200), labels] += 1
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    metric = _SoftmaxAUC(multi_label=True, num_labels=3)
+    metric.update_state(targets(labels, 3), logits)
+    expected = roc_auc_score(labels, shares / shares.sum(1, keepdims=True), multi_class="ovr")
+    assert float(metric.result()) == pytest.approx(expected, abs=0.01)

@@ -64,3 +64,10 @@ def test_a_detector_without_its_run_can_still_be_evaluated(run, others, tmp_path
     assert (done.scores.n, done.twins) == (24, None)
     page = (done.folder / "report.html").read_text("utf-8")
     assert "Whether slices were trained on can&#39;t be told." in page
+
+
+def test_data_of_one_class_can_be_tested_on(run, others, tmp_path):
+    shutil.copytree(others / "yes", tmp_path / "data" / "yes")
+    done = falx.evaluate(run, tmp_path / "data", out=tmp_path / "out")
+    assert done.scores.n == 12
+    assert (done.folder / "report.html").is_file()

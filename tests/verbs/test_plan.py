@@ -121,3 +121,15 @@ def test_a_class_with_fewer_groups_than_parts_is_refused(phantoms, tmp_path):
             shutil.copy(file, tmp_path / label)
     with pytest.raises(UnusableData, match=r"2 group\(s\)"):
         plan(tmp_path)
+
+
+def test_a_part_without_a_class_is_refused(data, tmp_path):
+    files = sorted(data.glob("*/*.png"))
+    rows = [
+        f"{file.parent.name}/{file.name},{'test' if file.parent.name == 'yes' else 'train'}"
+        for file in files
+    ]
+    rows[0] = rows[0].replace("train", "test")
+    (tmp_path / "split.csv").write_text("\n".join(["path,part", *rows]))
+    with pytest.raises(UnusableData, match="no slice of"):
+        plan(data, split=str(tmp_path / "split.csv"))

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,9 +25,10 @@ import pyarrow.parquet as pq
 
 from falx.data import facts
 from falx.data.cache import FactCache, Rows, cache_folder
+from falx.data.class_names import order_classes
 from falx.data.duplicates import components, equal_pairs, near_pairs
 from falx.data.read import read_slices
-from falx.data.sources import Entry, entries_of, order_classes
+from falx.data.sources import Entry, entries_of
 from falx.errors import UnreadableImage, UnusableData
 from falx.progress import Listener, Progress, silent
 
@@ -92,6 +94,7 @@ def build_catalog(
     data: Path,
     *,
     positive: str | None = None,
+    least: int = 2,
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> Catalog:
@@ -101,13 +104,14 @@ def build_catalog(
         data: a folder with a subfolder a class (also below `train/ val/ test/`), or a CSV or
             Parquet file with path, label and perhaps patient and split.
         positive: which of two classes is the positive one, where the names don't say.
+        least: classes that the data must hold.
         cache: folder of the fact cache; by default FALX_CACHE or the system's.
 
     Raises:
         BadInput: the data can't be found or understood.
         UnusableData: there is nothing in it that can be read.
     """
-    root, entries = entries_of(data)
+    root, entries = entries_of(data, least=least)
     classes = order_classes({entry.label for entry in entries}, positive)
     digests = list(_in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
     known = _all_facts(entries, digests, cache or cache_folder(), listener)
@@ -150,6 +154,9 @@ def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:
 def _digest(file: Path) -> str | None:
     """The SHA-256 of a file, or None where it can't be opened."""
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            logger.warning("%s is not a regular file", file)
+            return None
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
@@ -163,25 +170,47 @@ def _all_facts(
     """Facts by digest, from the cache where it has them."""
     files = {d: entry.file for d, entry in zip(digests, entries, strict=True) if d is not None}
     cache = _open_cache(folder)
-    known = cache.get(list(files)) if cache else {}
+    known = _cached(cache, list(files))
     unknown = [digest for digest in files if digest not in known]
     results = _in_parallel(lambda d: _facts_of(files[d]), unknown, "Reading", listener)
     pairs = zip(unknown, results, strict=True)
     while fresh := dict(islice(pairs, _CHUNK)):
         known.update(fresh)
-        if cache:
-            cache.put(fresh)
+        _remember(cache, fresh)
     return known
+
+
+def _cached(cache: FactCache | None, digests: Sequence[str]) -> dict[str, Rows]:
+    try:
+        return cache.get(digests) if cache else {}
+    except sqlite3.Error as error:
+        _say_useless(error)
+        return {}
+
+
+def _remember(cache: FactCache | None, fresh: Mapping[str, Rows]) -> None:
+    """Keep facts, but none of unreadable files: their reason names one file and may pass."""
+    read = {digest: rows for digest, rows in fresh.items() if rows[0]["whole_hash"]}
+    try:
+        if cache and read:
+            cache.put(read)
+    except sqlite3.Error as error:
+        _say_useless(error)
 
 
 def _open_cache(folder: Path) -> FactCache | None:
     try:
         return FactCache(folder, facts.VERSION)
     except (OSError, sqlite3.Error) as error:
-        logger.warning(
-            "The cache in %s can't be used (%s); everything is read anew.", folder, error
-        )
+        _say_useless(error)
         return None
+
+
+def _say_useless(error: Exception) -> None:
+    logger.warning(
+        "The cache can't be used (%s); what it does not hold is read anew. falx doctor names it.",
+        error,
+    )
 
 
 def _facts_of(file: Path) -> Rows:

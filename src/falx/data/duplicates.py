@@ -36,15 +36,17 @@ def perceptual_hash(pixels: np.ndarray, box: Box | None = None) -> str:
 
 
 def near_pairs(hashes: Sequence[str], radius: int = RADIUS) -> np.ndarray:
-    """Pairs of distinct hashes that differ in at most `radius` bits: int64 (pairs, 2).
+    """Links between hashes that differ in at most `radius` bits: int64 (links, 2).
 
-    Rows with an equal hash are linked to the first of them. Time grows with the square of the
-    number of distinct hashes, at about 10^10 pairs a minute on two cores; memory does not.
+    They join the same rows as all such pairs would, but of a large cluster most pairs are left
+    out, so that memory stays flat. Rows with an equal hash are linked to the first of them. Time
+    grows with the square of the number of distinct hashes, at about 10^10 pairs a minute on two
+    cores.
     """
     values, first, inverse = np.unique(np.asarray(hashes), return_index=True, return_inverse=True)
     signs = _signs(values)
     pairs = [np.column_stack([first[inverse], np.arange(len(inverse))])]
-    pairs += [first[block] for block in _close_blocks(signs, radius)]
+    pairs += [first[_forest(block, len(values))] for block in _close_blocks(signs, radius)]
     found = np.concatenate(pairs)
     return found[found[:, 0] != found[:, 1]]
 
@@ -63,6 +65,16 @@ def components(n: int, *pairs: np.ndarray) -> np.ndarray:
     edges = np.concatenate([np.empty((0, 2), np.int64), *pairs])
     graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _forest(pairs: np.ndarray, n: int) -> np.ndarray:
+    """As few pairs as join the same of n rows: each component's rows with its first."""
+    if len(pairs) <= n:
+        return pairs
+    labels = components(n, pairs)
+    first = np.unique(labels, return_index=True)[1]
+    links = np.column_stack([first[labels], np.arange(n)])
+    return links[links[:, 0] != links[:, 1]]
 
 
 def _signs(values: np.ndarray) -> np.ndarray:

@@ -70,6 +70,11 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     return sorted(found)
 
 
+def is_candidate(file: Path) -> bool:
+    """Whether a file in a folder may be an image by its name: not hidden, not text or a table."""
+    return not file.name.startswith(".") and file.suffix.lower() not in _NO_IMAGES
+
+
 def _expanded(path: str | Path) -> Iterator[Path]:
     named = Path(path)
     if named.is_dir():
@@ -96,7 +101,7 @@ def _inside(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             file = Path(parent) / name
-            if not name.startswith(".") and file.suffix.lower() not in _NO_IMAGES:
+            if is_candidate(file):
                 yield file
 
 

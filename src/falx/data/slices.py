@@ -57,10 +57,12 @@ class Limits:
 
     Attributes:
         pixels: of all frames of a file together; the default takes 1 GB as float32.
+        side: pixels in the longer side.
         file_bytes: on disk, and unpacked where it is compressed as a whole.
     """
 
     pixels: int = 2**28
+    side: int = 2**14
     file_bytes: int = 2**31
 
     def check(self, path: Path, width: int, height: int, frames: int = 1) -> None:
@@ -76,6 +78,11 @@ class Limits:
             raise UnreadableImage(
                 f"'{path}' has {width} x {height}{times} pixels, more than the {self.pixels:,} "
                 "that falx decodes; make it smaller."
+            )
+        # It will be laid into a square of its longer side.
+        if max(width, height) > self.side:
+            raise UnreadableImage(
+                f"'{path}' is {width} x {height} pixels, too long for a slice; cut it to the head."
             )
 
 

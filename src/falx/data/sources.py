@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from falx.data.read import find_files
+from falx.data.read import find_files, is_candidate
 from falx.errors import BadInput, UnusableData
 
-NEGATIVE = frozenset(
-    {"no", "none", "negative", "normal", "healthy", "control", "benign", "0", "false"}
-    | {
-        f"{no}{gap}{tumor}"
-        for no in ("no", "without")
-        for gap in ("", "_", "-")
-        for tumor in ("tumor", "tumors", "tumour", "tumours")
-    }
-)
-POSITIVE = frozenset(
-    {"yes", "positive", "abnormal", "malignant", "1", "true"}
-    | {"tumor", "tumors", "tumour", "tumours", "with_tumor", "with_tumour"}
-)
+logger = logging.getLogger(__name__)
+
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -43,8 +33,12 @@ class Entry:
     patient: str = ""
 
 
-def entries_of(data: Path) -> tuple[Path, list[Entry]]:
+def entries_of(data: Path, *, least: int = 2) -> tuple[Path, list[Entry]]:
     """The root of a dataset and its files.
+
+    Args:
+        data: a folder or a table.
+        least: classes that there must be.
 
     Raises:
         BadInput: the folder or table is missing, can't be opened, or is laid out otherwise.
@@ -64,35 +58,13 @@ def entries_of(data: Path) -> tuple[Path, list[Entry]]:
     else:
         raise BadInput(f"'{data}' does not exist; give a folder with one subfolder a class.")
     classes = sorted({entry.label for entry in entries})
-    if len(classes) < 2:
+    if len(classes) < least:
         raise UnusableData(
             f"'{data}' holds {_counted(classes)}, and a classifier needs at least two; put the "
             "images into one subfolder a class, such as yes/ and no/."
         )
-    return root.resolve(), [
-        Entry(entry.file.resolve(), entry.label, entry.split, entry.patient) for entry in entries
-    ]
-
-
-def order_classes(names: Iterable[str], positive: str | None = None) -> tuple[str, ...]:
-    """Class names in order of their codes: what means "no tumor" first, the positive one last.
-
-    Raises:
-        BadInput: `positive` is not a class, or there are more than two.
-    """
-    ordered = sorted(names, key=lambda name: (_rank(name), name.lower(), name))
-    if positive is None:
-        return tuple(ordered)
-    if positive not in ordered:
-        raise BadInput(f"There is no class '{positive}'; the data hold {', '.join(ordered)}.")
-    if len(ordered) != 2:
-        raise BadInput(f"--positive is for two classes, and the data hold {', '.join(ordered)}.")
-    return tuple(sorted(ordered, key=lambda name: name == positive))
-
-
-def _rank(name: str) -> int:
-    plain = name.strip().lower().replace(" ", "_")
-    return 0 if plain in NEGATIVE else 2 if plain in POSITIVE else 1
+    # Links stay as they are named: what they point to may be the nameless store of some tool.
+    return root.absolute(), [replace(entry, file=entry.file.absolute()) for entry in entries]
 
 
 def _counted(classes: list[str]) -> str:
@@ -101,14 +73,32 @@ def _counted(classes: list[str]) -> str:
 
 def _folder_entries(folder: Path) -> Iterator[Entry]:
     subfolders = _subfolders(folder)
-    parted = bool(subfolders) and all(sub.name.lower() in SPLIT_FOLDERS for sub in subfolders)
+    _name_loose_files(folder)
+    parted = [sub for sub in subfolders if sub.name.lower() in SPLIT_FOLDERS]
+    others = [sub.name for sub in subfolders if sub not in parted]
+    if len(parted) > 1 and others:
+        raise BadInput(
+            f"'{folder}' holds the parts {parted[0].name}/ and {parted[1].name}/ and beside them "
+            f"{others[0]}/; move that elsewhere, so that only parts or only classes are left."
+        )
     for sub in subfolders:
-        if not parted:
+        if others or not parted:
             yield from (Entry(file, sub.name) for file in _files(sub))
             continue
         split = SPLIT_FOLDERS[sub.name.lower()]
         for inner in _subfolders(sub):
             yield from (Entry(file, inner.name, split) for file in _files(inner))
+
+
+def _name_loose_files(folder: Path) -> None:
+    loose = [item for item in folder.iterdir() if item.is_file() and is_candidate(item)]
+    if loose:
+        logger.warning(
+            "%d files beside the subfolders of %s, such as %s, have no class and are left out.",
+            len(loose),
+            folder,
+            loose[0].name,
+        )
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -146,7 +136,11 @@ def _table_entries(file: Path) -> Iterator[Entry]:
                 f"have patient and split, and it has {', '.join(map(str, table.columns))}."
             )
     table = table.reindex(columns=["path", "label", "patient", "split"]).astype(object)
-    for row in table.where(table.notna(), "").astype("str").itertuples(index=False):
+    table = table.where(table.notna(), "").astype("str")
+    repeated = table["path"][table["path"].duplicated() & (table["path"] != "")]
+    if len(repeated):
+        raise BadInput(f"The table '{file}' names '{repeated.iat[0]}' twice; keep one row of it.")
+    for row in table.itertuples(index=False):
         if not row.path or not row.label:
             raise BadInput(f"The table '{file}' has a row without a path or a label; complete it.")
         part = str(row.split)

@@ -147,7 +147,9 @@ def given_split(
     return Split.from_parts(parts)
 
 
-def read_split(path: Path, table: pd.DataFrame, labels: np.ndarray, groups: np.ndarray) -> Split:
+def read_split(
+    path: Path, table: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, *, seed: int = 0
+) -> Split:
     """A split from a CSV file with the columns path, index (optional) and part.
 
     Raises:
@@ -170,7 +172,7 @@ def read_split(path: Path, table: pd.DataFrame, labels: np.ndarray, groups: np.n
             f"The split file '{path}' does not name {int(parts.isna().sum())} slices of the data, "
             f"'{wanted[int(np.argmax(parts.isna()))][0]}' among them."
         )
-    return given_split([str(part) for part in parts], labels, groups)
+    return given_split([str(part) for part in parts], labels, groups, seed=seed)
 
 
 def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:

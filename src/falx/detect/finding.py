@@ -34,7 +34,7 @@ class StudyFinding:
     probability: float
     probabilities: dict[str, float]
     strongest: Finding
-    """The slice least like the first, negative class."""
+    """The slice with the highest probability, of the positive class of two, else of the label."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def pool(probabilities: np.ndarray, share: float) -> np.ndarray:
     """One set of class probabilities (classes,) from those of several slices (n, classes).
 
     The mean over the slices least like the first, negative class: the upper `share` of them, at
-    least one. A tumor shows in some slices of a volume, so the mean of all would dilute it.
+    least one. A tumor shows in some slices of a volume, so the mean of all would dilute it. Where
+    no class is negative, the share is 1 (see falx.evaluation.studies).
     """
     count = max(1, round(share * len(probabilities)))
     order = np.argsort(probabilities[:, 0], kind="stable")
@@ -115,11 +116,12 @@ def _study_finding(
     table = np.array([[member.probabilities[name] for name in classes] for member in members])
     pooled = pool(table, share)
     label, probability = decide(pooled, classes, threshold)
+    shown = 1 if len(classes) == 2 else list(classes).index(label)
     return StudyFinding(
         study=study,
         slices=len(members),
         label=label,
         probability=probability,
         probabilities=dict(zip(classes, map(float, pooled), strict=True)),
-        strongest=members[int(np.argmin(table[:, 0]))],
+        strongest=members[int(np.argmax(table[:, shown]))],
     )

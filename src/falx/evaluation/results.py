@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.catalog import Catalog
+from falx.data.class_names import has_negative
 from falx.detect.finding import decide
 from falx.evaluation import figures
 from falx.evaluation.comparison import comparison
@@ -108,7 +109,7 @@ class Results:
 
     def study_scores(self, share: float) -> dict[str, Any] | None:
         """The same a study, or None where no study has several slices."""
-        studies = find_studies(self.table, self.labels)
+        studies = find_studies(self.table, self.labels, negative=has_negative(self.classes))
         return score_studies(
             studies, self.probabilities, self.groups, share=share, threshold=self.threshold,
             classes=self.classes,
@@ -137,9 +138,7 @@ class Results:
         )
 
 
-def write_results(
-    folder: Path, results: Results, test: Scores, **more: dict[str, Any] | None
-) -> None:
+def write_results(folder: Path, results: Results, test: Scores, **more: Any) -> None:
     """Write predictions.csv, errors.csv and metrics.json.
 
     Args:

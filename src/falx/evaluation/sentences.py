@@ -126,7 +126,7 @@ def notice(report: Report) -> Notice:
         text = "The detector came without its run, which names the slices that it was trained on."
         return Notice("look", "Whether slices were trained on can't be told.", text)
     if not report.trained:
-        text = "Copies and near-copies of the slices that it was trained on were looked for."
+        text = "Copies and near-copies of what it was trained and validated on were looked for."
         return Notice("fine", f"None of {slices} is known to have a twin in training.", text)
     text = "Copies, near-copies and the slices of a patient are on one side of the split."
     return Notice("fine", f"None of {slices} has a twin in training.", text)

@@ -22,21 +22,28 @@ class Studies:
 
     Attributes:
         rows: row numbers of each study.
-        labels: class code of each: the commonest among its slices that is not the first,
-            negative class, or that class.
+        labels: class code of each: the commonest among its slices, but the negative class only
+            where no slice has another.
     """
 
     rows: tuple[np.ndarray, ...]
     labels: np.ndarray
 
 
-def find_studies(table: pd.DataFrame, labels: np.ndarray) -> Studies:
-    """The studies in usable rows of a catalog: equal study, else patient, else file."""
+def find_studies(table: pd.DataFrame, labels: np.ndarray, *, negative: bool = True) -> Studies:
+    """The studies in usable rows of a catalog: equal study, else patient, else file.
+
+    Args:
+        labels: class code of each row, int (rows,).
+        negative: whether class 0 stands against all others.
+    """
     keys = study_keys(table)
     named = np.flatnonzero(keys != "")
     members = [named[keys[named] == key] for key in pd.unique(keys[named])]
     several = tuple(rows for rows in members if len(rows) > 1)
-    return Studies(several, np.array([_label(labels[rows]) for rows in several], np.int64))
+    return Studies(
+        several, np.array([_label(labels[rows], negative) for rows in several], np.int64)
+    )
 
 
 def study_keys(table: pd.DataFrame) -> np.ndarray:
@@ -47,16 +54,19 @@ def study_keys(table: pd.DataFrame) -> np.ndarray:
     return table["study"].where(table["study"] != "", patient).to_numpy(dtype=object)
 
 
-def choose_share(studies: Studies, probabilities: np.ndarray) -> float:
+def choose_share(studies: Studies, probabilities: np.ndarray, *, negative: bool = True) -> float:
     """The share of strongest slices whose mean tells the studies apart best.
 
     By log loss on the studies given (validation); the first of `SHARES` where there are too few
-    to tell: fewer than ten, or none of some class.
+    to tell: fewer than ten, or none of some class. Where no class is negative there is nothing
+    that slices of a study could be ranked against, and the mean of all is taken.
 
     Args:
         probabilities: float (rows, classes) of the rows that `studies` counts in.
     """
     classes = probabilities.shape[1]
+    if not negative:
+        return 1.0
     if len(studies.rows) < 10 or len(np.unique(studies.labels)) < classes:
         return SHARES[0]
     losses = [
@@ -90,6 +100,6 @@ def score_studies(
     return {"share": share, **scores.as_dict()}
 
 
-def _label(labels: np.ndarray) -> int:
-    positive = labels[labels > 0]
+def _label(labels: np.ndarray, negative: bool) -> int:
+    positive = labels[labels > 0] if negative else labels
     return int(np.bincount(positive).argmax()) if len(positive) else 0

@@ -41,10 +41,10 @@ def _load(network: keras.Model, weights: str, width: float) -> None:
             # Keras only warns of layers that a file lacks, and leaves them random.
             warnings.simplefilter("error", UserWarning)
             network.load_weights(weights)
-    except (ValueError, KeyError, UserWarning) as error:
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         raise BadInput(
-            f"The weights '{weights}' are not those of MobileNetV2 of width {width}; name others, "
-            "or set backbone.width."
+            f"The weights '{weights}' are cut off or not those of MobileNetV2 of width {width}; "
+            "copy them anew, name others, or set backbone.width."
         ) from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from falx.errors import BadInput
 from falx.model.backbones import build_backbone
 from falx.model.heads import apply_head
 from falx.recipe import Phase, Recipe
@@ -43,6 +44,11 @@ def set_trainable(network: keras.Model, recipe: Recipe, phase: Phase) -> None:
     """
     layers = backbone_of(network).layers
     first = len(layers) if phase.train_from == "head" else phase.train_from
+    if first > len(layers):
+        raise BadInput(
+            f"Phase '{phase.name}' trains from layer {first}, and the backbone has {len(layers)}; "
+            "set train_from lower."
+        )
     keep = recipe.backbone.normalization == "inference"
     for number, layer in enumerate(layers):
         frozen = keep and isinstance(layer, keras.layers.BatchNormalization)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from falx.errors import UnusableTraining
 from falx.model.network import set_trainable
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Optimizer, Phase, Plateau, Recipe
@@ -65,10 +67,9 @@ def fit(
             recipe.augmentation,
             batch=recipe.batch,
             seed=seed,
-            epoch=len(state.history),
         )
         plateau = _schedule(recipe.plateau)
-        recorder = _Recorder(recipe, state, plateau, folder, listener)
+        recorder = _Recorder(recipe, state, views, plateau, folder, listener)
         logs = [keras.callbacks.TensorBoard(tensorboard / phase.name)] if tensorboard else []
         network.fit(
             views,
@@ -100,7 +101,7 @@ def _compile(network: keras.Model, optimizer: Optimizer, phase: Phase, classes: 
     else:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         accuracy = metrics.CategoricalAccuracy(name="accuracy")
-        auc = metrics.AUC(from_logits=True, multi_label=True, num_labels=classes, name="auc")
+        auc = _SoftmaxAUC(multi_label=True, num_labels=classes, name="auc")
     network.compile(_optimizer(optimizer, phase.learning_rate), loss, metrics=[accuracy, auc])
 
 
@@ -130,6 +131,16 @@ def _history(state: State) -> pd.DataFrame:
     return table.assign(best=table.index == table["val_loss"].idxmin())
 
 
+class _SoftmaxAUC(keras.metrics.AUC):
+    """The mean over classes of the AUC against the rest, of softmax probabilities.
+
+    Keras would take a sigmoid of each logit, which ranks slices in another order.
+    """
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        super().update_state(y_true, keras.ops.softmax(y_pred), sample_weight)
+
+
 class _Recorder(keras.callbacks.Callback):
     """Tells the listener, keeps the history, and writes a checkpoint after each epoch."""
 
@@ -137,6 +148,7 @@ class _Recorder(keras.callbacks.Callback):
         self,
         recipe: Recipe,
         state: State,
+        views: TrainingViews,
         plateau: keras.callbacks.ReduceLROnPlateau | None,
         folder: Path,
         listener: Listener,
@@ -144,6 +156,7 @@ class _Recorder(keras.callbacks.Callback):
         super().__init__()
         self.recipe = recipe
         self.state = state
+        self.views = views
         self.plateau = plateau
         self.folder = folder
         self.listener = listener
@@ -159,6 +172,7 @@ class _Recorder(keras.callbacks.Callback):
                 setattr(self.plateau, name, value)
 
     def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
+        self.views.epoch = len(self.state.history) + 1
         self.started = time.perf_counter()
         self.rate = float(self.model.optimizer.learning_rate)
 
@@ -167,6 +181,12 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(values["loss"] + values["val_loss"]):
+            raise UnusableTraining(
+                f"The loss of epoch {len(self.state.history) + 1} is not a number any more; train "
+                "with a lower learning rate (--set phases.0.learning_rate=...) or clip gradients "
+                "(--set optimizer.clip_norm=1)."
+            )
         losses = [entry["val_loss"] for entry in self.state.history]
         entry = self._entry(values)
         self.state.history.append(entry)

@@ -77,8 +77,15 @@ def training_view(
     return augment.apply(augment.draw(generator, ranges), view)
 
 
+def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The order in which an epoch goes through n rows: int (n,)."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
 class TrainingViews(keras.utils.PyDataset):
     """Batches of fresh views, shuffled; a function of seed and epoch alone.
+
+    Whoever trains sets `epoch`, counted from 1, before each.
 
     A batch is float32 (batch, size, size, 1) grey levels in [0, 255], and targets as
     `targets` makes them.
@@ -92,7 +99,7 @@ class TrainingViews(keras.utils.PyDataset):
         *,
         batch: int,
         seed: int,
-        epoch: int,
+        epoch: int = 1,
     ) -> None:
         super().__init__()
         self.examples = examples
@@ -107,13 +114,10 @@ class TrainingViews(keras.utils.PyDataset):
         return -(-len(self.examples) // self.batch)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.examples))
+        order = epoch_order(len(self.examples), seed=self.seed, epoch=self.epoch)
         rows = order[index * self.batch : (index + 1) * self.batch]
         views = np.stack(list(self._pool.map(self._view, rows)))
         return network_input(views), self.targets[rows]
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
 
     def _view(self, row: int) -> np.ndarray:
         view = self.examples.views[row]

@@ -35,8 +35,8 @@ class Evaluated:
     Attributes:
         folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
         scores: on all usable slices.
-        twins: how many of them have a copy or near-copy among the run's training slices; None
-            where the detector came without its run, so that it can't be told.
+        twins: how many of them have a copy or near-copy among the slices that the run trained
+            and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
     """
 
@@ -51,7 +51,6 @@ def evaluate(
     data: str | Path,
     *,
     out: str | Path | None = None,
-    positive: str | None = None,
     listener: Listener = silent,
 ) -> Evaluated:
     """Predict every slice of a dataset and compare with its labels.
@@ -60,7 +59,6 @@ def evaluate(
         run: a run folder, or its `detector/`.
         data: as for `train`.
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
-        positive: which of two classes is the positive one.
 
     Raises:
         BadInput: the classes of the data are not those of the detector.
@@ -68,7 +66,7 @@ def evaluate(
     """
     detector = load(run)
     home = detector_folder(Path(run)).parent
-    catalog = build_catalog(Path(data), positive=positive, listener=listener)
+    catalog = build_catalog(Path(data), least=1, listener=listener)
     catalog = _with_classes(catalog, detector.settings.classes)
     results = _predicted(detector, catalog.usable(), listener)
     twins = twins_of_training(home, catalog.usable())
@@ -80,7 +78,14 @@ def evaluate(
         without_twins=rest,
     )
     with new_folder(done.folder, "the evaluation") as filling:
-        write_results(filling, results, done.scores, without_twins=rest.as_dict() if rest else None)
+        write_results(
+            filling,
+            results,
+            done.scores,
+            twins=done.twins,
+            studies=results.study_scores(detector.settings.study_share),
+            without_twins=rest.as_dict() if rest else None,
+        )
         command = shlex.join(["falx", "evaluate", str(run), str(data)])
         report = _report(filling, done, results, catalog, detector, home, command)
         write_report(report, filling / "report.html")
@@ -88,7 +93,10 @@ def evaluate(
 
 
 def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
-    """Which usable rows share a group with a training slice of a run: bool (rows,).
+    """Which usable rows share a group with what a run has seen: bool (rows,).
+
+    That is its training and its validation, which chose the weights. Patient numbers are left out:
+    those of another dataset mean other people.
 
     None where `home`, the run folder, does not hold the catalog and split of its training.
     """
@@ -97,7 +105,7 @@ def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
         logger.warning("'%s' is no run folder: whether slices were trained on is unknown.", home)
         return None
     parts = pd.read_csv(split)["part"].to_numpy()
-    trained = Catalog.load(saved).usable().table[parts == "train"]
+    trained = Catalog.load(saved).usable().table[parts != "test"].assign(patient="")
     both = pd.concat([trained.assign(path="training/" + trained["path"]), usable.table])
     groups = group_rows(both.reset_index(drop=True))
     return np.isin(groups[len(trained) :], groups[: len(trained)])

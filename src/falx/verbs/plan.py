@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from falx.data.split import (
     split_by_group,
     twins_in_training,
 )
-from falx.errors import BadInput
+from falx.errors import BadInput, UnusableData
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
 from falx.recipe import Recipe, load_recipe
@@ -48,12 +49,12 @@ class Plan:
     seed: int
     command: str
 
-    @property
+    @cached_property
     def usable(self) -> Catalog:
         """The slices that take part."""
         return self.catalog.usable()
 
-    @property
+    @cached_property
     def twins(self) -> np.ndarray:
         """Which test slices have a twin in training: bool (test,)."""
         return twins_in_training(self.split, self.usable.groups)
@@ -117,6 +118,7 @@ def make_plan(
     for field, value in changes.items():
         command += ["--set", f"{field}={value}"]
     parted = make_split(split, catalog.usable(), seed)
+    _check_classes(parted, catalog.usable())
     return Plan(catalog, chosen, found, parted, split, seed, shlex.join(command))
 
 
@@ -138,11 +140,22 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
             raise BadInput(f"The shares of --split must sum to 100, got {how}.")
         return split_by_group(labels, groups, shares=tuple(numbers / 100), seed=seed)
     if Path(how).is_file():
-        return read_split(Path(how), table, labels, groups)
+        return read_split(Path(how), table, labels, groups, seed=seed)
     raise BadInput(
         f"--split takes shares such as {defaults.SPLIT}, 'random', 'given', or a CSV file, "
         f"not '{how}'."
     )
+
+
+def _check_classes(split: Split, usable: Catalog) -> None:
+    for part, rows in vars(split).items():
+        present = set(usable.labels[rows])
+        lacking = [name for code, name in enumerate(usable.classes) if code not in present]
+        if lacking:
+            raise UnusableData(
+                f"The {part} part has no slice of '{lacking[0]}', so nothing could be learned or "
+                "told of it; split otherwise, or add slices."
+            )
 
 
 def _shares(how: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from falx import defaults
 from falx.data.catalog import Catalog
+from falx.data.class_names import has_negative
 from falx.data.split import Split
 from falx.detect.detector import Detector, load
 from falx.evaluation.metrics import Scores
@@ -26,7 +26,7 @@ from falx.progress import Listener, Progress, silent
 from falx.recipe import Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.fit import fit
-from falx.training.views import Examples, render_examples, training_view
+from falx.training.views import Examples, epoch_order, render_examples, training_view
 from falx.verbs.plan import Plan, make_plan
 from falx.verbs.write_run import Outcome, write_run
 
@@ -100,11 +100,10 @@ def train(
         logged_to(folder / "log.jsonl"),
     ):
         _log_plan(plan)
-        begun = time.perf_counter()
         outcome = _train_once(plan, folder, tensorboard, listener)
         blind = _train_blind(plan, folder, listener) if show_leak else None
         listener(Progress("Reporting", 0, 1))
-        write_run(folder, plan, outcome, blind, seconds=time.perf_counter() - begun)
+        write_run(folder, plan, outcome, blind)
         listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
     return Trained(final_path(folder), outcome.scores, blind.scores if blind else None)
@@ -149,7 +148,7 @@ def _train_once(plan: Plan, folder: Path, tensorboard: bool, listener: Listener)
         twins=int(plan.twins.sum()),
         without_twins=test.scores_without(plan.twins),
         history=history,
-        fed=_fed(plan, examples.take(split.train)),
+        fed=_fed(plan, examples.views),
         parameters=network.count_params(),
     )
 
@@ -171,8 +170,10 @@ def _deploy(network: keras.Model, plan: Plan, examples: Examples, folder: Path) 
     detector = load(folder)
     if fixed == "validation":
         rows, usable = plan.split.validation, plan.usable
-        studies = find_studies(usable.table.iloc[rows], usable.labels[rows])
-        share = choose_share(studies, detector.probabilities(examples.views[rows]))
+        negative = has_negative(usable.classes)
+        studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
+        chances = detector.probabilities(examples.views[rows])
+        share = choose_share(studies, chances, negative=negative)
         detector = detector.with_study_share(share)
         detector.settings.save(folder)
     return detector
@@ -187,12 +188,13 @@ def _results(detector: Detector, usable: Catalog, split: Split, examples: Exampl
     return Results.of(usable, rows, parts, chances, threshold=threshold, views=views)
 
 
-def _fed(plan: Plan, train: Examples) -> list[np.ndarray]:
-    """The first views of the first epoch, drawn as training drew them."""
-    ranges, count = plan.recipe.augmentation, min(_FED, len(train))
-    order = np.random.default_rng((plan.seed, 0)).permutation(len(train))[:count]
+def _fed(plan: Plan, views: np.ndarray) -> list[np.ndarray]:
+    """The first views of the first epoch, as training was fed them."""
+    train, ranges = plan.split.train, plan.recipe.augmentation
+    order = epoch_order(len(train), seed=plan.seed, epoch=1)[:_FED]
     return [
-        training_view(train.views[r], ranges, seed=plan.seed, epoch=0, row=int(r)) for r in order
+        training_view(views[train[row]], ranges, seed=plan.seed, epoch=1, row=int(row))
+        for row in order
     ]
 
 

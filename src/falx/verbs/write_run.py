@@ -59,17 +59,14 @@ class Outcome:
         return {"twins": self.twins, **self.scores.as_dict(), **rest}
 
 
-def write_run(
-    folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None, *, seconds: float
-) -> None:
+def write_run(folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None) -> None:
     """Write everything that a run keeps, but for the detector, which is there.
 
     Args:
         blind: what the same training gave on a random split, where asked for.
-        seconds: that training took.
     """
     command = f"{plan.command} --show-leak" if blind else plan.command
-    about = _environment(plan, command, seconds)
+    about = _environment(plan, command, float(outcome.history["seconds"].sum()))
     (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
     plan.catalog.save(folder / "catalog.parquet")
     split_table(plan.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
@@ -79,6 +76,7 @@ def write_run(
         folder,
         outcome.results,
         outcome.scores,
+        twins=outcome.twins,
         studies=outcome.studies,
         without_twins=outcome.without_twins.as_dict() if outcome.without_twins else None,
         random_split=blind.as_dict() if blind else None,

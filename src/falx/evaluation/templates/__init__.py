@@ -39,6 +39,7 @@ class Mark:
 def write_page(path: Path, template: str, /, **content: Any) -> None:
     """Fill a template and write it, whole or not at all."""
     page = _environment().get_template(template).render(**content)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.partial")
     # A file name that is not valid Unicode must not keep a page from being written.
     temporary.write_text(page, "utf-8", errors="replace")
