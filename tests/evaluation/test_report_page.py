@@ -269,7 +269,7 @@ def test_random_split_stands_beside_with_what_copies_are_worth(made: Report, wri
     cells = page.table("Every estimate")["Accuracy share of slices called right"]
     assert [cell.split()[0] for cell in cells[:3]] == ["0.895", "0.974", "+0.079"]
     assert "11 of 38 test slices have a twin in training" in page.text
-    assert "the copies are worth 0.079. The intervals overlap" in page.text
+    assert "0.079 more than here. The intervals overlap" in page.text
 
 
 def test_no_gain_from_a_random_split_is_not_called_one(made: Report, written: Any) -> None:
@@ -280,7 +280,7 @@ def test_no_gain_from_a_random_split_is_not_called_one(made: Report, written: An
 
 def test_intervals_far_apart_leave_no_room_for_chance(made: Report, written: Any) -> None:
     text = written(replace(made, scores=scored(600, 1000), blind=scored(990, 1000))).text
-    assert "the copies are worth 0.390." in text
+    assert "0.390 more than here." in text
     assert "overlap" not in text
 
 

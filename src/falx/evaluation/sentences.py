@@ -138,9 +138,7 @@ def worth(report: Report) -> str:
         return ""
     own, other = report.scores.estimates["accuracy"], report.blind.estimates["accuracy"]
     gain = other.value - own.value
-    worth = (
-        f"the copies are worth {number(gain)}" if gain > 0 else f"that is no gain ({signed(gain)})"
-    )
+    worth = f"{number(gain)} more than here" if gain > 0 else f"that is no gain ({signed(gain)})"
     apart = own.high < other.low or other.high < own.low
     chance = " The intervals overlap, so chance alone can make as much of a difference."
     return (
