@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -47,6 +47,13 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder, or its detector
 OutOption = Annotated[Path | None, typer.Option("--out", help="The folder to be made, itself.")]
 PositiveOption = Annotated[
     str | None, typer.Option("--positive", help="Which of two classes is the positive one.")
+]
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16"],
+    typer.Option(help="Arithmetic of what is frozen; bf16 where the processor has it."),
+]
+BankOption = Annotated[
+    float, typer.Option("--bank-gb", help="The most that views and features may take on disk.")
 ]
 
 
@@ -149,6 +156,8 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Keep TensorBoard logs.")
     ] = False,
+    precision: PrecisionOption = "fp32",
+    bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
     """Audit, split, train, evaluate and report."""
     from falx import console
@@ -169,6 +178,8 @@ def train(
             resume=resume,
             show_leak=show_leak,
             tensorboard=tensorboard,
+            precision=precision,
+            bank_gb=bank_gb,
             listener=listener,
         )
     console.show_scores({"test": trained.scores, "random split": trained.blind})

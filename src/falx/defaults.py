@@ -4,3 +4,4 @@ RECIPE = "lite"
 WEIGHTS = "imagenet"
 SPLIT = "70/15/15"
 DEMO_SLICES = 1500
+BANK_GB = 8.0

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from falx.errors import BadInput
 
+Precision = Literal["fp32", "bf16"]
+"""Of the arithmetic of what is frozen in training; not part of a recipe, but of a machine."""
+
 
 class Part(BaseModel):
     """Base of all parts: immutable, and an unknown field is an error."""
@@ -36,6 +39,9 @@ class Rendering(Part):
 class Augmentation(Part):
     """Ranges of the random affine map of each training view; each is drawn uniformly."""
 
+    seed: int = Field(
+        0, ge=0, description="of the views alone, so that trainings with other seeds share them"
+    )
     rotation: float = Field(0.0, ge=0, le=180, description="degrees, either way")
     shift_x: float = Field(0.0, ge=0, le=0.5, description="share of the width, either way")
     shift_y: float = Field(0.0, ge=0, le=0.5, description="share of the height, either way")

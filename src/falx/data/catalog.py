@@ -8,15 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,12 +27,11 @@ from falx.data.duplicates import components, equal_pairs, near_pairs
 from falx.data.read import read_slices
 from falx.data.sources import Entry, entries_of
 from falx.errors import UnreadableImage, UnusableData
-from falx.progress import Listener, Progress, silent
+from falx.parallel import in_parallel
+from falx.progress import Listener, silent
 
 logger = logging.getLogger(__name__)
 _CHUNK = 256
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ def build_catalog(
     """
     root, entries = entries_of(data, least=least)
     classes = order_classes({entry.label for entry in entries}, positive)
-    digests = list(_in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
+    digests = list(in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
     known = _all_facts(entries, digests, cache or cache_folder(), listener)
     rows = [
         {**row, **_entry_columns(entry, root), "sha256": digest or ""}
@@ -172,7 +168,7 @@ def _all_facts(
     cache = _open_cache(folder)
     known = _cached(cache, list(files))
     unknown = [digest for digest in files if digest not in known]
-    results = _in_parallel(lambda d: _facts_of(files[d]), unknown, "Reading", listener)
+    results = in_parallel(lambda d: _facts_of(files[d]), unknown, "Reading", listener)
     pairs = zip(unknown, results, strict=True)
     while fresh := dict(islice(pairs, _CHUNK)):
         known.update(fresh)
@@ -223,14 +219,3 @@ def _facts_of(file: Path) -> Rows:
 def _no_rows(problem: str) -> Rows:
     """The one row of a file that can't be read."""
     return [facts.Facts(problem=problem).row()]
-
-
-def _in_parallel(
-    work: Callable[[_Item], _Result], items: Sequence[_Item], task: str, listener: Listener
-) -> Iterator[_Result]:
-    """Results in order, computed by threads: decoding and hashing release Python's lock."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for start in range(0, len(items), _CHUNK):
-            for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
-                listener(Progress(task, start + offset, len(items)))
-                yield result

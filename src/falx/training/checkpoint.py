@@ -15,6 +15,9 @@ import numpy as np
 STATE_FILE = "state.npz"
 BEST_FILE = "best.npz"
 
+Weights = list[np.ndarray]
+"""Of a whole network, in its order."""
+
 
 @dataclass
 class State:
@@ -30,9 +33,17 @@ class State:
     """Memory of the rate's schedule."""
 
 
-def save(folder: Path, network: keras.Model, state: State) -> None:
-    """Write state and all variables, random seeds among them, over the last checkpoint."""
-    arrays = _arrays("n", network.variables) | _arrays("o", network.optimizer.variables)
+def save(
+    folder: Path,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    state: State,
+    best: Weights | None,
+) -> None:
+    """Write state, all variables, random seeds among them, and best weights over the last ones."""
+    if best is not None:
+        _write(folder / BEST_FILE, {f"w{number}": value for number, value in enumerate(best)})
+    arrays = _arrays("n", network.variables) | _arrays("o", optimizer.variables)
     _write(folder / STATE_FILE, {**arrays, "state": np.array(json.dumps(asdict(state)))})
 
 
@@ -44,25 +55,28 @@ def load_state(folder: Path) -> State | None:
         return State(**json.loads(str(arrays["state"])))
 
 
-def restore(folder: Path, network: keras.Model) -> None:
-    """Give a compiled network the variables of the last checkpoint."""
-    network.optimizer.build(network.trainable_variables)
-    with np.load(folder / STATE_FILE) as arrays:
-        for number, variable in enumerate(network.variables):
-            variable.assign(arrays[f"n{number}"])
-        for number, variable in enumerate(network.optimizer.variables):
-            variable.assign(arrays[f"o{number}"])
-
-
-def save_best(folder: Path, network: keras.Model) -> None:
-    """Keep the weights of the network as the best so far."""
-    _write(folder / BEST_FILE, _arrays("w", network.weights))
-
-
-def restore_best(folder: Path, network: keras.Model) -> None:
-    """Give the network the best weights."""
+def load_best(folder: Path) -> Weights | None:
+    """The best weights of the last checkpoint, or None where there are none."""
+    if not (folder / BEST_FILE).exists():
+        return None
     with np.load(folder / BEST_FILE) as arrays:
-        network.set_weights([arrays[f"w{number}"] for number in range(len(network.weights))])
+        return [arrays[f"w{number}"] for number in range(len(arrays))]
+
+
+def restore_network(folder: Path, network: keras.Model) -> None:
+    """Give a network the variables of the last checkpoint."""
+    _restore(folder, "n", network.variables)
+
+
+def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
+    """Give a built optimizer the variables of the last checkpoint."""
+    _restore(folder, "o", optimizer.variables)
+
+
+def _restore(folder: Path, prefix: str, variables: Iterable[Any]) -> None:
+    with np.load(folder / STATE_FILE) as arrays:
+        for number, variable in enumerate(variables):
+            variable.assign(arrays[f"{prefix}{number}"])
 
 
 def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""From a network, a recipe and examples to trained weights, phase by phase."""
+"""From a recipe and a split to trained weights, phase by phase."""
 
 from __future__ import annotations
 
@@ -13,77 +13,225 @@ import keras
 import numpy as np
 import pandas as pd
 
+from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import set_trainable
+from falx.model.network import (
+    Parts,
+    backbone_of,
+    build_network,
+    part_network,
+    renew_head,
+    set_trainable,
+)
 from falx.progress import Listener, Progress, silent
-from falx.recipe import Optimizer, Phase, Plateau, Recipe
+from falx.recipe import Optimizer, Phase, Plateau, Precision, Recipe
 from falx.training import checkpoint
-from falx.training.checkpoint import State
-from falx.training.views import Examples, PlainViews, TrainingViews
+from falx.training.bank import FeatureBank, PlainSource, Source
+from falx.training.batches import PlainBatches, TrainingBatches, targets
+from falx.training.checkpoint import State, Weights
+from falx.training.optimizers import make_optimizer
+from falx.training.shelf import Shelf
+from falx.training.trunk import compile_trunk
+from falx.training.views import PLAIN, Views
 
 logger = logging.getLogger(__name__)
 METRICS = ("loss", "accuracy", "auc")
+CHECKPOINT_SECONDS = 30.0
+"""At least so long between two checkpoints: writing all variables takes longer than some epochs."""
 
 
-def fit(
-    network: keras.Model,
-    recipe: Recipe,
-    train: Examples,
-    validation: Examples,
-    *,
-    classes: int,
-    seed: int,
-    folder: Path,
-    tensorboard: Path | None = None,
-    listener: Listener = silent,
-) -> pd.DataFrame:
-    """Train a network in place, from the last checkpoint in `folder` if there is one.
+class Trainer:
+    """The trainings of one recipe on one set of slices; each is a function of split and seed.
 
-    Args:
-        network: as `build_network` made it.
-        classes: how many.
-        folder: where checkpoints are kept.
-        tensorboard: folder for TensorBoard's logs, or None.
-
-    Returns:
-        One row an epoch: epoch (from 1), phase, loss, accuracy, auc, the same with `val_` on the
-        validation examples, learning_rate, seconds, and best: whether it had the lowest
-        validation loss.
+    Networks are compiled once and begun anew for each training. What a phase keeps frozen runs
+    once over the views, into the feature bank (see falx.training.bank), and the rest is trained
+    from there.
     """
-    state = checkpoint.load_state(folder) or State()
-    weights = class_weights(train.labels, classes) if recipe.class_weights == "balanced" else None
-    for number, phase in enumerate(recipe.phases):
-        if number < state.phase:
-            continue
-        set_trainable(network, recipe, phase)
-        _compile(network, recipe.optimizer, phase, classes)
-        if number == state.phase and state.epochs_done:
-            checkpoint.restore(folder, network)
-        elif number > state.phase:
-            state.phase, state.epochs_done, state.plateau = number, 0, {}
-        views = TrainingViews(
-            train,
-            classes,
-            recipe.augmentation,
-            batch=recipe.batch,
-            seed=seed,
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        views: Views,
+        labels: np.ndarray,
+        classes: int,
+        *,
+        weights: Path | None,
+        shelf: Shelf,
+        precision: Precision = "fp32",
+        listener: Listener = silent,
+    ) -> None:
+        """Remember what all trainings share.
+
+        Args:
+            views: of all slices; splits name rows of them.
+            labels: class code of each, int (n,).
+            classes: how many.
+            weights: file of backbone weights, or None for random initialization.
+            shelf: where banks are kept.
+            precision: of the trunk's arithmetic.
+        """
+        self.recipe = recipe
+        self.views = views
+        self.labels = labels
+        self.targets = targets(labels, classes)
+        self.classes = classes
+        self.weights = weights
+        self.shelf = shelf
+        self.precision = precision
+        self.listener = listener
+        self._network: keras.Model | None = None
+        self._pretrained: Weights = []
+        self._stages: dict[int, _Stage] = {}
+
+    @property
+    def network(self) -> keras.Model:
+        """The whole network, as the last training left it."""
+        if self._network is None:
+            raise ValueError("Nothing was trained yet.")
+        return self._network
+
+    def train(
+        self,
+        train: np.ndarray,
+        validation: np.ndarray,
+        *,
+        seed: int,
+        folder: Path | None = None,
+        tensorboard: Path | None = None,
+    ) -> pd.DataFrame:
+        """Train the network on some rows, from the last checkpoint in `folder` if there is one.
+
+        Args:
+            train, validation: rows of the views, int (rows,).
+            folder: where checkpoints are kept, or None for none.
+            tensorboard: folder for TensorBoard's logs, or None.
+
+        Returns:
+            One row an epoch: epoch (from 1), phase, loss, accuracy, auc, the same with `val_` on
+            the validation rows, learning_rate, seconds, and best: whether it had the lowest
+            validation loss.
+        """
+        self._begin(seed)
+        state = (checkpoint.load_state(folder) if folder else None) or State()
+        best = checkpoint.load_best(folder) if folder and state.history else None
+        progress = _Memory(state, best, folder)
+        if folder and state.history:
+            checkpoint.restore_network(folder, self.network)
+        for number, phase in enumerate(self.recipe.phases):
+            if number < state.phase or not phase.epochs:
+                continue
+            if number > state.phase:
+                state.phase, state.epochs_done, state.plateau = number, 0, {}
+            if state.epochs_done < phase.epochs:
+                self._train_phase(phase, progress, train, validation, seed, tensorboard)
+        if self.recipe.keep == "best" and progress.best is not None:
+            self.network.set_weights(progress.best)
+        return _history(state)
+
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
+        """Class probabilities float64 (rows, classes) of plain views, by the whole network."""
+        plain = PlainBatches(
+            PlainSource(self.views), rows, self.targets[rows], batch=self.recipe.batch
         )
+        return class_probabilities(self.network.predict(plain, verbose=0))
+
+    def _begin(self, seed: int) -> None:
+        """Give the network the weights that a seed starts from."""
+        if self._network is not None and self.weights is not None:
+            backbone_of(self._network).set_weights(self._pretrained)
+            renew_head(self._network, self.recipe, seed=seed)
+            return
+        # What an earlier training of this process left would fill memory and number layers on.
+        keras.utils.clear_session()
+        self._stages.clear()
+        file = str(self.weights) if self.weights else None
+        self._network = build_network(self.recipe, self.classes, file, seed=seed)
+        self._pretrained = backbone_of(self._network).get_weights()
+
+    def _train_phase(
+        self,
+        phase: Phase,
+        memory: _Memory,
+        train: np.ndarray,
+        validation: np.ndarray,
+        seed: int,
+        tensorboard: Path | None,
+    ) -> None:
+        recipe, state = self.recipe, memory.state
+        stage = self._stage(state.phase)
+        # Another training may have ended in another phase.
+        set_trainable(self.network, recipe, phase)
+        source = self._source(stage.parts)
+        first = 1 + sum(earlier.epochs for earlier in recipe.phases[: state.phase])
+        epochs = range(first + state.epochs_done, first + phase.epochs)
+        source.prepare({PLAIN: validation} | dict.fromkeys(epochs, train), self.listener)
+        stage.begin(phase)
+        if memory.folder and state.epochs_done:
+            checkpoint.restore_optimizer(memory.folder, stage.optimizer)
+        batches = TrainingBatches(source, train, self.targets[train], batch=recipe.batch, seed=seed)
         plateau = _schedule(recipe.plateau)
-        recorder = _Recorder(recipe, state, views, plateau, folder, listener)
+        recorder = _Recorder(recipe, self.network, memory, batches, plateau, self.listener)
         logs = [keras.callbacks.TensorBoard(tensorboard / phase.name)] if tensorboard else []
-        network.fit(
-            views,
-            validation_data=PlainViews(validation, classes, batch=recipe.batch),
+        balanced = recipe.class_weights == "balanced"
+        stage.parts.rest.fit(
+            batches,
+            validation_data=PlainBatches(
+                source, validation, self.targets[validation], batch=recipe.batch
+            ),
             initial_epoch=state.epochs_done,
             epochs=phase.epochs,
-            class_weight=weights,
+            class_weight=class_weights(self.labels[train], self.classes) if balanced else None,
             shuffle=False,
             verbose=0,
             callbacks=[*([plateau] if plateau else []), recorder, *logs],
         )
-    if recipe.keep == "best":
-        checkpoint.restore_best(folder, network)
-    return _history(state)
+
+    def _stage(self, number: int) -> _Stage:
+        phase = self.recipe.phases[number]
+        if number not in self._stages:
+            parts = part_network(self.network, self.recipe, phase, self.precision)
+            self._stages[number] = _Stage(parts, self.recipe, phase, self.classes)
+        return self._stages[number]
+
+    def _source(self, parts: Parts) -> Source:
+        if parts.trunk is None:
+            return PlainSource(self.views)
+        trunk = compile_trunk(parts.trunk, self.shelf, self.precision)
+        return FeatureBank(self.views, trunk, self.shelf)
+
+
+class _Stage:
+    """What one phase trains, compiled; begun anew for each training."""
+
+    def __init__(self, parts: Parts, recipe: Recipe, phase: Phase, classes: int) -> None:
+        self.parts = parts
+        _compile(parts.rest, recipe.optimizer, phase, classes)
+        self.optimizer: keras.optimizers.Optimizer = parts.rest.optimizer
+        self.optimizer.build(parts.rest.trainable_variables)
+        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+
+    def begin(self, phase: Phase) -> None:
+        """Forget what the optimizer remembers of an earlier training."""
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        self.optimizer.learning_rate = phase.learning_rate
+
+
+class _Memory:
+    """How far a training has come, its best weights, and when both were last written."""
+
+    def __init__(self, state: State, best: Weights | None, folder: Path | None) -> None:
+        self.state = state
+        self.best = best
+        self.folder = folder
+        self._written = time.monotonic()
+
+    def keep(self, network: keras.Model, optimizer: Any, *, last: bool) -> None:
+        """Write a checkpoint where it is time for one, or at the end of a phase."""
+        due = last or time.monotonic() - self._written >= CHECKPOINT_SECONDS
+        if self.folder and due:
+            checkpoint.save(self.folder, network, optimizer, self.state, self.best)
+            self._written = time.monotonic()
 
 
 def class_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
@@ -102,20 +250,7 @@ def _compile(network: keras.Model, optimizer: Optimizer, phase: Phase, classes: 
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         accuracy = metrics.CategoricalAccuracy(name="accuracy")
         auc = _SoftmaxAUC(multi_label=True, num_labels=classes, name="auc")
-    network.compile(_optimizer(optimizer, phase.learning_rate), loss, metrics=[accuracy, auc])
-
-
-def _optimizer(optimizer: Optimizer, rate: float) -> keras.optimizers.Optimizer:
-    common = {"clipnorm": optimizer.clip_norm, "weight_decay": optimizer.weight_decay or None}
-    match optimizer.name:
-        case "adam":
-            return keras.optimizers.Adam(rate, **common)
-        case "adamw":
-            return keras.optimizers.AdamW(
-                rate, clipnorm=optimizer.clip_norm, weight_decay=optimizer.weight_decay
-            )
-        case "sgd":
-            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
+    network.compile(make_optimizer(optimizer, phase.learning_rate), loss, metrics=[accuracy, auc])
 
 
 def _schedule(plateau: Plateau | None) -> keras.callbacks.ReduceLROnPlateau | None:
@@ -142,23 +277,24 @@ class _SoftmaxAUC(keras.metrics.AUC):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Tells the listener, keeps the history, and writes a checkpoint after each epoch."""
+    """Tells the listener, keeps the history and the best weights, and has checkpoints written."""
 
     def __init__(
         self,
         recipe: Recipe,
-        state: State,
-        views: TrainingViews,
+        network: keras.Model,
+        memory: _Memory,
+        batches: TrainingBatches,
         plateau: keras.callbacks.ReduceLROnPlateau | None,
-        folder: Path,
         listener: Listener,
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.state = state
-        self.views = views
+        self.network = network
+        self.memory = memory
+        self.state = memory.state
+        self.batches = batches
         self.plateau = plateau
-        self.folder = folder
         self.listener = listener
         self.epochs = sum(phase.epochs for phase in recipe.phases)
         self.started = 0.0
@@ -172,7 +308,7 @@ class _Recorder(keras.callbacks.Callback):
                 setattr(self.plateau, name, value)
 
     def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
-        self.views.epoch = len(self.state.history) + 1
+        self.batches.epoch = len(self.state.history) + 1
         self.started = time.perf_counter()
         self.rate = float(self.model.optimizer.learning_rate)
 
@@ -192,12 +328,13 @@ class _Recorder(keras.callbacks.Callback):
         self.state.history.append(entry)
         logger.info("epoch %(epoch)d (%(phase)s): loss %(loss).4f, val_loss %(val_loss).4f", entry)
         if values["val_loss"] < min(losses, default=float("inf")):
-            checkpoint.save_best(self.folder, self.model)
+            self.memory.best = self.network.get_weights()
         self.state.epochs_done = epoch + 1
         if self.plateau:
             names = ("best", "wait", "cooldown_counter")
             self.state.plateau = {name: getattr(self.plateau, name) for name in names}
-        checkpoint.save(self.folder, self.model, self.state)
+        last = self.state.epochs_done == self.recipe.phases[self.state.phase].epochs
+        self.memory.keep(self.network, self.model.optimizer, last=last)
 
     def _tell(self, done: int, remark: str) -> None:
         """Tell the listener of the steps done, `done` of them in the epoch under way."""

@@ -1,4 +1,4 @@
-"""What the network is fed: plain views once, augmented views anew each epoch."""
+"""What a network is shown: the plain view of each slice, and augmented views anew each epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from falx.data.catalog import Catalog
@@ -14,135 +13,110 @@ from falx.data.read import read_slices
 from falx.errors import BadInput
 from falx.image import augment
 from falx.image.render import render
-from falx.model.network import network_input
-from falx.progress import Listener, Progress, silent
+from falx.parallel import in_parallel
+from falx.progress import Listener, silent
 from falx.recipe import Augmentation, Rendering
+from falx.training.shelf import RowStore, Shelf, digest_of
+
+PLAIN = 0
+"""The number of the view that is not augmented."""
+
+VERSION = 1
+"""To be raised when the same slice is read, rendered or augmented to other pixels."""
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Plain views and their labels.
+class Views:
+    """The views of all slices, by number.
+
+    View 0 is the plain one; others are augmented, and a function of the slice's content, the
+    number and the augmentation alone. So splits, seeds and runs that look at the same view of the
+    same slice see the same pixels, and can share what is computed from them.
 
     Attributes:
-        views: uint8 (n, size, size).
-        labels: class codes, int64 (n,).
+        plain: uint8 (n, size, size).
+        contents: what each slice is, by its file's content: uint64 (n,).
+        ranges: of the augmentation.
+        digest: what names these views, all of them.
     """
 
-    views: np.ndarray
-    labels: np.ndarray
+    plain: np.ndarray
+    contents: np.ndarray
+    ranges: Augmentation
+    digest: str
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.plain)
 
-    def take(self, rows: np.ndarray) -> Examples:
-        """Some of them, in that order."""
-        return Examples(self.views[rows], self.labels[rows])
+    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """One view of some slices: uint8 (rows, size, size)."""
+        if number == PLAIN:
+            return self.plain[rows]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack(list(pool.map(lambda row: self._view(number, int(row)), rows)))
+
+    def _view(self, number: int, row: int) -> np.ndarray:
+        seed = (self.ranges.seed, number, int(self.contents[row]))
+        warp = augment.draw(np.random.default_rng(seed), self.ranges)
+        return augment.apply(warp, self.plain[row])
 
 
-def render_examples(
-    catalog: Catalog, rendering: Rendering, *, listener: Listener = silent
-) -> Examples:
-    """The plain view of every row of a catalog without problems, in order.
+def render_views(
+    catalog: Catalog,
+    rendering: Rendering,
+    shelf: Shelf,
+    ranges: Augmentation | None = None,
+    *,
+    listener: Listener = silent,
+) -> Views:
+    """The views of every row of a catalog without problems, in order.
+
+    Plain views are kept on the shelf, so that memory stays flat and a later run needs no decoding.
 
     Raises:
-        BadInput: a file has changed since it was cataloged.
+        BadInput: a file has changed since it was cataloged, or the shelf is too small.
     """
-    files = catalog.table.groupby("path", sort=False).indices
+    names = _identities(catalog)
+    plain = digest_of(VERSION, names, rendering.model_dump(mode="json"))
+    entry = shelf.entry(f"views-{plain}")
+    shape = (len(catalog), rendering.size, rendering.size)
+    store = RowStore(entry, "plain", shape, np.uint8)
+    missing = store.missing(np.arange(len(catalog)))
+    shelf.make_room(len(missing) * rendering.size**2)
+    if len(missing) * rendering.size**2 > shelf.room():
+        raise BadInput(
+            f"{len(catalog)} views take {np.prod(shape) / 1e9:.1f} GB, more than there is room "
+            f"for in '{shelf.folder}'; raise --bank-gb or free the disk."
+        )
+    _render_rows(catalog, rendering, store, missing, listener)
+    contents = np.array([int(digest_of(name)[:16], 16) for name in names], np.uint64)
+    ranges = ranges or Augmentation()
+    digest = digest_of(plain, ranges.model_dump(mode="json"))
+    return Views(store.whole(), contents, ranges, digest)
+
+
+def _render_rows(
+    catalog: Catalog, rendering: Rendering, store: RowStore, rows: np.ndarray, listener: Listener
+) -> None:
+    by_path = catalog.table.iloc[rows].groupby("path", sort=False).indices
+    files = [np.asarray(some) for some in by_path.values()]
     numbers = catalog.table["index"].to_numpy(np.int64)
-    views = np.empty((len(catalog), rendering.size, rendering.size), np.uint8)
 
-    def fill(rows: np.ndarray) -> None:
-        slices = {slice_.index: slice_ for slice_ in read_slices(catalog.file(rows[0]))}
-        for row in rows:
-            index = int(numbers[row])
-            if index not in slices:
-                raise BadInput(f"'{catalog.file(row)}' changed while falx was using it; run again.")
-            views[row] = render(slices[index].pixels, rendering)
+    def views_of(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        of_file = rows[some]
+        slices = {slice_.index: slice_ for slice_ in read_slices(catalog.file(of_file[0]))}
+        if not set(numbers[of_file].tolist()) <= set(slices):
+            raise BadInput(
+                f"'{catalog.file(of_file[0])}' changed while falx was using it; run again."
+            )
+        rendered = [render(slices[int(numbers[row])].pixels, rendering) for row in of_file]
+        return of_file, np.stack(rendered)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(fill, files.values()), start=1):
-            listener(Progress("Rendering", done, len(files)))
-    return Examples(views, catalog.labels)
-
-
-def training_view(
-    view: np.ndarray, ranges: Augmentation, *, seed: int, epoch: int, row: int
-) -> np.ndarray:
-    """The view of one row in one epoch; the same numbers give the same view.
-
-    Args:
-        view: plain view, uint8 (size, size).
-    """
-    generator = np.random.default_rng((seed, epoch, row))
-    return augment.apply(augment.draw(generator, ranges), view)
+    for of_file, views in in_parallel(views_of, files, "Rendering", listener):
+        store.write(of_file, views)
 
 
-def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
-    """The order in which an epoch goes through n rows: int (n,)."""
-    return np.random.default_rng((seed, epoch)).permutation(n)
-
-
-class TrainingViews(keras.utils.PyDataset):
-    """Batches of fresh views, shuffled; a function of seed and epoch alone.
-
-    Whoever trains sets `epoch`, counted from 1, before each.
-
-    A batch is float32 (batch, size, size, 1) grey levels in [0, 255], and targets as
-    `targets` makes them.
-    """
-
-    def __init__(
-        self,
-        examples: Examples,
-        classes: int,
-        ranges: Augmentation,
-        *,
-        batch: int,
-        seed: int,
-        epoch: int = 1,
-    ) -> None:
-        super().__init__()
-        self.examples = examples
-        self.targets = targets(examples.labels, classes)
-        self.ranges = ranges
-        self.batch = batch
-        self.seed = seed
-        self.epoch = epoch
-        self._pool = ThreadPoolExecutor(os.cpu_count())
-
-    def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        order = epoch_order(len(self.examples), seed=self.seed, epoch=self.epoch)
-        rows = order[index * self.batch : (index + 1) * self.batch]
-        views = np.stack(list(self._pool.map(self._view, rows)))
-        return network_input(views), self.targets[rows]
-
-    def _view(self, row: int) -> np.ndarray:
-        view = self.examples.views[row]
-        return training_view(view, self.ranges, seed=self.seed, epoch=self.epoch, row=int(row))
-
-
-class PlainViews(keras.utils.PyDataset):
-    """Batches of plain views in order, converted a batch at a time so that memory stays flat."""
-
-    def __init__(self, examples: Examples, classes: int, *, batch: int) -> None:
-        super().__init__()
-        self.examples = examples
-        self.targets = targets(examples.labels, classes)
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = slice(index * self.batch, (index + 1) * self.batch)
-        return network_input(self.examples.views[rows]), self.targets[rows]
-
-
-def targets(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Labels for the loss: float32 (n, 1) for two classes, one-hot (n, classes) for more."""
-    if classes == 2:
-        return labels[:, None].astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
+def _identities(catalog: Catalog) -> list[str]:
+    """The content of each row: its file's, and the slice's place in it."""
+    table = catalog.table
+    return [f"{sha}:{index}" for sha, index in zip(table["sha256"], table["index"], strict=True)]

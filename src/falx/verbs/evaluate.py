@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from falx import defaults
 from falx.data.audit import audit
+from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.detect.detector import Detector, detector_folder, load
 from falx.environment import environment
@@ -23,7 +25,8 @@ from falx.evaluation.results import Results, draw_figures, write_results
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.runfolder import new_folder, stamped
-from falx.training.views import render_examples
+from falx.training.shelf import Shelf
+from falx.training.views import render_views
 
 logger = logging.getLogger(__name__)
 
@@ -122,14 +125,15 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
 
 
 def _predicted(detector: Detector, usable: Catalog, listener: Listener) -> Results:
-    examples = render_examples(usable, detector.settings.rendering, listener=listener)
+    shelf = Shelf(cache_folder() / "banks", defaults.BANK_GB)
+    views = render_views(usable, detector.settings.rendering, shelf, listener=listener).plain
     return Results.of(
         usable,
         np.arange(len(usable)),
         np.full(len(usable), "test"),
-        detector.probabilities(examples.views),
+        detector.probabilities(views),
         threshold=detector.settings.threshold,
-        views=examples.views,
+        views=views,
     )
 
 

@@ -27,7 +27,7 @@ from falx.data.split import (
 from falx.errors import BadInput, UnusableData
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
-from falx.recipe import Recipe, load_recipe
+from falx.recipe import Precision, Recipe, load_recipe
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Plan:
         catalog: the data, unusable files included.
         split: rows of `catalog.usable()`.
         how: what was asked for as split.
+        precision: of the arithmetic of what is frozen.
         command: the command line that repeats the training.
     """
 
@@ -47,6 +48,7 @@ class Plan:
     split: Split
     how: str
     seed: int
+    precision: Precision
     command: str
 
     @cached_property
@@ -82,6 +84,7 @@ class Plan:
             "weights": self.weights.sha256 or self.weights.name,
             "split": hashlib.sha256(self.split.names().astype("U").tobytes()).hexdigest(),
             "seed": self.seed,
+            "precision": self.precision,
         }
 
     def data_digest(self) -> str:
@@ -99,6 +102,7 @@ def make_plan(
     split: str,
     seed: int,
     positive: str | None,
+    precision: Precision = "fp32",
     listener: Listener = silent,
 ) -> Plan:
     """Read recipe, weights and data, and part the data; the cheapest checks come first.
@@ -115,11 +119,12 @@ def make_plan(
     command = ["falx", "train", str(data), "--recipe", named, "--weights", weights]
     command += ["--split", split, "--seed", str(seed)]
     command += ["--positive", positive] if positive else []
+    command += ["--precision", precision] if precision != "fp32" else []
     for field, value in changes.items():
         command += ["--set", f"{field}={value}"]
     parted = make_split(split, catalog.usable(), seed)
     _check_classes(parted, catalog.usable())
-    return Plan(catalog, chosen, found, parted, split, seed, shlex.join(command))
+    return Plan(catalog, chosen, found, parted, split, seed, precision, shlex.join(command))
 
 
 def make_split(how: str, usable: Catalog, seed: int) -> Split:

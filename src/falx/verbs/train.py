@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from falx import defaults
+from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
 from falx.data.split import Split
@@ -21,12 +22,13 @@ from falx.evaluation.results import Results
 from falx.evaluation.studies import SHARES, choose_share, find_studies
 from falx.export.openvino import export_detector
 from falx.logs import logged_to
-from falx.model.network import build_network
 from falx.progress import Listener, Progress, silent
-from falx.recipe import Recipe
+from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
-from falx.training.fit import fit
-from falx.training.views import Examples, epoch_order, render_examples, training_view
+from falx.training.batches import epoch_order
+from falx.training.fit import Trainer
+from falx.training.shelf import Shelf
+from falx.training.views import Views, render_views
 from falx.verbs.plan import Plan, make_plan
 from falx.verbs.write_run import Outcome, write_run
 
@@ -63,6 +65,8 @@ def train(
     resume: bool | None = None,
     show_leak: bool = False,
     tensorboard: bool = False,
+    precision: Precision = "fp32",
+    bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
 ) -> Trained:
     """Audit, split, train, evaluate and report; the run folder is complete or absent.
@@ -78,6 +82,9 @@ def train(
         resume: see falx.runfolder.run_folder.
         show_leak: train once more on a random split and report what copies are worth.
         tensorboard: keep logs for TensorBoard in the run folder.
+        precision: of the arithmetic of what is frozen: "fp32", or "bf16" where the processor has
+            it, about twice as fast there.
+        bank_gb: the most that views and features may take on disk, in gigabytes.
 
     Raises:
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
@@ -92,16 +99,22 @@ def train(
         split=split,
         seed=seed,
         positive=positive,
+        precision=precision,
         listener=listener,
     )
+    shelf = Shelf(cache_folder() / "banks", bank_gb)
     name = f"{plan.recipe.name}-{_plain(source.stem)}"
     with (
         run_folder(Path(out) if out else None, name, plan.request(), resume=resume) as folder,
         logged_to(folder / "log.jsonl"),
     ):
         _log_plan(plan)
-        outcome = _train_once(plan, folder, tensorboard, listener)
-        blind = _train_blind(plan, folder, listener) if show_leak else None
+        views = render_views(
+            plan.usable, plan.recipe.rendering, shelf, plan.recipe.augmentation, listener=listener
+        )
+        trainer = make_trainer(plan, views, shelf, listener)
+        outcome = _train_once(plan, trainer, folder, tensorboard)
+        blind = _train_blind(plan, trainer, folder) if show_leak else None
         listener(Progress("Reporting", 0, 1))
         write_run(folder, plan, outcome, blind)
         listener(Progress("Reporting", 1, 1))
@@ -117,29 +130,32 @@ def _log_plan(plan: Plan) -> None:
     logger.info("recipe %s, weights %s, seed %d", plan.recipe.name, plan.weights.name, plan.seed)
 
 
-def _train_once(plan: Plan, folder: Path, tensorboard: bool, listener: Listener) -> Outcome:
+def make_trainer(plan: Plan, views: Views, shelf: Shelf, listener: Listener) -> Trainer:
+    """What trains a plan's recipe on its slices."""
+    return Trainer(
+        plan.recipe,
+        views,
+        plan.usable.labels,
+        len(plan.usable.classes),
+        weights=plan.weights.file,
+        shelf=shelf,
+        precision=plan.precision,
+        listener=listener,
+    )
+
+
+def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -> Outcome:
     """Train on the plan's split; leaves the detector in `folder`."""
-    recipe, usable, split = plan.recipe, plan.usable, plan.split
-    classes = len(usable.classes)
-    examples = render_examples(usable, recipe.rendering, listener=listener)
-    # What an earlier training of this process left would fill the memory and number the layers on.
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(plan.seed)
-    file = str(plan.weights.file) if plan.weights.file else None
-    network = build_network(recipe, classes, file)
-    history = fit(
-        network,
-        recipe,
-        examples.take(split.train),
-        examples.take(split.validation),
-        classes=classes,
+    split, views = plan.split, trainer.views
+    history = trainer.train(
+        split.train,
+        split.validation,
         seed=plan.seed,
         folder=folder / CHECKPOINTS,
         tensorboard=folder / "tensorboard" if tensorboard else None,
-        listener=listener,
     )
-    detector = _deploy(network, plan, examples, folder / "detector")
-    results = _results(detector, usable, split, examples)
+    detector = _deploy(trainer.network, plan, views, folder / "detector")
+    results = _results(detector, plan.usable, split, views)
     test = results.part("test")
     return Outcome(
         results=results,
@@ -148,54 +164,51 @@ def _train_once(plan: Plan, folder: Path, tensorboard: bool, listener: Listener)
         twins=int(plan.twins.sum()),
         without_twins=test.scores_without(plan.twins),
         history=history,
-        fed=_fed(plan, examples.views),
-        parameters=network.count_params(),
+        fed=_fed(plan, views),
+        parameters=trainer.network.count_params(),
     )
 
 
-def _train_blind(plan: Plan, folder: Path, listener: Listener) -> Outcome:
+def _train_blind(plan: Plan, trainer: Trainer, folder: Path) -> Outcome:
     """The same training on a random split; only its numbers are kept."""
     inner = folder / CHECKPOINTS / "random-split"
     (inner / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    return _train_once(plan.blind(), inner, False, listener)
+    return _train_once(plan.blind(), trainer, inner, False)
 
 
-def _deploy(network: keras.Model, plan: Plan, examples: Examples, folder: Path) -> Detector:
+def _deploy(network: keras.Model, plan: Plan, views: Views, folder: Path) -> Detector:
     """Export with the default study rule, then choose it on validation."""
     recipe, classes = plan.recipe, plan.catalog.classes
     fixed = recipe.study_share
     share = SHARES[0] if fixed == "validation" else fixed
-    check = examples.views[plan.split.test[:_CHECKED]]
+    check = views.plain[plan.split.test[:_CHECKED]]
     export_detector(network, folder, recipe=recipe, classes=classes, study_share=share, check=check)
     detector = load(folder)
     if fixed == "validation":
         rows, usable = plan.split.validation, plan.usable
         negative = has_negative(usable.classes)
         studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
-        chances = detector.probabilities(examples.views[rows])
+        chances = detector.probabilities(views.plain[rows])
         share = choose_share(studies, chances, negative=negative)
         detector = detector.with_study_share(share)
         detector.settings.save(folder)
     return detector
 
 
-def _results(detector: Detector, usable: Catalog, split: Split, examples: Examples) -> Results:
+def _results(detector: Detector, usable: Catalog, split: Split, views: Views) -> Results:
     rows = np.concatenate([split.validation, split.test])
     parts = np.repeat(["validation", "test"], [len(split.validation), len(split.test)])
-    views = examples.views[rows]
-    chances = detector.probabilities(views)
+    shown = views.plain[rows]
+    chances = detector.probabilities(shown)
     threshold = detector.settings.threshold
-    return Results.of(usable, rows, parts, chances, threshold=threshold, views=views)
+    return Results.of(usable, rows, parts, chances, threshold=threshold, views=shown)
 
 
-def _fed(plan: Plan, views: np.ndarray) -> list[np.ndarray]:
+def _fed(plan: Plan, views: Views) -> list[np.ndarray]:
     """The first views of the first epoch, as training was fed them."""
-    train, ranges = plan.split.train, plan.recipe.augmentation
+    train = plan.split.train
     order = epoch_order(len(train), seed=plan.seed, epoch=1)[:_FED]
-    return [
-        training_view(views[train[row]], ranges, seed=plan.seed, epoch=1, row=int(row))
-        for row in order
-    ]
+    return list(views.take(1, train[order]))
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,112 @@
+"""The feature bank: trunk outputs of views, computed once and kept.
+
+A row is one view of one slice. Rows are filled when they are first asked for, so folds, seeds and
+later runs that look at the same views through the same trunk find them there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from falx.model.network import network_input
+from falx.progress import Listener, Progress, silent
+from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
+from falx.training.trunk import BATCH, Trunk
+from falx.training.views import Views
+
+logger = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """What a network is trained from, by number of view and rows of slices."""
+
+    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
+        """Compute what can be kept, ahead of its use: rows by number of view."""
+
+    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """Inputs float32 (rows, ...) of one view of some slices."""
+
+
+class PlainSource:
+    """Views themselves, for a network of which nothing is frozen."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
+        """There is nothing to compute."""
+
+    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """Grey levels float32 (rows, size, size, 1)."""
+        return network_input(self._views.take(number, rows))
+
+
+class FeatureBank:
+    """Features of views, on disk as far as there is room, computed anew beyond it."""
+
+    def __init__(self, views: Views, trunk: Trunk, shelf: Shelf) -> None:
+        self._views = views
+        self._trunk = trunk
+        self._shelf = shelf
+        self._entry = shelf.entry(f"bank-{digest_of(views.digest, trunk.digest)}")
+        self._stores: dict[int, RowStore] = {}
+        self._row_bytes = 2 * int(np.prod(trunk.shape))
+
+    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
+        """Compute the features of some rows of each view, as far as the shelf has room for them."""
+        missing = {}
+        for number, rows in wanted.items():
+            lacking = self._store(number).missing(rows)
+            if len(lacking):
+                missing[number] = lacking
+        needed = sum(map(len, missing.values())) * self._row_bytes
+        self._shelf.make_room(needed)
+        room = self._shelf.room()
+        logger.info(
+            "feature bank: %.2f GB to compute in %s; room for %.2f GB",
+            needed / GIGABYTE, self._entry, room / GIGABYTE,
+        )  # fmt: skip
+        kept, total = {}, 0
+        for number, rows in missing.items():
+            total += len(rows) * self._row_bytes
+            if total <= room:
+                kept[number] = rows
+        if len(kept) < len(missing):
+            logger.warning(
+                "The feature bank has no room for %d of %d views, which are computed anew "
+                "whenever they are needed; raise --bank-gb to at least %.1f to keep them.",
+                len(missing) - len(kept), len(missing), needed / GIGABYTE + 0.1,
+            )  # fmt: skip
+        self._fill(kept, f"{needed / GIGABYTE:.2f} GB", listener)
+
+    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """Features float32 (rows, ...)."""
+        store = self._store(number)
+        if len(store.missing(rows)):
+            return np.concatenate(list(self._computed([(number, rows)]))).astype(np.float32)
+        return store.read(rows).astype(np.float32)
+
+    def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
+        batches = [
+            (number, rows[start : start + BATCH])
+            for number, rows in missing.items()
+            for start in range(0, len(rows), BATCH)
+        ]
+        results = zip(batches, self._computed(batches), strict=True)
+        for done, ((number, rows), features) in enumerate(results, start=1):
+            self._store(number).write(rows, features)
+            listener(Progress("Feature bank", done, len(batches), remark))
+
+    def _computed(self, batches: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+        return self._trunk.run(self._views.take(number, rows) for number, rows in batches)
+
+    def _store(self, number: int) -> RowStore:
+        if number not in self._stores:
+            shape = (len(self._views), *self._trunk.shape)
+            name = f"view-{number:05d}"
+            self._stores[number] = RowStore(self._entry, name, shape, np.float16)
+        return self._stores[number]

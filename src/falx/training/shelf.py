@@ -1,0 +1,144 @@
+"""Arrays that can be computed again, kept on disk within a bound and shared by later runs.
+
+A shelf is a folder of entries named by what they were computed from, so that whoever needs the same
+finds it. When it would grow beyond its bound, the entries unused for longest are removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from falx.errors import BadInput
+
+GIGABYTE = 10**9
+
+
+def digest_of(*parts: Any) -> str:
+    """A name for what is computed from these: arrays, bytes, or what JSON can hold."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            part = f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes()
+        elif not isinstance(part, bytes):
+            part = json.dumps(part, sort_keys=True).encode()
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:32]
+
+
+class RowStore:
+    """An array on disk whose rows are filled in any order; what is filled stays filled.
+
+    Rows are written before they are marked, so a process that dies leaves no row that is marked
+    and not whole. Two processes that fill the same rows write the same bytes.
+    """
+
+    def __init__(self, folder: Path, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike):
+        """Open or begin an array.
+
+        Args:
+            folder: where its two files lie.
+            name: of the files.
+            shape: (rows, ...), the same whenever it is opened.
+        """
+        rows, *rest = shape
+        self._row_bytes = int(np.prod(rest)) * np.dtype(dtype).itemsize
+        self._values = _sized(folder / f"{name}.rows", rows * self._row_bytes)
+        self._marks = _sized(folder / f"{name}.marks", rows)
+        self._array = np.memmap(self._values, dtype, "r", shape=shape)
+        self._filled = np.fromfile(self._marks, bool)
+
+    def missing(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some rows that were never written: int (missing,)."""
+        return rows[~self._filled[rows]]
+
+    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Fill some rows; (rows, ...) of the array's type.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        values = np.ascontiguousarray(values, self._array.dtype)
+        _write(self._values, rows * self._row_bytes, values)
+        _write(self._marks, rows, np.ones(len(rows), np.uint8))
+        self._filled[rows] = True
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows, all of which were written, in memory."""
+        if len(self.missing(rows)):
+            raise ValueError("Rows were asked for that were never written.")
+        return self._array[rows]
+
+    def whole(self) -> np.ndarray:
+        """The array itself, as a read-only map of the file."""
+        return self._array
+
+
+class Shelf:
+    """A folder of entries, each a folder itself, together no larger than a bound."""
+
+    def __init__(self, folder: Path, gigabytes: float) -> None:
+        if gigabytes <= 0:
+            raise BadInput(f"--bank-gb must be above 0, got {gigabytes:g}.")
+        self.folder = folder
+        self.limit = int(gigabytes * GIGABYTE)
+        self._in_use: set[Path] = set()
+
+    def entry(self, name: str) -> Path:
+        """The folder of an entry, made where it is missing; it stays as long as this shelf."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        self._in_use.add(folder)
+        return folder
+
+    def room(self) -> int:
+        """Bytes that could still be written: within the bound, on the disk, others removed."""
+        free = shutil.disk_usage(self.folder).free if self.folder.exists() else self.limit
+        unused = sum(_size(entry) for entry in self._entries() if entry not in self._in_use)
+        used = sum(_size(entry) for entry in self._in_use)
+        return max(0, min(self.limit - used, free + unused))
+
+    def make_room(self, needed: int) -> None:
+        """Remove the entries unused for longest until so many bytes can be written."""
+        used = {entry: _size(entry) for entry in self._entries()}
+        unused = sorted(set(used) - self._in_use, key=lambda entry: entry.stat().st_mtime)
+        while unused and sum(used.values()) + needed > self.limit:
+            oldest = unused.pop(0)
+            shutil.rmtree(oldest, ignore_errors=True)
+            del used[oldest]
+
+    def _entries(self) -> Iterator[Path]:
+        return (path for path in self.folder.glob("*") if path.is_dir())
+
+
+def _sized(path: Path, size: int) -> Path:
+    """A file of that size, made of nothing where it is missing."""
+    with path.open("ab") as stream:
+        if stream.tell() != size:
+            stream.truncate(size)
+    return path
+
+
+def _write(path: Path, offsets: np.ndarray, values: np.ndarray) -> None:
+    with path.open("r+b") as stream:
+        for offset, value in zip(offsets.tolist(), values, strict=True):
+            stream.seek(offset)
+            stream.write(value.tobytes())
+
+
+def _size(folder: Path) -> int:
+    """Bytes that a folder takes on disk; the unwritten parts of files take none."""
+    return sum(_on_disk(file.stat()) for file in folder.glob("**/*") if file.is_file())
+
+
+def _on_disk(found: os.stat_result) -> int:
+    return found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size
