@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from falx.detect.detector import Detector, load
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.recipe import Recipe, load_recipe
+    from falx.verbs.crossval import crossval
     from falx.verbs.demo import demo
     from falx.verbs.doctor import doctor
     from falx.verbs.evaluate import evaluate
@@ -45,6 +46,7 @@ _HOMES = {
     "StudyFinding": "falx.detect.finding",
     "Recipe": "falx.recipe",
     "load_recipe": "falx.recipe",
+    "crossval": "falx.verbs.crossval",
     "demo": "falx.verbs.demo",
     "doctor": "falx.verbs.doctor",
     "evaluate": "falx.verbs.evaluate",
@@ -62,6 +64,7 @@ __all__ = [
     "StudyFinding",
     "audit",
     "build_catalog",
+    "crossval",
     "demo",
     "doctor",
     "evaluate",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ _STORAGE_ERRORS = {
     errno.EPERM,
 }
 
+_MOST_JOBS = 8
+"""Processes side by side where nothing else is asked for; each takes about a gigabyte."""
+
 DataArgument = Annotated[
     Path, typer.Argument(help="A folder with a subfolder a class, or a CSV or Parquet file.")
 ]
@@ -47,6 +51,23 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder, or its detector
 OutOption = Annotated[Path | None, typer.Option("--out", help="The folder to be made, itself.")]
 PositiveOption = Annotated[
     str | None, typer.Option("--positive", help="Which of two classes is the positive one.")
+]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe, or a YAML file.")]
+WeightsOption = Annotated[
+    str,
+    typer.Option("--weights", help="'imagenet', 'random', or the path of backbone weights."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides every random draw.")]
+ChangesOption = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE; overrides the recipe.")
+]
+ResumeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--resume/--no-resume",
+        help="Demand an unfinished run of this command, or start over; by default go on where "
+        "there is one.",
+    ),
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "bf16"],
@@ -127,29 +148,16 @@ def audit(
 @app.command()
 def train(
     data: DataArgument,
-    recipe: Annotated[
-        str, typer.Option(help="Name of a recipe, or a YAML file.")
-    ] = defaults.RECIPE,
-    weights: Annotated[
-        str, typer.Option(help="'imagenet', 'random', or the path of backbone weights.")
-    ] = defaults.WEIGHTS,
+    recipe: RecipeOption = defaults.RECIPE,
+    weights: WeightsOption = defaults.WEIGHTS,
     split: Annotated[
         str, typer.Option(help="Shares (by group), 'random', 'given', or a CSV file.")
     ] = defaults.SPLIT,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="FIELD=VALUE; overrides the recipe.")
-    ] = None,
+    seed: SeedOption = 0,
+    changes: ChangesOption = None,
     out: OutOption = None,
     positive: PositiveOption = None,
-    resume: Annotated[
-        bool | None,
-        typer.Option(
-            "--resume/--no-resume",
-            help="Demand an unfinished training of this command, or start over; by default go on "
-            "where there is one.",
-        ),
-    ] = None,
+    resume: ResumeOption = None,
     show_leak: Annotated[
         bool, typer.Option("--show-leak", help="Also train on a random split, to compare.")
     ] = False,
@@ -184,6 +192,52 @@ def train(
         )
     console.show_scores({"test": trained.scores, "random split": trained.blind})
     console.show_next(trained.folder, next_steps(trained.folder))
+
+
+@app.command()
+def crossval(
+    data: DataArgument,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the data.")] = defaults.FOLDS,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often, with other folds and seeds.")
+    ] = defaults.REPEATS,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes side by side; by default one a core.")
+    ] = None,
+    recipe: RecipeOption = defaults.RECIPE,
+    weights: WeightsOption = defaults.WEIGHTS,
+    seed: SeedOption = 0,
+    changes: ChangesOption = None,
+    out: OutOption = None,
+    positive: PositiveOption = None,
+    resume: ResumeOption = None,
+    precision: PrecisionOption = "fp32",
+    bank_gb: BankOption = defaults.BANK_GB,
+) -> None:
+    """Test every slice by networks that never saw it, and report."""
+    from falx import console
+
+    with _training("falx crossval") as listener:
+        from falx.verbs.crossval import crossval as run_crossval
+
+        done = run_crossval(
+            data,
+            folds=folds,
+            repeats=repeats,
+            jobs=jobs or min(os.cpu_count() or 1, _MOST_JOBS),
+            recipe=recipe,
+            changes=_pairs(changes or []),
+            weights=weights,
+            seed=seed,
+            out=out,
+            positive=positive,
+            resume=resume,
+            precision=precision,
+            bank_gb=bank_gb,
+            listener=listener,
+        )
+    console.show_scores({"out of fold": done.scores})
+    console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
 
 
 @app.command()

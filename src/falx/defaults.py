@@ -5,3 +5,5 @@ WEIGHTS = "imagenet"
 SPLIT = "70/15/15"
 DEMO_SLICES = 1500
 BANK_GB = 8.0
+FOLDS = 5
+REPEATS = 1

@@ -8,6 +8,7 @@ import pytest
 
 from falx.errors import BadInput, UnusableData
 from falx.recipe import load_recipe
+from falx.verbs.basis import find_basis
 from falx.verbs.plan import make_plan
 
 
@@ -22,22 +23,22 @@ def data(phantoms, tmp_path):
 
 
 def plan(data, *, recipe="demo", split="70/15/15", seed=0, positive=None, changes=None):
-    return make_plan(
+    basis = find_basis(
         data,
         recipe=recipe,
         changes=changes or {},
         weights="random",
-        split=split,
         seed=seed,
         positive=positive,
     )
+    return make_plan(basis, split)
 
 
 def test_a_leak_free_split_has_no_twins_and_a_random_one_tells_how_many(data):
     leak_free, blind = plan(data), plan(data, split="random")
     assert not leak_free.twins.any()
     assert leak_free.split_name == "leak-free 70/15/15"
-    groups, split = blind.usable.groups, blind.split
+    groups, split = blind.basis.usable.groups, blind.split
     expected = [group in set(groups[split.train]) for group in groups[split.test]]
     assert blind.twins.tolist() == expected
     assert any(expected)
@@ -58,7 +59,7 @@ def test_slices_of_one_patient_are_on_one_side(phantoms, tmp_path):
     })  # fmt: skip
     table.to_csv(tmp_path / "data.csv", index=False)
     made = plan(tmp_path / "data.csv")
-    part_of = pd.Series(made.split.names()).groupby(made.usable.table["patient"]).nunique()
+    part_of = pd.Series(made.split.names()).groupby(made.basis.usable.table["patient"]).nunique()
     assert (part_of == 1).all()
 
 
@@ -105,8 +106,8 @@ def test_the_request_changes_with_all_that_decides_the_result_and_with_nothing_e
 
 def test_the_command_repeats_the_plan(data):
     made = plan(data, seed=4, positive="no", changes={"head.dropout": "0.4"})
-    words = f"falx train {data} --recipe demo --weights random --split 70/15/15 --seed 4"
-    assert made.command == f"{words} --positive no --set head.dropout=0.4"
+    words = f"falx train {data} --recipe demo --weights random --seed 4 --positive no"
+    assert made.command == f"{words} --set head.dropout=0.4 --split 70/15/15"
 
 
 def test_a_recipe_made_in_python_is_found_beside_the_report(data):

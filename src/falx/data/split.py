@@ -85,6 +85,33 @@ def folds_by_group(
     return assign_groups(labels, groups, [1 / folds] * folds, seed)
 
 
+def fold_splits(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    folds: int = 5,
+    validation: float = 0.15,
+    seed: int = 0,
+) -> list[Split]:
+    """A split for each fold, which is its test part; every row is tested once.
+
+    Args:
+        validation: share of all rows that each split validates on, in (0, 1 - 1 / folds).
+
+    Raises:
+        UnusableData: a class has fewer groups than folds, or too few for a validation part.
+    """
+    fold = folds_by_group(labels, groups, folds=folds, seed=seed)
+    share = validation / (1 - 1 / folds)
+    splits = []
+    for number in range(folds):
+        parts = np.full(len(labels), PARTS.index("test"))
+        rest = np.flatnonzero(fold != number)
+        parts[rest] = assign_groups(labels[rest], groups[rest], (1 - share, share), seed)
+        splits.append(Split.from_parts(parts))
+    return splits
+
+
 def assign_groups(
     labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
 ) -> np.ndarray:

@@ -40,7 +40,9 @@ class Scores:
         classes: names of the classes, in the order of `confusion`.
         estimates: metric to estimate, in the order of `METRICS`.
         by_class: class to its precision, recall and f1, as in a classification report.
-        confusion: slices by true class (rows) and predicted class, int (classes, classes).
+        confusion: slices by true class (rows) and predicted class, int (classes, classes); over
+            all repeats.
+        repeats: how often each slice was predicted, by models that had not seen it.
     """
 
     n: int
@@ -49,11 +51,13 @@ class Scores:
     estimates: dict[str, Estimate]
     by_class: dict[str, dict[str, Estimate]]
     confusion: Ints
+    repeats: int = 1
 
     @property
     def support(self) -> dict[str, int]:
         """How many slices truly belong to each class."""
-        return dict(zip(self.classes, self.confusion.sum(axis=1).tolist(), strict=True))
+        counts = self.confusion.sum(axis=1) // self.repeats
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def as_dict(self) -> dict[str, Any]:
         """The scores as plain values that JSON can hold; what is undefined becomes None."""
@@ -124,11 +128,43 @@ def score(
     Raises:
         BadInput: an argument breaks one of these rules.
     """
-    rows = _checked_rows(labels, probabilities, groups, classes, threshold)
+    return score_repeats(
+        labels,
+        [probabilities],
+        groups,
+        classes,
+        threshold=threshold,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def score_repeats(
+    labels: npt.ArrayLike,
+    probabilities: Sequence[npt.ArrayLike],
+    groups: npt.ArrayLike,
+    classes: Sequence[str],
+    *,
+    threshold: float = 0.5,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Scores:
+    """As `score`, for slices that were predicted several times by models that did not see them.
+
+    A number is the mean of those of the repeats, as in a repeated cross-validation. Its interval
+    draws groups, the same in all repeats, and among the repeats, each with replacement: so it
+    holds both what other patients and what other trainings would have given.
+
+    Args:
+        probabilities: as for `score`, one of each repeat.
+    """
+    repeats = [_checked_rows(labels, each, groups, classes, threshold) for each in probabilities]
     if resamples < 1:
         raise BadInput(f"`resamples` must be at least 1, got {resamples}.")
-    values = measure(rows, np.ones((1, rows.truth.size)))[0]
-    drawn = np.vstack([measure(rows, weights) for weights in _weights(rows, resamples, seed)])
+    rows = repeats[0]
+    every = np.ones((1, rows.truth.size))
+    values = np.mean([measure(repeat, every)[0] for repeat in repeats], axis=0)
+    drawn = _drawn(repeats, resamples, seed)
     names = (*METRICS, *np.repeat(BY_CLASS, rows.classes).tolist())
     found = [
         _estimate(*column)
@@ -144,7 +180,8 @@ def score(
             name: {metric: found[i] for metric, i in zip(BY_CLASS, columns, strict=True)}
             for name, columns in zip(classes, per_class.tolist(), strict=True)
         },
-        confusion=_confusion(rows),
+        confusion=np.sum([_confusion(repeat) for repeat in repeats], axis=0),
+        repeats=len(repeats),
     )
 
 
@@ -207,6 +244,18 @@ def _weights(rows: Rows, resamples: int, seed: int) -> Iterator[Floats]:
         drawn += np.arange(size)[:, None] * rows.groups
         times = np.bincount(drawn.ravel(), minlength=size * rows.groups)
         yield times.reshape(size, rows.groups)[:, rows.group].astype(np.float64)
+
+
+def _drawn(repeats: Sequence[Rows], resamples: int, seed: int) -> Floats:
+    """Every metric of each resample, (resamples, metrics): the mean over drawn repeats."""
+    each = np.stack(
+        [
+            np.vstack([measure(rows, weights) for weights in _weights(rows, resamples, seed)])
+            for rows in repeats
+        ]
+    )
+    picked = np.random.default_rng((seed, 1)).integers(len(repeats), size=(resamples, len(repeats)))
+    return each[picked, np.arange(resamples)[:, None]].mean(axis=1)
 
 
 def _estimate(name: str, value: float, drawn: Floats, trials: float) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from falx.evaluation.metrics import Scores
 
@@ -34,12 +34,26 @@ class Figure:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified slice; of two classes, the probability is that of the positive one."""
+    """A misclassified slice; of two classes, the probability is that of the positive one.
+
+    Attributes:
+        times: in how many repeats it was called wrong; the probability is the mean over all.
+    """
 
     path: str
     label: str
     predicted: str
     probability: float
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """What one fold's network of a cross-validation made of its test slices."""
+
+    repeat: int
+    fold: int
+    scores: Scores
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class Report:
         environment: versions, machine, seed and hashes; may be nested.
         command: that repeats it.
         next_steps: what one can do now, each with its command.
+        folds: of a cross-validation.
         study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
 
@@ -87,11 +102,14 @@ class Report:
     blind: Scores | None = None
     blind_twins: int = 0
     blind_without_twins: Scores | None = None
+    folds: tuple[FoldScores, ...] = ()
 
     @property
-    def trained(self) -> bool:
-        """Whether it is about a training, not about an evaluation of another dataset."""
-        return bool(self.parts)
+    def kind(self) -> Literal["report", "cross-validation", "evaluation"]:
+        """Whether it is about a training, a cross-validation, or a test on another dataset."""
+        if self.folds:
+            return "cross-validation"
+        return "report" if self.parts else "evaluation"
 
     @property
     def binary(self) -> bool:

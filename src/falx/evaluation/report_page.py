@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from falx.evaluation import sentences
 from falx.evaluation.intervals import Estimate
 from falx.evaluation.metrics import Scores
-from falx.evaluation.report import Figure, Report
+from falx.evaluation.report import Figure, FoldScores, Report
 from falx.evaluation.templates import (
     Mark,
     count,
@@ -113,6 +113,7 @@ def write_report(report: Report, path: Path) -> None:
         path: the file to write; it is replaced if it exists.
     """
     columns = list(_columns(report))
+    repeats = report.scores.repeats
     shown = report.errors[:MISTAKES_SHOWN]
     write_page(
         path,
@@ -130,7 +131,12 @@ def write_report(report: Report, path: Path) -> None:
         study=_study(report.study),
         figures=[_picture(figure) for figure in report.figures],
         asked=f"“{report.scores.classes[1]}”" if report.binary else "the answer",
-        mistakes=[(m.path, m.label, m.predicted, number(m.probability)) for m in shown],
+        mistakes=[
+            (m.path, m.label, m.predicted, number(m.probability), f"{m.times} of {repeats}")
+            for m in shown
+        ],
+        repeats=repeats,
+        folds=[_fold_row(fold) for fold in report.folds],
         mistakes_hidden=len(report.errors) - len(shown),
         effort=_effort(report),
         recipe=report.recipe.to_yaml() if report.recipe else "",
@@ -202,6 +208,13 @@ def _class_rows(scores: Scores) -> list[tuple[str, tuple[_Cell, ...], str]]:
 
 def _written(estimate: Estimate) -> _Cell:
     return _Cell(number(estimate.value), _span(estimate))
+
+
+def _fold_row(fold: FoldScores) -> tuple[str, ...]:
+    found = fold.scores.estimates
+    values = [number(found[name].value) for name in ("accuracy", "roc_auc", "log_loss")]
+    sizes = count(fold.scores.n), count(fold.scores.groups)
+    return (str(fold.repeat), str(fold.fold), *sizes, *values)
 
 
 def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Results:
         probabilities: float64 (n, classes).
         classes: names in order.
         threshold: the operating point.
-        views: what the network was fed, uint8 (n, size, size).
+        views: what the network was fed of all slices, uint8 (slices, size, size), perhaps a file.
+        rows: where each is in `views`, int (n,).
     """
 
     table: pd.DataFrame
@@ -45,6 +46,7 @@ class Results:
     classes: tuple[str, ...]
     threshold: float
     views: np.ndarray
+    rows: np.ndarray
 
     @classmethod
     def of(
@@ -57,10 +59,10 @@ class Results:
         threshold: float,
         views: np.ndarray,
     ) -> Results:
-        """Results for some rows of a catalog; the arrays are in the order of `rows`."""
+        """Results for some rows of a catalog, in that order; `views` are those of all its rows."""
         table = usable.table.iloc[rows].reset_index(drop=True)
         labels, classes = usable.labels[rows], usable.classes
-        return cls(table, labels, parts, probabilities, classes, threshold, views)
+        return cls(table, labels, parts, probabilities, classes, threshold, views, rows)
 
     @property
     def groups(self) -> np.ndarray:
@@ -91,7 +93,7 @@ class Results:
             labels=self.labels[rows],
             parts=self.parts[rows],
             probabilities=self.probabilities[rows],
-            views=self.views[rows],
+            rows=self.rows[rows],
         )
 
     def scores(self) -> Scores:
@@ -213,6 +215,18 @@ def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) ->
     )
 
 
+def draw_worst(
+    folder: Path, views: np.ndarray, rows: np.ndarray, captions: Sequence[str]
+) -> tuple[Figure, ...]:
+    """Draw the first of some views of slices that were called wrong."""
+    shown = [views[row] for row in rows[:_SHOWN]]
+    sheet = contact_sheet(
+        shown, captions[:_SHOWN], marks=[False] * len(shown), title="Errors that repeat"
+    )
+    caption = "Misclassified slices, those wrong in most repeats first."
+    return (_saved(folder, "Errors that repeat", caption, sheet),)
+
+
 def draw_comparison(folder: Path, scores: Mapping[str, Scores]) -> tuple[Figure, ...]:
     """Draw sets of scores side by side."""
     drawn = comparison(scores, ("accuracy", "balanced_accuracy", "roc_auc"))
@@ -244,4 +258,6 @@ def _sheet(test: Results, rows: np.ndarray, title: str) -> Any:
         chance = decide(test.probabilities[row], test.classes, test.threshold)[1]
         captions.append(f"{label} → {given} {chance:.2f}")
         marks.append(label == given)
-    return contact_sheet([test.views[row] for row in rows], captions, marks=marks, title=title)
+    return contact_sheet(
+        [test.views[test.rows[row]] for row in rows], captions, marks=marks, title=title
+    )

@@ -47,6 +47,8 @@ class Notice:
 def lede(report: Report) -> str:
     """What the test got right and wrong, in counts."""
     scores = report.scores
+    if scores.repeats > 1:
+        return _repeated_lede(report)
     right = f"{count(int(scores.confusion.trace()))} of {tested(report)} called right"
     if not report.binary:
         return f"{right}, in {len(scores.classes)} classes."
@@ -58,8 +60,18 @@ def lede(report: Report) -> str:
     )
 
 
+def _repeated_lede(report: Report) -> str:
+    n, repeats = report.scores.n, report.scores.repeats
+    always = sum(mistake.times == repeats for mistake in report.errors)
+    return (
+        f"Of {tested(report)}, {count(n - len(report.errors))} called right in all {repeats} "
+        f"repeats, {count(always)} called wrong in all, {count(len(report.errors) - always)} in "
+        "some."
+    )
+
+
 def tested(report: Report) -> str:
-    return count(report.scores.n, "test slice" if report.trained else "slice")
+    return count(report.scores.n, "test slice" if report.kind == "report" else "slice")
 
 
 def accuracy_words(scores: Scores) -> str:
@@ -114,7 +126,7 @@ def notice(report: Report) -> Notice:
         text = "A twin is a copy, a near-copy or another slice of the same patient."
         if report.without_twins:
             text += f" {_without(report.without_twins)}"
-        if report.trained:
+        if report.kind == "report":
             text += " Train with a leak-free split, the default, to see what the recipe is worth."
         return Notice("act", heading, text)
     if report.split.startswith("random"):
@@ -125,7 +137,10 @@ def notice(report: Report) -> Notice:
     if report.twins is None:
         text = "The detector came without its run, which names the slices that it was trained on."
         return Notice("look", "Whether slices were trained on can't be told.", text)
-    if not report.trained:
+    if report.kind == "cross-validation":
+        text = "Copies, near-copies and the slices of a patient are in one fold."
+        return Notice("fine", "No slice was tested by a network that saw a twin of it.", text)
+    if report.kind == "evaluation":
         text = "Copies and near-copies of what it was trained and validated on were looked for."
         return Notice("fine", f"None of {slices} is known to have a twin in training.", text)
     text = "Copies, near-copies and the slices of a patient are on one side of the split."
@@ -202,7 +217,12 @@ def _size_limits(scores: Scores) -> Iterator[str]:
 
 
 def _split_limit(report: Report) -> str:
-    if report.trained:
+    if report.kind == "cross-validation":
+        return (
+            "Each number is of many networks, none of which is the detector that `falx train` "
+            "makes of the same data; it says what the recipe is worth on slices like these."
+        )
+    if report.kind == "report":
         return (
             "This is one split with one seed. Other seeds give other numbers; a cross-validation, "
             "in which every slice is tested once, says more."

@@ -28,7 +28,7 @@ class Source(Protocol):
         """Compute what can be kept, ahead of its use: rows by number of view."""
 
     def take(self, number: int, rows: np.ndarray) -> np.ndarray:
-        """Inputs float32 (rows, ...) of one view of some slices."""
+        """Inputs (rows, ...) of one view of some slices, float16 or float32."""
 
 
 class PlainSource:
@@ -84,11 +84,11 @@ class FeatureBank:
         self._fill(kept, f"{needed / GIGABYTE:.2f} GB", listener)
 
     def take(self, number: int, rows: np.ndarray) -> np.ndarray:
-        """Features float32 (rows, ...)."""
+        """Features float16 (rows, ...)."""
         store = self._store(number)
         if len(store.missing(rows)):
-            return np.concatenate(list(self._computed([(number, rows)]))).astype(np.float32)
-        return store.read(rows).astype(np.float32)
+            return np.concatenate(list(self._computed([(number, rows)])))
+        return store.read(rows)
 
     def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
         batches = [

@@ -31,7 +31,7 @@ from falx.training.batches import PlainBatches, TrainingBatches, targets
 from falx.training.checkpoint import State, Weights
 from falx.training.optimizers import make_optimizer
 from falx.training.shelf import Shelf
-from falx.training.trunk import compile_trunk
+from falx.training.trunk import compile_trunk, trunk_digest
 from falx.training.views import PLAIN, Views
 
 logger = logging.getLogger(__name__)
@@ -82,6 +82,7 @@ class Trainer:
         self._network: keras.Model | None = None
         self._pretrained: Weights = []
         self._stages: dict[int, _Stage] = {}
+        self._banks: dict[str, FeatureBank] = {}
 
     @property
     def network(self) -> keras.Model:
@@ -128,12 +129,27 @@ class Trainer:
             self.network.set_weights(progress.best)
         return _history(state)
 
+    def prepare(self, rows: np.ndarray, *, seed: int) -> None:
+        """Fill the feature bank with all views of some rows, ahead of trainings that need them.
+
+        Of all phases whose frozen part no earlier phase has trained.
+        """
+        self._begin(seed)
+        for number, phase in enumerate(self.recipe.phases):
+            numbers = self._view_numbers(number, done=0)
+            source = self._source(self._stage(number).parts)
+            source.prepare({PLAIN: rows} | dict.fromkeys(numbers, rows), self.listener)
+            if phase.train_from != "head":
+                break
+
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """Class probabilities float64 (rows, classes) of plain views, by the whole network."""
-        plain = PlainBatches(
-            PlainSource(self.views), rows, self.targets[rows], batch=self.recipe.batch
-        )
-        return class_probabilities(self.network.predict(plain, verbose=0))
+        """Class probabilities float64 (rows, classes) of plain views, by the last training."""
+        last = max(number for number, phase in enumerate(self.recipe.phases) if phase.epochs)
+        parts = self._stage(last).parts
+        source = self._source(parts)
+        source.prepare({PLAIN: rows}, self.listener)
+        plain = PlainBatches(source, rows, self.targets[rows], batch=self.recipe.batch)
+        return class_probabilities(parts.rest.predict(plain, verbose=0))
 
     def _begin(self, seed: int) -> None:
         """Give the network the weights that a seed starts from."""
@@ -162,9 +178,8 @@ class Trainer:
         # Another training may have ended in another phase.
         set_trainable(self.network, recipe, phase)
         source = self._source(stage.parts)
-        first = 1 + sum(earlier.epochs for earlier in recipe.phases[: state.phase])
-        epochs = range(first + state.epochs_done, first + phase.epochs)
-        source.prepare({PLAIN: validation} | dict.fromkeys(epochs, train), self.listener)
+        numbers = self._view_numbers(state.phase, done=state.epochs_done)
+        source.prepare({PLAIN: validation} | dict.fromkeys(numbers, train), self.listener)
         stage.begin(phase)
         if memory.folder and state.epochs_done:
             checkpoint.restore_optimizer(memory.folder, stage.optimizer)
@@ -186,6 +201,11 @@ class Trainer:
             callbacks=[*([plateau] if plateau else []), recorder, *logs],
         )
 
+    def _view_numbers(self, phase: int, *, done: int) -> range:
+        """The views that a phase looks at, one an epoch, from the first epoch that is not done."""
+        first = 1 + sum(earlier.epochs for earlier in self.recipe.phases[:phase])
+        return range(first + done, first + self.recipe.phases[phase].epochs)
+
     def _stage(self, number: int) -> _Stage:
         phase = self.recipe.phases[number]
         if number not in self._stages:
@@ -196,8 +216,11 @@ class Trainer:
     def _source(self, parts: Parts) -> Source:
         if parts.trunk is None:
             return PlainSource(self.views)
-        trunk = compile_trunk(parts.trunk, self.shelf, self.precision)
-        return FeatureBank(self.views, trunk, self.shelf)
+        digest = trunk_digest(parts.trunk, self.precision)
+        if digest not in self._banks:
+            trunk = compile_trunk(parts.trunk, digest, self.shelf, self.precision)
+            self._banks[digest] = FeatureBank(self.views, trunk, self.shelf)
+        return self._banks[digest]
 
 
 class _Stage:

@@ -42,10 +42,19 @@ class Trunk(Protocol):
         """Features float16 (b, *shape) of each batch of views uint8 (b, size, size), in order."""
 
 
-def compile_trunk(network: keras.Model, shelf: Shelf, precision: Precision = "fp32") -> Trunk:
+def trunk_digest(network: keras.Model, precision: Precision) -> str:
+    """What names the features of a trunk: its layers, its weights, and how it is computed."""
+    weights = [keras.ops.convert_to_numpy(variable) for variable in network.weights]
+    return digest_of(network.to_json(), precision, keras.backend.backend(), *weights)
+
+
+def compile_trunk(
+    network: keras.Model, digest: str, shelf: Shelf, precision: Precision = "fp32"
+) -> Trunk:
     """The trunk of `part_network`, compiled for this machine.
 
     Args:
+        digest: as `trunk_digest` gives it.
         shelf: where the converted network is kept for later runs.
         precision: of the arithmetic; bfloat16 where the processor has it.
 
@@ -53,8 +62,6 @@ def compile_trunk(network: keras.Model, shelf: Shelf, precision: Precision = "fp
         BadInput: bfloat16 is asked for and not to be had.
     """
     shape = tuple(network.output.shape[1:])
-    weights = [keras.ops.convert_to_numpy(variable) for variable in network.weights]
-    digest = digest_of(network.to_json(), precision, keras.backend.backend(), *weights)
     if keras.backend.backend() == "tensorflow":
         return OpenVinoTrunk(network, shape, digest, shelf, precision)
     if precision != "fp32":

@@ -13,7 +13,6 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.audit import audit
-from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.detect.detector import Detector, detector_folder, load
 from falx.environment import environment
@@ -25,7 +24,7 @@ from falx.evaluation.results import Results, draw_figures, write_results
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.runfolder import new_folder, stamped
-from falx.training.shelf import Shelf
+from falx.training.setup import open_shelf
 from falx.training.views import render_views
 
 logger = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
 
 
 def _predicted(detector: Detector, usable: Catalog, listener: Listener) -> Results:
-    shelf = Shelf(cache_folder() / "banks", defaults.BANK_GB)
+    shelf = open_shelf(defaults.BANK_GB)
     views = render_views(usable, detector.settings.rendering, shelf, listener=listener).plain
     return Results.of(
         usable,

@@ -1,11 +1,9 @@
-"""What a training is to do, worked out and checked before it begins."""
+"""How the slices of a training are split, worked out and checked before it begins."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-import falx
 from falx import defaults
-from falx.data.catalog import Catalog, build_catalog
+from falx.data.catalog import Catalog
 from falx.data.split import (
     Split,
     given_split,
@@ -25,9 +22,7 @@ from falx.data.split import (
     twins_in_training,
 )
 from falx.errors import BadInput, UnusableData
-from falx.model.weights import Weights, find_weights
-from falx.progress import Listener, silent
-from falx.recipe import Precision, Recipe, load_recipe
+from falx.verbs.basis import Basis
 
 
 @dataclass(frozen=True)
@@ -35,31 +30,18 @@ class Plan:
     """All that decides a training.
 
     Attributes:
-        catalog: the data, unusable files included.
-        split: rows of `catalog.usable()`.
+        split: rows of `basis.usable`.
         how: what was asked for as split.
-        precision: of the arithmetic of what is frozen.
-        command: the command line that repeats the training.
     """
 
-    catalog: Catalog
-    recipe: Recipe
-    weights: Weights
+    basis: Basis
     split: Split
     how: str
-    seed: int
-    precision: Precision
-    command: str
-
-    @cached_property
-    def usable(self) -> Catalog:
-        """The slices that take part."""
-        return self.catalog.usable()
 
     @cached_property
     def twins(self) -> np.ndarray:
         """Which test slices have a twin in training: bool (test,)."""
-        return twins_in_training(self.split, self.usable.groups)
+        return twins_in_training(self.split, self.basis.usable.groups)
 
     @property
     def split_name(self) -> str:
@@ -69,62 +51,31 @@ class Plan:
             return words[self.how]
         return f"leak-free {self.how}" if _shares(self.how) else f"from {self.how}"
 
+    @property
+    def command(self) -> str:
+        """The command line that repeats the training."""
+        return self.basis.command("train", "--split", self.how)
+
     def blind(self) -> Plan:
         """The same on a random split."""
-        split = split_at_random(self.usable.labels, seed=self.seed)
+        split = split_at_random(self.basis.usable.labels, seed=self.basis.seed)
         return replace(self, split=split, how="random")
 
     def request(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that began; JSON values."""
-        return {
-            "falx": falx.__version__,
-            "data": self.data_digest(),
-            "classes": self.catalog.classes,
-            "recipe": self.recipe.model_dump(mode="json"),
-            "weights": self.weights.sha256 or self.weights.name,
-            "split": hashlib.sha256(self.split.names().astype("U").tobytes()).hexdigest(),
-            "seed": self.seed,
-            "precision": self.precision,
-        }
-
-    def data_digest(self) -> str:
-        """A SHA-256 over content, labels and order of the slices, wherever they lie."""
-        table = self.catalog.table[["sha256", "index", "label", "patient"]]
-        return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+        names = self.split.names().astype("U")
+        return {**self.basis.request(), "split": hashlib.sha256(names.tobytes()).hexdigest()}
 
 
-def make_plan(
-    data: Path,
-    *,
-    recipe: str | Path | Recipe,
-    changes: Mapping[str, str],
-    weights: str,
-    split: str,
-    seed: int,
-    positive: str | None,
-    precision: Precision = "fp32",
-    listener: Listener = silent,
-) -> Plan:
-    """Read recipe, weights and data, and part the data; the cheapest checks come first.
+def make_plan(basis: Basis, how: str) -> Plan:
+    """Part the data.
 
     Raises:
         FalxError: what was asked for can't be done.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    chosen = chosen.changed(changes)
-    found = find_weights(weights, chosen.backbone)
-    catalog = build_catalog(data, positive=positive, listener=listener)
-    # A recipe that was made in Python is found beside the report that names it.
-    named = "recipe.yaml" if isinstance(recipe, Recipe) else str(recipe)
-    command = ["falx", "train", str(data), "--recipe", named, "--weights", weights]
-    command += ["--split", split, "--seed", str(seed)]
-    command += ["--positive", positive] if positive else []
-    command += ["--precision", precision] if precision != "fp32" else []
-    for field, value in changes.items():
-        command += ["--set", f"{field}={value}"]
-    parted = make_split(split, catalog.usable(), seed)
-    _check_classes(parted, catalog.usable())
-    return Plan(catalog, chosen, found, parted, split, seed, precision, shlex.join(command))
+    parted = make_split(how, basis.usable, basis.seed)
+    _check_classes(parted, basis.usable)
+    return Plan(basis, parted, how)
 
 
 def make_split(how: str, usable: Catalog, seed: int) -> Split:

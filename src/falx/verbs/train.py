@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ import keras
 import numpy as np
 
 from falx import defaults
-from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
 from falx.data.split import Split
@@ -27,8 +25,8 @@ from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.batches import epoch_order
 from falx.training.fit import Trainer
-from falx.training.shelf import Shelf
-from falx.training.views import Views, render_views
+from falx.training.views import Views
+from falx.verbs.basis import find_basis, run_name
 from falx.verbs.plan import Plan, make_plan
 from falx.verbs.write_run import Outcome, write_run
 
@@ -91,28 +89,24 @@ def train(
             `.partial` that the same call takes up again.
     """
     source = Path(data)
-    plan = make_plan(
+    basis = find_basis(
         source,
         recipe=recipe,
         changes=changes or {},
         weights=weights,
-        split=split,
         seed=seed,
         positive=positive,
         precision=precision,
         listener=listener,
     )
-    shelf = Shelf(cache_folder() / "banks", bank_gb)
-    name = f"{plan.recipe.name}-{_plain(source.stem)}"
+    plan = make_plan(basis, split)
+    name = run_name(basis.recipe.name, source)
     with (
         run_folder(Path(out) if out else None, name, plan.request(), resume=resume) as folder,
         logged_to(folder / "log.jsonl"),
     ):
         _log_plan(plan)
-        views = render_views(
-            plan.usable, plan.recipe.rendering, shelf, plan.recipe.augmentation, listener=listener
-        )
-        trainer = make_trainer(plan, views, shelf, listener)
+        trainer = basis.setup(bank_gb).trainer(listener)
         outcome = _train_once(plan, trainer, folder, tensorboard)
         blind = _train_blind(plan, trainer, folder) if show_leak else None
         listener(Progress("Reporting", 0, 1))
@@ -123,25 +117,11 @@ def train(
 
 
 def _log_plan(plan: Plan) -> None:
-    usable = plan.usable
-    unusable = len(plan.catalog) - len(usable)
+    basis, usable = plan.basis, plan.basis.usable
+    unusable = len(basis.catalog) - len(usable)
     logger.info("%d slices of %s; %d can't be used", len(usable), usable.classes, unusable)
     logger.info("split %s: %s", plan.how, {k: len(rows) for k, rows in vars(plan.split).items()})
-    logger.info("recipe %s, weights %s, seed %d", plan.recipe.name, plan.weights.name, plan.seed)
-
-
-def make_trainer(plan: Plan, views: Views, shelf: Shelf, listener: Listener) -> Trainer:
-    """What trains a plan's recipe on its slices."""
-    return Trainer(
-        plan.recipe,
-        views,
-        plan.usable.labels,
-        len(plan.usable.classes),
-        weights=plan.weights.file,
-        shelf=shelf,
-        precision=plan.precision,
-        listener=listener,
-    )
+    logger.info("recipe %s, weights %s, seed %d", basis.recipe.name, basis.weights.name, basis.seed)
 
 
 def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -> Outcome:
@@ -150,12 +130,12 @@ def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -
     history = trainer.train(
         split.train,
         split.validation,
-        seed=plan.seed,
+        seed=plan.basis.seed,
         folder=folder / CHECKPOINTS,
         tensorboard=folder / "tensorboard" if tensorboard else None,
     )
     detector = _deploy(trainer.network, plan, views, folder / "detector")
-    results = _results(detector, plan.usable, split, views)
+    results = _results(detector, plan.basis.usable, split, views)
     test = results.part("test")
     return Outcome(
         results=results,
@@ -178,14 +158,14 @@ def _train_blind(plan: Plan, trainer: Trainer, folder: Path) -> Outcome:
 
 def _deploy(network: keras.Model, plan: Plan, views: Views, folder: Path) -> Detector:
     """Export with the default study rule, then choose it on validation."""
-    recipe, classes = plan.recipe, plan.catalog.classes
+    recipe, classes = plan.basis.recipe, plan.basis.catalog.classes
     fixed = recipe.study_share
     share = SHARES[0] if fixed == "validation" else fixed
     check = views.plain[plan.split.test[:_CHECKED]]
     export_detector(network, folder, recipe=recipe, classes=classes, study_share=share, check=check)
     detector = load(folder)
     if fixed == "validation":
-        rows, usable = plan.split.validation, plan.usable
+        rows, usable = plan.split.validation, plan.basis.usable
         negative = has_negative(usable.classes)
         studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
         chances = detector.probabilities(views.plain[rows])
@@ -198,18 +178,13 @@ def _deploy(network: keras.Model, plan: Plan, views: Views, folder: Path) -> Det
 def _results(detector: Detector, usable: Catalog, split: Split, views: Views) -> Results:
     rows = np.concatenate([split.validation, split.test])
     parts = np.repeat(["validation", "test"], [len(split.validation), len(split.test)])
-    shown = views.plain[rows]
-    chances = detector.probabilities(shown)
+    chances = detector.probabilities(views.plain[rows])
     threshold = detector.settings.threshold
-    return Results.of(usable, rows, parts, chances, threshold=threshold, views=shown)
+    return Results.of(usable, rows, parts, chances, threshold=threshold, views=views.plain)
 
 
 def _fed(plan: Plan, views: Views) -> list[np.ndarray]:
     """The first views of the first epoch, as training was fed them."""
     train = plan.split.train
-    order = epoch_order(len(train), seed=plan.seed, epoch=1)[:_FED]
+    order = epoch_order(len(train), seed=plan.basis.seed, epoch=1)[:_FED]
     return list(views.take(1, train[order]))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "data"

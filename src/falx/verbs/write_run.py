@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from falx.data.audit import audit
 from falx.data.split import split_table
-from falx.environment import environment
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import PartCounts, Report
 from falx.evaluation.report_page import write_report
@@ -66,10 +64,10 @@ def write_run(folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None)
         blind: what the same training gave on a random split, where asked for.
     """
     command = f"{plan.command} --show-leak" if blind else plan.command
-    about = _environment(plan, command, float(outcome.history["seconds"].sum()))
-    (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
-    plan.catalog.save(folder / "catalog.parquet")
-    split_table(plan.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
+    about = plan.basis.environment(command, float(outcome.history["seconds"].sum()))
+    (folder / "recipe.yaml").write_text(plan.basis.recipe.to_yaml(), "utf-8")
+    plan.basis.catalog.save(folder / "catalog.parquet")
+    split_table(plan.basis.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
     outcome.history.to_csv(folder / "history.csv", index=False)
     (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     write_results(
@@ -94,18 +92,6 @@ def next_steps(run: Path) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _environment(plan: Plan, command: str, seconds: float) -> dict[str, Any]:
-    return {
-        **environment(),
-        "seed": plan.seed,
-        "backend": keras.backend.backend(),
-        "weights": {"name": plan.weights.name, "sha256": plan.weights.sha256},
-        "data": {"name": plan.catalog.root.name, "sha256": plan.data_digest()},
-        "training_seconds": round(seconds, 1),
-        "command": command,
-    }
-
-
 def _write_report(
     folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None, about: dict[str, Any]
 ) -> None:
@@ -118,9 +104,9 @@ def _write_report(
             compared["random, without twins"] = blind.without_twins
         figures += draw_comparison(folder / "figures", compared)
     report = Report(
-        title=f"{plan.recipe.name} on {plan.catalog.root.name}",
-        audit=audit(plan.catalog),
-        recipe=plan.recipe,
+        title=plan.basis.title,
+        audit=audit(plan.basis.catalog),
+        recipe=plan.basis.recipe,
         scores=outcome.scores,
         split=plan.split_name,
         parts=_part_counts(plan),
@@ -143,7 +129,7 @@ def _write_report(
 
 def _part_counts(plan: Plan) -> tuple[PartCounts, ...]:
     """Slices and groups of each part."""
-    usable = plan.usable
+    usable = plan.basis.usable
     labels, groups = usable.labels, usable.groups
     return tuple(
         PartCounts(

@@ -1,0 +1,208 @@
+"""Cross-validation: every slice predicted by networks that never saw it or its group.
+
+Folds are trained one after another, or side by side in processes of their own. Each leaves a file
+when it is done, so a run that was stopped goes on with the folds that are missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from falx.data.split import Split, fold_splits
+from falx.errors import BadInput
+from falx.progress import Listener, Progress, silent
+from falx.training.fit import Trainer
+from falx.training.setup import Setup
+
+TASK = "Folds"
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training of a cross-validation.
+
+    Attributes:
+        repeat: from 1.
+        number: from 1, within the repeat.
+        split: its test part is the fold.
+        seed: of the training.
+    """
+
+    repeat: int
+    number: int
+    split: Split
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Such as "repeat 2, fold 3"."""
+        return f"repeat {self.repeat}, fold {self.number}"
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What the training of a fold gave.
+
+    Attributes:
+        probabilities: of its test rows, float64 (test, classes).
+        history: see falx.training.fit.Trainer.train.
+    """
+
+    probabilities: np.ndarray
+    history: pd.DataFrame
+
+
+def make_folds(
+    labels: np.ndarray, groups: np.ndarray, *, folds: int, repeats: int, seed: int
+) -> list[Fold]:
+    """The folds of all repeats; repeat r is drawn and trained with the seed r - 1 above the first.
+
+    Raises:
+        BadInput: fewer than two folds, or no repeat.
+        UnusableData: a class has fewer groups than folds.
+    """
+    if folds < 2 or repeats < 1:
+        raise BadInput(f"A cross-validation takes two folds and a repeat, not {folds}, {repeats}.")
+    return [
+        Fold(repeat + 1, number, split, seed + repeat)
+        for repeat in range(repeats)
+        for number, split in enumerate(
+            fold_splits(labels, groups, folds=folds, seed=seed + repeat), start=1
+        )
+    ]
+
+
+def train_folds(
+    setup: Setup,
+    folds: Sequence[Fold],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    listener: Listener = silent,
+) -> list[FoldResult]:
+    """Train every fold that has not left its file in `folder` yet.
+
+    Args:
+        folder: where folds leave their files.
+        jobs: processes side by side, each with its share of the cores.
+
+    Raises:
+        FalxError: a training can't be done.
+    """
+    missing = [fold for fold in folds if not _file(folder, fold).exists()]
+    if jobs < 1:
+        raise BadInput(f"--jobs must be at least 1, got {jobs}.")
+    if missing:
+        trainer = setup.trainer(listener)
+        trainer.prepare(np.arange(len(setup.catalog)), seed=folds[0].seed)
+        if min(jobs, len(missing)) > 1:
+            _train_beside(setup, missing, len(folds), folder, min(jobs, len(missing)), listener)
+        else:
+            _train_here(trainer, missing, len(folds), folder, listener)
+    return [_load(_file(folder, fold)) for fold in folds]
+
+
+def _train_here(
+    trainer: Trainer, missing: Sequence[Fold], total: int, folder: Path, listener: Listener
+) -> None:
+    done = total - len(missing)
+    for fold in missing:
+        listener(Progress(TASK, done, total, fold.name))
+        _train_fold(trainer, fold, folder)
+        done += 1
+    listener(Progress(TASK, done, total))
+
+
+def _train_beside(
+    setup: Setup, missing: Sequence[Fold], total: int, folder: Path, jobs: int, listener: Listener
+) -> None:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # A forked TensorFlow hangs, so processes begin anew.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with _errors_to(folder / "jobs.log"):
+            futures = [
+                pool.submit(_work, setup, missing[job::jobs], folder, threads)
+                for job in range(jobs)
+            ]
+        try:
+            while wait(futures, timeout=_POLL_SECONDS).not_done and not _failed(futures):
+                left = sum(not _file(folder, fold).exists() for fold in missing)
+                listener(Progress(TASK, total - left, total, f"{jobs} side by side"))
+            for future in futures:
+                if future.done():
+                    future.result()
+        except BaseException:
+            _stop(pool)
+            raise
+    listener(Progress(TASK, total, total))
+
+
+def _failed(futures: Sequence[Future[None]]) -> bool:
+    return any(future.done() and future.exception() for future in futures)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End the processes, which would otherwise go on to their last fold."""
+    for process in list(pool._processes.values()):
+        process.terminate()
+
+
+@contextmanager
+def _errors_to(file: Path) -> Iterator[None]:
+    """Send standard error to a file: processes begun inside the block keep it."""
+    sys.stderr.flush()
+    kept, log = os.dup(2), os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(log)
+
+
+def _work(setup: Setup, folds: Sequence[Fold], folder: Path, threads: int) -> None:
+    """What one process does: some folds, with some threads."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    trainer = setup.trainer()
+    for fold in folds:
+        _train_fold(trainer, fold, folder)
+
+
+def _train_fold(trainer: Trainer, fold: Fold, folder: Path) -> None:
+    split = fold.split
+    history = trainer.train(split.train, split.validation, seed=fold.seed)
+    probabilities = trainer.probabilities(split.test)
+    file = _file(folder, fold)
+    temporary = file.with_name(f"{file.name}.new")
+    with temporary.open("wb") as stream:
+        text = history.to_json(orient="split", double_precision=15)
+        np.savez(stream, probabilities=probabilities, history=np.array(text))
+    temporary.replace(file)
+
+
+def _load(file: Path) -> FoldResult:
+    with np.load(file) as arrays:
+        history = pd.DataFrame(**json.loads(str(arrays["history"])))
+        return FoldResult(arrays["probabilities"], history)
+
+
+def _file(folder: Path, fold: Fold) -> Path:
+    return folder / f"repeat-{fold.repeat}-fold-{fold.number}.npz"

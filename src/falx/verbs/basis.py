@@ -1,0 +1,127 @@
+"""What is trained on what, found and checked before anything is split or trained."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import falx
+from falx.data.catalog import Catalog, build_catalog
+from falx.environment import environment
+from falx.model.weights import Weights, find_weights
+from falx.progress import Listener, silent
+from falx.recipe import Precision, Recipe, load_recipe
+from falx.training.setup import Setup
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that decides a training, but for the split.
+
+    Attributes:
+        catalog: the data, unusable files included.
+        precision: of the arithmetic.
+        arguments: of a command line that asks for the same, but for the split.
+    """
+
+    catalog: Catalog
+    recipe: Recipe
+    weights: Weights
+    seed: int
+    precision: Precision
+    arguments: tuple[str, ...]
+
+    @cached_property
+    def usable(self) -> Catalog:
+        """The slices that take part."""
+        return self.catalog.usable()
+
+    @property
+    def title(self) -> str:
+        """Such as "paper on navoneel"."""
+        return f"{self.recipe.name} on {self.catalog.root.name}"
+
+    def setup(self, bank_gb: float) -> Setup:
+        """What trains the recipe on the slices."""
+        return Setup(self.usable, self.recipe, self.weights.file, self.precision, bank_gb)
+
+    def command(self, verb: str, *more: str) -> str:
+        """The command line that repeats it."""
+        return shlex.join(["falx", verb, *self.arguments, *more])
+
+    def request(self) -> dict[str, Any]:
+        """What a resumed training must have in common with the one that began; JSON values."""
+        return {
+            "falx": falx.__version__,
+            "data": self.data_digest(),
+            "classes": self.catalog.classes,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "weights": self.weights.sha256 or self.weights.name,
+            "seed": self.seed,
+            "precision": self.precision,
+        }
+
+    def data_digest(self) -> str:
+        """A SHA-256 over content, labels and order of the slices, wherever they lie."""
+        table = self.catalog.table[["sha256", "index", "label", "patient"]]
+        return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+
+    def environment(self, command: str, seconds: float) -> dict[str, Any]:
+        """What environment.json says.
+
+        Args:
+            seconds: that training took.
+        """
+        return {
+            **environment(),
+            "seed": self.seed,
+            "backend": keras.backend.backend(),
+            "precision": self.precision,
+            "weights": {"name": self.weights.name, "sha256": self.weights.sha256},
+            "data": {"name": self.catalog.root.name, "sha256": self.data_digest()},
+            "training_seconds": round(seconds, 1),
+            "command": command,
+        }
+
+
+def find_basis(
+    data: Path,
+    *,
+    recipe: str | Path | Recipe,
+    changes: Mapping[str, str],
+    weights: str,
+    seed: int,
+    positive: str | None,
+    precision: Precision = "fp32",
+    listener: Listener = silent,
+) -> Basis:
+    """Read recipe, weights and data; the cheapest checks come first.
+
+    Raises:
+        FalxError: what was asked for can't be done.
+    """
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    chosen = chosen.changed(changes)
+    found = find_weights(weights, chosen.backbone)
+    catalog = build_catalog(data, positive=positive, listener=listener)
+    # A recipe that was made in Python is found beside the report that names it.
+    named = "recipe.yaml" if isinstance(recipe, Recipe) else str(recipe)
+    arguments = [str(data), "--recipe", named, "--weights", weights, "--seed", str(seed)]
+    arguments += ["--positive", positive] if positive else []
+    arguments += ["--precision", precision] if precision != "fp32" else []
+    for field, value in changes.items():
+        arguments += ["--set", f"{field}={value}"]
+    return Basis(catalog, chosen, found, seed, precision, tuple(arguments))
+
+
+def run_name(what: str, data: Path) -> str:
+    """A name for a run folder, safe in any file system."""
+    return f"{what}-{re.sub(r'[^A-Za-z0-9._-]+', '-', data.stem).strip('-') or 'data'}"

@@ -1,0 +1,196 @@
+"""`crossval`: every slice of a dataset tested by networks that never saw it or its group."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from falx import defaults
+from falx.data.audit import audit
+from falx.evaluation.folds import OutOfFold
+from falx.evaluation.metrics import Scores
+from falx.evaluation.report import Figure, Report
+from falx.evaluation.report_page import write_report
+from falx.evaluation.results import draw_figures, draw_worst
+from falx.logs import logged_to
+from falx.progress import Listener, Progress, silent
+from falx.recipe import Precision, Recipe
+from falx.runfolder import CHECKPOINTS, final_path, run_folder
+from falx.training.crossval import Fold, FoldResult, make_folds, train_folds
+from falx.training.setup import open_shelf
+from falx.training.views import render_views
+from falx.verbs.basis import Basis, find_basis, run_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Crossvalidated:
+    """What `crossval` hands back.
+
+    Attributes:
+        folder: the run folder, whole; it holds no detector.
+        scores: over all slices, with intervals over groups and repeats.
+        probabilities: out of fold, float64 (repeats, n, classes), in the order of the catalog's
+            slices without problems.
+    """
+
+    folder: Path
+    scores: Scores
+    probabilities: np.ndarray
+
+
+def crossval(
+    data: str | Path,
+    *,
+    folds: int = defaults.FOLDS,
+    repeats: int = defaults.REPEATS,
+    jobs: int = 1,
+    recipe: str | Path | Recipe = defaults.RECIPE,
+    changes: Mapping[str, str] | None = None,
+    weights: str = defaults.WEIGHTS,
+    seed: int = 0,
+    out: str | Path | None = None,
+    positive: str | None = None,
+    resume: bool | None = None,
+    precision: Precision = "fp32",
+    bank_gb: float = defaults.BANK_GB,
+    listener: Listener = silent,
+) -> Crossvalidated:
+    """Train on all folds but one, test on that one, for each; several times over.
+
+    Folds are stratified and never part a group; 15 % of the slices, out of those not tested, choose
+    the weights that are kept.
+
+    Args:
+        folds: parts of the data, each tested once a repeat.
+        repeats: how often, with other folds and other seeds.
+        jobs: processes side by side. With more than one, a script must call this below
+            `if __name__ == "__main__":`, as Python's multiprocessing asks.
+
+    The others are those of `falx.train`.
+
+    Raises:
+        FalxError: what was asked for can't be done; nothing is left half-written but a folder
+            `.partial` that the same call takes up again.
+    """
+    source = Path(data)
+    basis = find_basis(
+        source,
+        recipe=recipe,
+        changes=changes or {},
+        weights=weights,
+        seed=seed,
+        positive=positive,
+        precision=precision,
+        listener=listener,
+    )
+    usable = basis.usable
+    planned = make_folds(usable.labels, usable.groups, folds=folds, repeats=repeats, seed=seed)
+    name = run_name(f"crossval-{basis.recipe.name}", source)
+    request = {**basis.request(), "folds": _digest(planned)}
+    with (
+        run_folder(Path(out) if out else None, name, request, resume=resume) as folder,
+        logged_to(folder / "log.jsonl"),
+    ):
+        logger.info("%d slices, %d folds, %d times", len(usable), folds, repeats)
+        results = train_folds(
+            basis.setup(bank_gb), planned, folder / CHECKPOINTS, jobs=jobs, listener=listener
+        )
+        listener(Progress("Reporting", 0, 1))
+        views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
+        found = _out_of_fold(basis, planned, results, views.plain)
+        scores = found.scores()
+        command = basis.command("crossval", "--folds", str(folds), "--repeats", str(repeats))
+        _write(folder, basis, found, scores, _history(planned, results), command)
+        listener(Progress("Reporting", 1, 1))
+        logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
+    return Crossvalidated(final_path(folder), scores, found.probabilities)
+
+
+def _digest(folds: Sequence[Fold]) -> str:
+    digest = hashlib.sha256()
+    for fold in folds:
+        digest.update(fold.split.names().astype("U").tobytes())
+    return digest.hexdigest()
+
+
+def _out_of_fold(
+    basis: Basis, folds: Sequence[Fold], results: Sequence[FoldResult], views: np.ndarray
+) -> OutOfFold:
+    usable = basis.usable
+    repeats, n = max(fold.repeat for fold in folds), len(usable)
+    probabilities = np.full((repeats, n, len(usable.classes)), np.nan)
+    numbers = np.zeros((repeats, n), np.int64)
+    for fold, result in zip(folds, results, strict=True):
+        probabilities[fold.repeat - 1, fold.split.test] = result.probabilities
+        numbers[fold.repeat - 1, fold.split.test] = fold.number
+    return OutOfFold(usable, probabilities, numbers, views)
+
+
+def _history(folds: Sequence[Fold], results: Sequence[FoldResult]) -> pd.DataFrame:
+    tables = [
+        result.history.assign(repeat=fold.repeat, fold=fold.number)
+        for fold, result in zip(folds, results, strict=True)
+    ]
+    history = pd.concat(tables, ignore_index=True)
+    return history[["repeat", "fold", *tables[0].columns[:-2]]]
+
+
+def _write(
+    folder: Path,
+    basis: Basis,
+    found: OutOfFold,
+    scores: Scores,
+    history: pd.DataFrame,
+    command: str,
+) -> None:
+    about = basis.environment(command, float(history["seconds"].sum()))
+    (folder / "recipe.yaml").write_text(basis.recipe.to_yaml(), "utf-8")
+    basis.catalog.save(folder / "catalog.parquet")
+    history.to_csv(folder / "history.csv", index=False)
+    found.as_table().to_csv(folder / "predictions.csv", index=False)
+    found.errors_table().to_csv(folder / "errors.csv", index=False)
+    content = {"split": "crossval", **scores.as_dict(), **found.metrics()}
+    (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    _write_report(folder, basis, found, scores, about)
+
+
+def _write_report(
+    folder: Path, basis: Basis, found: OutOfFold, scores: Scores, about: dict[str, Any]
+) -> None:
+    figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), scores)
+    figures = tuple(figure for figure in figures if figure.title not in {"Samples", "Worst errors"})
+    mistakes = found.mistakes()
+    if mistakes:
+        captions = [f"{m.label} → {m.predicted}, {m.times} of {found.repeats}" for m in mistakes]
+        figures += draw_worst(folder / "figures", found.views, found.worst(), captions)
+    folds = int(found.folds.max())
+    times = f", {found.repeats} times" if found.repeats > 1 else ""
+    report = Report(
+        title=basis.title,
+        audit=audit(basis.catalog),
+        recipe=basis.recipe,
+        scores=scores,
+        split=f"leak-free {folds}-fold cross-validation{times}",
+        parts=(),
+        twins=0,
+        figures=figures,
+        errors=mistakes,
+        parameters=0,
+        seconds=about["training_seconds"],
+        environment=about,
+        command=about["command"],
+        next_steps=(("Train a detector", basis.command("train")),),
+        folds=found.by_fold(),
+    )
+    write_report(report, folder / "report.html")
