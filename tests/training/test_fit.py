@@ -6,17 +6,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import build_network
+from falx.model.network import build_network, network_input
 from falx.progress import Progress
-from falx.recipe import Augmentation, load_recipe
-from falx.training.fit import _SoftmaxAUC, class_weights, fit
-from falx.training.views import Examples, PlainViews, TrainingViews, targets
+from falx.recipe import load_recipe
+from falx.training import fit
+from falx.training.batches import targets
+from falx.training.fit import Trainer, _SoftmaxAUC, class_weights
+from falx.training.shelf import Shelf
+from falx.training.views import Views
 
 CHANGES = {
     "rendering.size": "64",
     "backbone.width": "0.35",
-    "backbone.normalization": "training",
     "head.hidden": "8",
     "batch": "8",
     "phases.0.epochs": "2",
@@ -25,58 +28,108 @@ CHANGES = {
     "plateau.patience": "1",
 }
 RECIPE = load_recipe("paper").changed(CHANGES)
-
-
-def examples(n, seed):
-    generator = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    views = generator.integers(0, 120, (n, 64, 64), np.uint8)
-    views[labels == 1, 20:40, 20:40] += 120
-    return Examples(views, labels)
-
-
-def trained(folder, listener=lambda step: None, recipe=RECIPE):
-    folder.mkdir(exist_ok=True)
-    keras.utils.set_random_seed(1)
-    network = build_network(recipe, classes=2)
-    history = fit(
-        network, recipe, examples(20, 0), examples(8, 1), classes=2, seed=3, folder=folder,
-        listener=listener,
-    )  # fmt: skip
-    return network, history.drop(columns="seconds")
+TRAIN, VALIDATION = np.arange(20), np.arange(20, 28)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """An undisturbed training: the network, its history, and what its listener heard."""
+def weights(tmp_path_factory):
+    """Backbone weights that stand for pretrained ones."""
+    file = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
+    network = build_network(RECIPE, 2, seed=9)
+    next(layer for layer in network.layers if isinstance(layer, keras.Model)).save_weights(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    return Shelf(tmp_path_factory.mktemp("shelf"), 1)
+
+
+def some_views(n=28, recipe=RECIPE):
+    """Noise with a bright square in every other view, and which have it."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    plain = generator.integers(0, 120, (n, 64, 64), np.uint8)
+    plain[labels == 1, 20:40, 20:40] += 120
+    return Views(plain, np.arange(n, dtype=np.uint64), recipe.augmentation, "squares"), labels
+
+
+def trainer(shelf, weights, recipe=RECIPE, classes=2, listener=lambda step: None):
+    views, labels = some_views(recipe=recipe)
+    return Trainer(
+        recipe, views, labels if classes == 2 else np.arange(28) % classes, classes,
+        weights=weights, shelf=shelf, listener=listener,
+    )  # fmt: skip
+
+
+def trained(folder, shelf, weights, listener=lambda step: None):
+    folder.mkdir(exist_ok=True)
+    made = trainer(shelf, weights, listener=listener)
+    history = made.train(TRAIN, VALIDATION, seed=3, folder=folder)
+    return made, history.drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, shelf, weights):
+    """An undisturbed training: its trainer, its history, and what its listener heard."""
     steps: list[Progress] = []
-    return *trained(tmp_path_factory.mktemp("whole") / "run", steps.append), steps
+    made, history = trained(tmp_path_factory.mktemp("whole") / "run", shelf, weights, steps.append)
+    return made, made.network.get_weights(), history, steps
 
 
 class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [3, 10])
-def test_a_killed_training_ends_as_if_it_had_not_been(whole, tmp_path, step):
+@pytest.mark.parametrize("step", [3, 11])
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    whole, tmp_path, shelf, weights, step, monkeypatch
+):
+    monkeypatch.setattr(fit, "CHECKPOINT_SECONDS", 0)
     steps = 0
 
-    def kill(_):
+    def kill(heard):
         nonlocal steps
-        steps += 1
+        steps += heard.task == "Training"
         if steps == step:
             raise Killed
 
     with pytest.raises(Killed):
-        trained(tmp_path / "run", kill)
-    network, history = trained(tmp_path / "run")
-    pd.testing.assert_frame_equal(history, whole[1])
-    for ours, theirs in zip(network.get_weights(), whole[0].get_weights(), strict=True):
+        trained(tmp_path / "run", shelf, weights, kill)
+    made, history = trained(tmp_path / "run", shelf, weights)
+    pd.testing.assert_frame_equal(history, whole[2])
+    for ours, theirs in zip(made.network.get_weights(), whole[1], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_second_training_of_a_trainer_is_that_of_a_new_one(shelf, weights):
+    used, fresh = trainer(shelf, weights), trainer(shelf, weights)
+    used.train(TRAIN, VALIDATION, seed=1)
+    again = used.train(TRAIN, VALIDATION, seed=2).drop(columns="seconds")
+    expected = fresh.train(TRAIN, VALIDATION, seed=2).drop(columns="seconds")
+    pd.testing.assert_frame_equal(again, expected)
+    np.testing.assert_array_equal(used.probabilities(VALIDATION), fresh.probabilities(VALIDATION))
+
+
+def test_without_pretrained_weights_a_second_training_begins_from_other_random_ones(shelf):
+    made = trainer(shelf, None)
+    made.train(TRAIN, VALIDATION, seed=1)
+    first = made.network.get_weights()[0]
+    made.train(TRAIN, VALIDATION, seed=2)
+    assert (made.network.get_weights()[0] != first).any()
+
+
+def test_the_whole_network_answers_as_the_bank_does(whole):
+    made = whole[0]
+    views = made.views.plain[VALIDATION]
+    logits = made.network.predict_on_batch(network_input(views))
+    np.testing.assert_allclose(
+        made.probabilities(VALIDATION), class_probabilities(logits), atol=1e-3
+    )
+
+
 def test_the_history_has_a_row_an_epoch_and_marks_the_best(whole):
-    history = whole[1]
+    history = whole[2]
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert history["phase"].tolist() == ["frozen", "frozen", "tuned", "tuned"]
     assert history["best"].sum() == 1
@@ -86,13 +139,26 @@ def test_the_history_has_a_row_an_epoch_and_marks_the_best(whole):
 
 
 def test_the_best_weights_are_kept(whole):
-    network, history, _ = whole
-    loss = network.evaluate(PlainViews(examples(8, 1), 2, batch=8), verbose=0)[0]
-    assert loss == pytest.approx(history["val_loss"].min(), rel=1e-5)
+    made, _, history, _ = whole
+    chances = made.probabilities(VALIDATION)[np.arange(8), made.labels[VALIDATION]]
+    assert -np.log(chances).mean() == pytest.approx(history["val_loss"].min(), rel=1e-3)
 
 
-def test_the_listener_hears_of_every_step(whole):
-    steps = whole[2]
+def test_frozen_layers_stay_as_they_were(whole, weights):
+    ours = whole[0].network.get_layer("mobilenetv2_0.35_64")
+    theirs = build_network(RECIPE, 2, str(weights)).get_layer("mobilenetv2_0.35_64")
+    moved = [
+        (a != b).any()
+        for layer, other in zip(ours.layers, theirs.layers, strict=True)
+        for a, b in zip(layer.get_weights(), other.get_weights(), strict=True)
+    ]
+    frozen = sum(len(layer.weights) for layer in ours.layers[:140])
+    assert not any(moved[:frozen])
+    assert any(moved[frozen:])
+
+
+def test_the_listener_hears_of_the_bank_and_of_every_step(whole):
+    steps = [step for step in whole[3] if step.task == "Training"]
     # Each of the two phases begins by saying where it is.
     assert [step.done for step in steps] == [*range(7), *range(6, 13)]
     assert {step.total for step in steps} == {12}
@@ -100,14 +166,13 @@ def test_the_listener_hears_of_every_step(whole):
     assert "auc" in steps[-1].remark
 
 
-def test_several_classes_are_trained_with_a_softmax(tmp_path):
+def test_several_classes_are_trained_with_a_softmax(shelf, weights):
     recipe = RECIPE.changed({"phases.0.epochs": "1", "phases.1.epochs": "0"})
-    network = build_network(recipe, classes=3)
-    views = examples(12, 0).views
-    data = Examples(views, np.arange(12) % 3)
-    history = fit(network, recipe, data, data, classes=3, seed=0, folder=tmp_path)
+    made = trainer(shelf, weights, recipe, classes=3)
+    history = made.train(TRAIN, VALIDATION, seed=0)
     assert len(history) == 1
     assert np.isfinite(history["loss"].item())
+    np.testing.assert_allclose(made.probabilities(VALIDATION).sum(axis=1), 1)
 
 
 def test_balanced_weights_let_each_class_count_the_same():
@@ -117,42 +182,12 @@ def test_balanced_weights_let_each_class_count_the_same():
     assert sum(weights[label] for label in labels) == pytest.approx(len(labels))
 
 
-def test_views_are_fresh_each_epoch_and_the_same_for_the_same_seed():
-    ranges = Augmentation(rotation=20, shift_x=0.1)
-
-    def batches(seed, epoch):
-        views = TrainingViews(examples(20, 0), 2, ranges, batch=8, seed=seed, epoch=epoch)
-        return np.concatenate([views[index][0] for index in range(len(views))])
-
-    first = batches(seed=1, epoch=0)
-    assert first.shape == (20, 64, 64, 1)
-    np.testing.assert_array_equal(batches(seed=1, epoch=0), first)
-    assert (batches(seed=1, epoch=1) != first).any()
-    assert (batches(seed=2, epoch=0) != first).any()
-
-
-def test_an_epoch_shows_every_example_once_with_its_label():
-    data = examples(20, 0)
-    views = TrainingViews(data, 2, Augmentation(), batch=8, seed=1, epoch=0)
-    shown = [view.astype(np.uint8).tobytes() for index in range(3) for view in views[index][0]]
-    labels = np.concatenate([views[index][1][:, 0] for index in range(3)])
-    known = {view.tobytes(): label for view, label in zip(data.views, data.labels, strict=True)}
-    assert set(shown) == set(known)
-    assert [known[view] for view in shown] == labels.tolist()
-
-
-def test_targets_suit_the_loss():
-    np.testing.assert_array_equal(targets(np.array([0, 1]), 2), [[0], [1]])
-    np.testing.assert_array_equal(targets(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
-
-
-def test_a_loss_that_is_no_number_ends_the_training_with_one_sentence(tmp_path):
-    recipe = RECIPE.changed({"phases.0.learning_rate": "1", "optimizer.clip_norm": "null"})
-    broken = examples(16, 0)
-    network = build_network(recipe, classes=2)
-    network.get_layer("logits").kernel.assign(np.full((8, 1), np.nan))
+def test_a_loss_that_is_no_number_ends_the_training_with_one_sentence(shelf, tmp_path):
+    changes = {"phases.0.learning_rate": "1", "optimizer.clip_norm": "null"}
+    made = trainer(shelf, None, RECIPE.changed(changes))
+    made.targets = np.full_like(made.targets, np.nan)
     with pytest.raises(UnusableTraining, match="loss of epoch 1 is not a number any more"):
-        fit(network, recipe, broken, broken, classes=2, seed=0, folder=tmp_path)
+        made.train(TRAIN, VALIDATION, seed=0, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

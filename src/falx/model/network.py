@@ -37,7 +37,7 @@ class Parts:
 
 
 def build_network(
-    recipe: Recipe, classes: int, weights: str | None = None, *, seed: int
+    recipe: Recipe, classes: int, weights: str | None = None, *, seed: int = 0
 ) -> keras.Model:
     """The network of a recipe: grey levels float32 (batch, size, size, 1), [0, 255] -> logits.
 

@@ -1,0 +1,96 @@
+"""A view is a function of the slice's content, its number and the augmentation alone."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from falx.data.catalog import build_catalog
+from falx.data.read import read_slices
+from falx.errors import BadInput
+from falx.image.render import render
+from falx.recipe import Augmentation, Rendering
+from falx.training.shelf import Shelf
+from falx.training.views import PLAIN, render_views
+
+RENDERING = Rendering(size=64)
+RANGES = Augmentation(rotation=20, shift_x=0.1)
+
+
+@pytest.fixture(scope="module")
+def catalog(phantoms):
+    return build_catalog(phantoms).usable()
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    return Shelf(tmp_path / "shelf", 1)
+
+
+def test_plain_views_are_the_renderings_in_the_catalogs_order(catalog, shelf):
+    views = render_views(catalog, RENDERING, shelf, RANGES)
+    assert len(views) == len(catalog)
+    for row in (0, 17, len(catalog) - 1):
+        expected = render(read_slices(catalog.file(row))[0].pixels, RENDERING)
+        np.testing.assert_array_equal(views.take(PLAIN, np.array([row]))[0], expected)
+
+
+def test_a_second_rendering_decodes_nothing(catalog, shelf, monkeypatch):
+    first = render_views(catalog, RENDERING, shelf, RANGES)
+    monkeypatch.setattr("falx.training.views.read_slices", None)
+    again = render_views(catalog, RENDERING, shelf, RANGES)
+    np.testing.assert_array_equal(again.plain, first.plain)
+    assert again.digest == first.digest
+
+
+def test_numbers_give_other_views_and_the_same_number_the_same(catalog, shelf):
+    views, rows = render_views(catalog, RENDERING, shelf, RANGES), np.arange(5)
+    np.testing.assert_array_equal(views.take(1, rows), views.take(1, rows))
+    assert (views.take(1, rows) != views.take(2, rows)).any()
+    np.testing.assert_array_equal(views.take(1, rows[::-1]), views.take(1, rows)[::-1])
+
+
+def test_other_slices_and_another_order_leave_a_views_pixels_alone(
+    catalog, shelf, phantoms, tmp_path
+):
+    fewer = tmp_path / "fewer"
+    for file in sorted(phantoms.glob("*/*.png"))[::7]:
+        (fewer / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, fewer / file.parent.name / f"renamed-{file.name}")
+    other = build_catalog(fewer).usable()
+    ours = render_views(catalog, RENDERING, shelf, RANGES)
+    theirs = render_views(other, RENDERING, shelf, RANGES)
+    places = {sha: row for row, sha in enumerate(catalog.table["sha256"])}
+    rows = np.array([places[sha] for sha in other.table["sha256"]])
+    np.testing.assert_array_equal(theirs.take(3, np.arange(len(other))), ours.take(3, rows))
+
+
+@pytest.mark.parametrize(
+    ("rendering", "ranges"),
+    [
+        (Rendering(size=64, crop="none"), RANGES),
+        (RENDERING, Augmentation(rotation=21, shift_x=0.1)),
+        (RENDERING, Augmentation(rotation=20, shift_x=0.1, seed=1)),
+    ],
+)
+def test_whatever_changes_a_view_changes_the_digest(catalog, shelf, rendering, ranges):
+    one, other = (
+        render_views(catalog, each, shelf, some)
+        for each, some in ((RENDERING, RANGES), (rendering, ranges))
+    )
+    assert one.digest != other.digest
+    assert (one.take(1, np.arange(5)) != other.take(1, np.arange(5))).any()
+
+
+def test_a_shelf_too_small_for_the_views_says_how_to_go_on(catalog, tmp_path):
+    with pytest.raises(BadInput, match="raise --bank-gb or free the disk"):
+        render_views(catalog, RENDERING, Shelf(tmp_path, 1e-5), RANGES)
+
+
+def test_a_file_that_lost_its_slice_since_is_named(phantoms, tmp_path, shelf):
+    folder = tmp_path / "data"
+    shutil.copytree(phantoms, folder)
+    catalog = build_catalog(folder).usable()
+    catalog.table.loc[3, "index"] = 5
+    with pytest.raises(BadInput, match="changed while falx was using it; run again"):
+        render_views(catalog, RENDERING, shelf, RANGES)
