@@ -1,61 +1,62 @@
-"""Process start to answer: `falx predict` on one image, against Keras on the same network.
+"""Process start to answer: `falx predict` against Keras on the same network.
 
-    python benchmarks/predict.py RUN IMAGE
+    python benchmarks/predict.py RUN PATH
 
-Both start a Python process, read the image and give the probability. Medians over several starts,
-in turn, so that a noisy machine treats both alike; memory is the largest resident set.
+PATH is an image, or a folder of images. Each start is a Python process that reads the files and
+gives their probabilities; falx and its peers take turns. The peers decode with PIL and call
+`predict` of the run's own network.keras: on a batch of 32 images at a time, as is best for Keras,
+and for a folder also image by image, as notebooks do. Memory is the largest resident set.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
+import json
 import sys
-import time
+from pathlib import Path
+
+from processes import falx, medians, start
 
 PEER = """
-import json, sys
+import os, sys
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras, numpy as np
+from pathlib import Path
 from PIL import Image
 network = keras.saving.load_model(sys.argv[1] + "/detector/network.keras")
-size = network.input_shape[1]
-image = Image.open(sys.argv[2]).convert("L").resize((size, size))
-print(network.predict(np.asarray(image, np.float32)[None, :, :, None], verbose=0))
+size, path, batch = network.input_shape[1], Path(sys.argv[2]), int(sys.argv[3])
+files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+for start in range(0, len(files), batch):
+    images = [Image.open(f).convert("L").resize((size, size)) for f in files[start:start + batch]]
+    print(network.predict(np.stack(images).astype("float32")[..., None], verbose=0))
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run")
-    parser.add_argument("image")
+    parser.add_argument("path", type=Path)
     parser.add_argument("--starts", type=int, default=7)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    falx = [sys.executable, "-m", "falx.cli", "predict", given.run, given.image, "--csv", "-"]
-    peer = [sys.executable, "-c", PEER, given.run, given.image]
-    measured: dict[str, list[tuple[float, float]]] = {"falx": [], "Keras": []}
-    for _ in range(given.starts):
-        measured["falx"].append(start(falx))
-        measured["Keras"].append(start(peer))
-    medians = {
-        name: tuple(statistics.median(column) for column in zip(*rows, strict=True))
-        for name, rows in measured.items()
+    peer = [sys.executable, "-c", PEER, given.run, str(given.path)]
+    commands = {
+        "falx": falx("predict", given.run, given.path, "--csv", "-"),
+        "Keras, 32 at a time": [*peer, "32"],
     }
-    for name, (seconds, megabytes) in medians.items():
-        print(f"{name:>6}: {seconds:.2f} s, {megabytes:.0f} MB")
-    print(f" ratio: {medians['Keras'][0] / medians['falx'][0]:.1f} times as fast")
-
-
-def start(command: list[str]) -> tuple[float, float]:
-    """Seconds and largest resident megabytes of a process."""
-    begun = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begun
-    if status:
-        sys.exit(f"'{' '.join(command[:4])} ...' failed.")
-    return seconds, usage.ru_maxrss / 1024
+    if given.path.is_dir():
+        commands["Keras, one at a time"] = [*peer, "1"]
+    measured = {name: [] for name in commands}
+    for _ in range(given.starts):
+        for name, command in commands.items():
+            measured[name].append(start(command))
+    found = {name: medians(each) for name, each in measured.items()}
+    print(f"{'':20} {'seconds':>8} {'MB':>6} {'ratio':>6}")
+    for name, (seconds, megabytes) in found.items():
+        ratio = seconds / found["falx"][0]
+        print(f"{name:20} {seconds:8.2f} {megabytes:6.0f} {ratio:6.1f}")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

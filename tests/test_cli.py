@@ -48,7 +48,7 @@ def slices(phantoms, tmp_path):
 def test_the_help_names_every_verb(falx):
     code, out, _ = falx("--help")
     assert code == 0
-    for verb in ("audit", "train", "evaluate", "predict", "demo", "phantom", "doctor"):
+    for verb in ("audit", "train", "crossval", "evaluate", "predict", "demo", "phantom", "doctor"):
         assert verb in out
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,9 @@ _STORAGE_ERRORS = {
     errno.EACCES,
     errno.EPERM,
 }
+
+if TYPE_CHECKING:
+    from falx.evaluation.metrics import Scores
 
 _MOST_JOBS = 8
 """Processes side by side where nothing else is asked for; each takes about a gigabyte."""
@@ -104,7 +107,15 @@ def _options(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the library's log.")
     ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
 ) -> None:
+    if version:
+        from falx import __version__
+
+        typer.echo(f"falx {__version__}")
+        raise typer.Exit
     from falx.console import show_log
 
     show_log(verbose)
@@ -191,6 +202,7 @@ def train(
             listener=listener,
         )
     console.show_scores({"test": trained.scores, "random split": trained.blind})
+    _warn_of_chance(trained.scores)
     console.show_next(trained.folder, next_steps(trained.folder))
 
 
@@ -285,6 +297,8 @@ def predict(
         console.show_findings(findings)
     if strict and findings.unreadable:
         raise typer.Exit(3)
+    if not findings.slices:
+        _fail(f"None of {len(findings.unreadable)} files could be read; name images.")
 
 
 @app.command()
@@ -304,6 +318,7 @@ def demo(
 
         trained = run_demo(out, n=n, seed=seed, listener=listener)
     console.show_scores({"test": trained.scores})
+    _warn_of_chance(trained.scores)
     console.show_next(trained.folder, next_steps(trained.folder))
 
 
@@ -323,7 +338,7 @@ def phantom(
         from falx.data.phantom import write_phantoms
 
         write_phantoms(out, n, seed=seed, size=size, listener=listener)
-    console.say(f"Wrote {n} slices to {out}")
+    console.say(f"Wrote {n} slices to {out}, and where their tumors are to {out}-masks")
 
 
 @app.command()
@@ -346,8 +361,22 @@ def _training(feature: str) -> Iterator[Listener]:
     with needs("train", feature):
         with console.native_silence():
             import keras  # noqa: F401
-        with console.progress() as listener:
-            yield listener
+        try:
+            with console.progress() as listener:
+                yield listener
+        except KeyboardInterrupt:
+            _fail("Stopped; the same command goes on where it was, in the folder .partial.", 130)
+
+
+def _warn_of_chance(scores: Scores) -> None:
+    from falx import console
+
+    auc = scores.estimates["roc_auc"]
+    if not auc.low > 0.5:
+        console.warn(
+            f"This test can't tell the detector from chance: its AUC is {auc}; train on more "
+            "slices, with pretrained weights, or longer."
+        )
 
 
 def _pairs(changes: list[str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def show_log(verbose: bool) -> None:
 @contextmanager
 def native_silence() -> Iterator[None]:
     """Keep what native code writes to standard error off it, as TensorFlow does on being loaded."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -76,16 +76,22 @@ def progress() -> Iterator[Listener]:
         TimeRemainingColumn,
     )
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[remark]}", style="dim"),
+        TextColumn("{task.description:<10}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+        # What is left of the line, cut where it is too long.
+        TextColumn(
+            "{task.fields[remark]}",
+            style="dim",
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
     )
-    with Bars(*columns, console=_err, disable=not _err.is_terminal) as bars:
+    with Bars(*columns, console=_err, disable=not _err.is_terminal, expand=True) as bars:
         tasks: dict[str, Any] = {}
 
         def listen(step: Progress) -> None:

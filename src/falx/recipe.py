@@ -184,6 +184,8 @@ def load_recipe(name: str | Path) -> Recipe:
             f"There is no recipe '{text}'{nearest}; falx ships {', '.join(recipe_names())}, or "
             "name a .yaml file."
         )
+    if not path.exists():
+        raise BadInput(f"There is no recipe file '{path}'; name one that is there.")
     try:
         source = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from falx.data.split import (
     Split,
     assign_groups,
+    fold_splits,
     folds_by_group,
     given_split,
     read_split,
@@ -69,6 +70,23 @@ def test_folds_part_all_rows_and_no_group(data, folds, seed):
     assert set(fold) == set(range(folds))
     assert all(len(set(fold[groups == group])) == 1 for group in np.unique(groups))
     assert all(set(labels[fold == number]) == set(labels) for number in range(folds))
+
+
+@given(datasets(), st.integers(0, 1000))
+def test_fold_splits_test_every_row_once_and_part_no_group(data, seed):
+    labels, groups = data
+    try:
+        splits = fold_splits(labels, groups, folds=3, seed=seed)
+    except UnusableData:
+        # What two folds leave can hold a class in a single group.
+        return
+    assert sorted(np.concatenate([split.test for split in splits])) == list(range(len(labels)))
+    for split in splits:
+        parts = [set(groups[rows]) for rows in vars(split).values()]
+        assert not parts[0] & parts[1]
+        assert not parts[0] & parts[2]
+        assert not parts[1] & parts[2]
+        assert all(set(labels[rows]) == set(labels) for rows in vars(split).values())
 
 
 @given(datasets())

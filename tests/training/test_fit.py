@@ -1,6 +1,5 @@
 """Training is a function of recipe, data and seed, and a killed one ends as if it had not been."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import build_network, network_input
+from falx.model.network import backbone_of, build_network, network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
 from falx.training import fit
@@ -35,8 +34,7 @@ TRAIN, VALIDATION = np.arange(20), np.arange(20, 28)
 def weights(tmp_path_factory):
     """Backbone weights that stand for pretrained ones."""
     file = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
-    network = build_network(RECIPE, 2, seed=9)
-    next(layer for layer in network.layers if isinstance(layer, keras.Model)).save_weights(file)
+    backbone_of(build_network(RECIPE, 2, seed=9)).save_weights(file)
     return file
 
 
@@ -144,8 +142,10 @@ def test_the_best_weights_are_kept(whole):
     assert -np.log(chances).mean() == pytest.approx(history["val_loss"].min(), rel=1e-3)
 
 
-def test_frozen_layers_stay_as_they_were(whole, weights):
-    ours = whole[0].network.get_layer("mobilenetv2_0.35_64")
+def test_frozen_layers_stay_as_they_were(shelf, weights):
+    made = trainer(shelf, weights, RECIPE.changed({"keep": "last"}))
+    made.train(TRAIN, VALIDATION, seed=3)
+    ours = made.network.get_layer("mobilenetv2_0.35_64")
     theirs = build_network(RECIPE, 2, str(weights)).get_layer("mobilenetv2_0.35_64")
     moved = [
         (a != b).any()
@@ -183,12 +183,15 @@ def test_balanced_weights_let_each_class_count_the_same():
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_one_sentence(shelf, tmp_path):
-    changes = {"phases.0.learning_rate": "1", "optimizer.clip_norm": "null"}
-    made = trainer(shelf, None, RECIPE.changed(changes))
-    made.targets = np.full_like(made.targets, np.nan)
+    backbone = backbone_of(build_network(RECIPE, 2))
+    last = backbone.get_layer("Conv_1")
+    last.kernel.assign(np.full(last.kernel.shape, np.nan))
+    backbone.save_weights(tmp_path / "broken.weights.h5")
+    made, folder = trainer(shelf, tmp_path / "broken.weights.h5"), tmp_path / "run"
+    folder.mkdir()
     with pytest.raises(UnusableTraining, match="loss of epoch 1 is not a number any more"):
-        made.train(TRAIN, VALIDATION, seed=0, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        made.train(TRAIN, VALIDATION, seed=0, folder=folder)
+    assert list(folder.iterdir()) == []
 
 
 def test_the_auc_of_several_classes_ranks_by_softmax():

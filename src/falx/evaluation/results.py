@@ -242,8 +242,8 @@ def _saved(folder: Path, title: str, caption: str, figure: Any) -> Figure:
 def _samples(test: Results) -> Any:
     """Slices at equal steps through the part, so that every class shows."""
     order = np.argsort(test.labels, kind="stable")
-    step = max(1, len(order) // _SHOWN)
-    return _sheet(test, order[::step][:_SHOWN], "Test slices")
+    places = np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).round().astype(int)
+    return _sheet(test, order[places], "Test slices")
 
 
 def _errors(test: Results) -> Any:

@@ -138,13 +138,29 @@ def notice(report: Report) -> Notice:
         text = "The detector came without its run, which names the slices that it was trained on."
         return Notice("look", "Whether slices were trained on can't be told.", text)
     if report.kind == "cross-validation":
-        text = "Copies, near-copies and the slices of a patient are in one fold."
+        text = f"{_kept_together(report)} are in one fold.{_unknown_patients(report)}"
         return Notice("fine", "No slice was tested by a network that saw a twin of it.", text)
     if report.kind == "evaluation":
         text = "Copies and near-copies of what it was trained and validated on were looked for."
         return Notice("fine", f"None of {slices} is known to have a twin in training.", text)
-    text = "Copies, near-copies and the slices of a patient are on one side of the split."
+    text = f"{_kept_together(report)} are on one side of the split.{_unknown_patients(report)}"
     return Notice("fine", f"None of {slices} has a twin in training.", text)
+
+
+def _kept_together(report: Report) -> str:
+    if _patients_known(report):
+        return "Copies, near-copies and the slices of a patient"
+    return "Copies and near-copies"
+
+
+def _unknown_patients(report: Report) -> str:
+    if _patients_known(report):
+        return ""
+    return " Slices of one patient that look different can't be told without patient numbers."
+
+
+def _patients_known(report: Report) -> bool:
+    return bool((report.audit.catalog.usable().table["patient"] != "").all())
 
 
 def worth(report: Report) -> str:

@@ -39,7 +39,8 @@ def export_detector(
         BrokenRun: they don't.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    network.save(folder / "network.keras", include_optimizer=False)
+    # A network of its own, since what a training compiled into it others can't load.
+    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
     write_openvino(network, folder / NETWORK_FILE)
     settings = Settings(
         classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)

@@ -358,6 +358,7 @@ class _Recorder(keras.callbacks.Callback):
             self.state.plateau = {name: getattr(self.plateau, name) for name in names}
         last = self.state.epochs_done == self.recipe.phases[self.state.phase].epochs
         self.memory.keep(self.network, self.model.optimizer, last=last)
+        self._tell(0, self._remark({}))
 
     def _tell(self, done: int, remark: str) -> None:
         """Tell the listener of the steps done, `done` of them in the epoch under way."""

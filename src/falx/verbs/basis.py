@@ -15,6 +15,7 @@ import keras
 
 import falx
 from falx.data.catalog import Catalog, build_catalog
+from falx.data.sources import entries_of
 from falx.environment import environment
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
@@ -110,6 +111,7 @@ def find_basis(
     """
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     chosen = chosen.changed(changes)
+    entries_of(data)  # Nothing is downloaded for data that are not there.
     found = find_weights(weights, chosen.backbone)
     catalog = build_catalog(data, positive=positive, listener=listener)
     # A recipe that was made in Python is found beside the report that names it.

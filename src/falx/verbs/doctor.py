@@ -92,7 +92,8 @@ def _weights() -> list[Check]:
     except BadInput as error:
         return [Check("ImageNet weights", str(error), False)]
     if file is None:
-        return [Check("ImageNet weights", f"not here; fetched when needed, or set {VARIABLE}")]
+        how = f"set {VARIABLE}" if is_offline() else f"fetched when needed, or set {VARIABLE}"
+        return [Check("ImageNet weights", f"not here; {how}")]
     return [Check("ImageNet weights", str(file), True)]
 
 

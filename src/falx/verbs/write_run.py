@@ -121,7 +121,7 @@ def _write_report(
         seconds=about["training_seconds"],
         environment=about,
         command=about["command"],
-        next_steps=next_steps(final_path(folder)),
+        next_steps=next_steps(final_path(folder))[1:],
         study=outcome.studies,
     )
     write_report(report, folder / "report.html")

@@ -1,0 +1,77 @@
+"""`crossval` leaves a whole folder, the same keys as a training, and a report of its own."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+import falx
+
+
+@pytest.fixture(scope="module")
+def done(phantoms, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "crossval"
+    changes = {
+        "backbone.width": "0.35",
+        "rendering.size": "64",
+        "phases.0.epochs": "1",
+        "phases.1.epochs": "0",
+    }
+    return falx.crossval(
+        phantoms, folds=3, repeats=2, changes=changes, weights="random", seed=4, out=out
+    )
+
+
+def test_the_folder_is_whole(done):
+    names = {item.name for item in done.folder.iterdir()}
+    assert names == {
+        "recipe.yaml", "catalog.parquet", "history.csv", "predictions.csv", "errors.csv",
+        "metrics.json", "environment.json", "figures", "report.html", "log.jsonl",
+    }  # fmt: skip
+
+
+def test_the_numbers_are_those_of_the_predictions(done):
+    table = pd.read_csv(done.folder / "predictions.csv")
+    assert len(table) == 2 * 60
+    each = [rows for _, rows in table.groupby("repeat")]
+    metrics = json.loads((done.folder / "metrics.json").read_text())
+    accuracy = np.mean([accuracy_score(rows["label"], rows["predicted"]) for rows in each])
+    auc = np.mean([roc_auc_score(rows["label"] == "yes", rows["p_yes"]) for rows in each])
+    assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
+    assert metrics["roc_auc"]["value"] == pytest.approx(auc)
+    assert (metrics["split"], metrics["n"]) == ("crossval", 60)
+    assert (metrics["folds"], metrics["repeats"], len(metrics["by_fold"])) == (3, 2, 6)
+    fold = metrics["by_fold"][4]
+    rows = table[(table["repeat"] == 2) & (table["fold"] == 2)]
+    assert (fold["repeat"], fold["fold"], fold["n"]) == (2, 2, len(rows))
+    assert fold["accuracy"] == pytest.approx(accuracy_score(rows["label"], rows["predicted"]))
+
+
+def test_no_group_is_tested_by_a_network_that_saw_it(done):
+    table = pd.read_csv(done.folder / "predictions.csv")
+    assert (table.groupby(["repeat", "group"])["fold"].nunique() == 1).all()
+
+
+def test_the_history_names_repeat_and_fold(done):
+    history = pd.read_csv(done.folder / "history.csv")
+    assert list(history.columns[:3]) == ["repeat", "fold", "epoch"]
+    assert len(history) == 6
+
+
+def test_the_report_shows_folds_and_errors_that_repeat(done):
+    text = (done.folder / "report.html").read_text()
+    assert "By fold" in text
+    assert "leak-free 3-fold cross-validation, 2 times".capitalize() in text or "2 times" in text
+    assert "Wrong in" in text
+    assert "--folds 3 --repeats 2" in text
+    assert "falx train" in text
+
+
+def test_errors_are_listed_with_how_often_they_repeat(done):
+    errors = pd.read_csv(done.folder / "errors.csv")
+    table = pd.read_csv(done.folder / "predictions.csv")
+    wrong = table[table["label"] != table["predicted"]].groupby("path").size()
+    assert dict(zip(errors["path"], errors["times"], strict=True)) == wrong.to_dict()
+    assert errors["times"].is_monotonic_decreasing
