@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types imports fast real constraints clean
+.PHONY: help demo test bench check lint types imports fast real constraints clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,6 +19,12 @@ demo: $(READY)  ## Train on synthetic slices and write a report; no data or weig
 	$(BIN)/falx demo
 
 test: check fast real  ## Everything that CI runs.
+
+SHARED ?= ../shared
+bench: $(READY)  ## Time the paper's recipe against a plain notebook; needs scans, weights and the peer.
+	$(BIN)/python benchmarks/training.py $(SHARED)/data/navoneel \
+		--weights $(SHARED)/weights/mobilenet_v2_imagenet.weights.h5 \
+		--peer $(SHARED)/peers/paper_notebook.py --precision fp32 bf16
 
 check: lint types imports  ## Style, types and the rules of dependency.
 

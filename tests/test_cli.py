@@ -191,16 +191,36 @@ def test_a_misspelt_field_names_its_nearest_neighbor(falx, phantoms):
 
 
 def test_without_weights_the_three_ways_are_named_before_any_image_is_read(
-    falx, tmp_path, monkeypatch
+    falx, phantoms, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("falx.data.catalog.read_slices", None)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("FALX_OFFLINE", "1")
     monkeypatch.setattr("falx.offline.sys.addaudithook", lambda hook: None)
-    code, _, remarks = falx("train", tmp_path / "not even there")
+    code, _, remarks = falx("train", phantoms)
     assert code == 2
     assert one_sentence(remarks)
     for way in ("go online once", "--weights PATH", "FALX_WEIGHTS"):
         assert way in remarks
+
+
+def test_nothing_is_downloaded_for_data_that_are_not_there(falx, tmp_path, monkeypatch):
+    monkeypatch.setattr("falx.verbs.basis.find_weights", None)
+    code, _, remarks = falx("train", tmp_path / "nowhere")
+    assert code == 2
+    assert "does not exist" in remarks
+    assert one_sentence(remarks)
+
+
+def test_a_predict_that_could_read_nothing_is_no_success(falx, run, tmp_path):
+    (tmp_path / "notes.jpg").write_text("no image")
+    code, _, remarks = falx("predict", run, tmp_path / "notes.jpg")
+    assert code == 2
+    assert "None of 1 files could be read" in remarks
+
+
+def test_the_version_is_shown(falx):
+    assert falx("--version")[:2] == (0, "falx 0.1.0\n")
 
 
 def test_the_installed_command_starts():

@@ -99,6 +99,14 @@ def main() -> None:
         _fail("Stopped; the same command takes an unfinished training up again.", code=130)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from falx import __version__
+
+        typer.echo(f"falx {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     offline: Annotated[
@@ -108,14 +116,10 @@ def _options(
         bool, typer.Option("--verbose", "-v", help="Show the library's log.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
     ] = False,
 ) -> None:
-    if version:
-        from falx import __version__
-
-        typer.echo(f"falx {__version__}")
-        raise typer.Exit
     from falx.console import show_log
 
     show_log(verbose)

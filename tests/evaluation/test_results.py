@@ -91,7 +91,8 @@ def test_a_part_holds_its_own_slices_alone(five):
     test = five.part("test")
     assert test.table["path"].tolist() == five.table["path"].tolist()[1:]
     np.testing.assert_array_equal(test.probabilities[:, 1], POSITIVE[1:])
-    assert len(test.views) == len(test.labels) == 4
+    assert test.rows.tolist() == five.rows.tolist()[1:]
+    assert len(test.labels) == 4
 
 
 def test_predictions_have_a_row_a_slice_of_every_part(written):

@@ -215,10 +215,10 @@ def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) ->
     )
 
 
-def draw_worst(
+def draw_repeated(
     folder: Path, views: np.ndarray, rows: np.ndarray, captions: Sequence[str]
 ) -> tuple[Figure, ...]:
-    """Draw the first of some views of slices that were called wrong."""
+    """Draw the first of some slices that were called wrong in several repeats."""
     shown = [views[row] for row in rows[:_SHOWN]]
     sheet = contact_sheet(
         shown, captions[:_SHOWN], marks=[False] * len(shown), title="Errors that repeat"

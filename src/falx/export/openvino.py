@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import keras
@@ -55,6 +59,9 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     Raises:
         OSError: they can't be written whole.
     """
+    if keras.backend.backend() != "tensorflow":
+        _write_by_tensorflow(network, file)
+        return
     # Keras asks openvino for its converter, which falx.detect.engine leaves out.
     openvino.convert_model = convert_model
     try:
@@ -66,6 +73,31 @@ def write_openvino(network: keras.Model, file: Path) -> None:
         raise OSError(errno.EIO, "it could not be written whole", str(file)) from error
     # Keras leaves the weights in float32; reading it back proves that the file is whole.
     openvino.Core().read_model(file)
+
+
+def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
+    """Write a network of another backend, whose operations OpenVINO does not know.
+
+    Keras saves it alike on all backends, so a process of its own reads and writes it on TensorFlow.
+    """
+    script = (
+        "import sys, keras, pathlib; from falx.export.openvino import write_openvino; "
+        "write_openvino(keras.saving.load_model(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "network.keras"
+        network.save(saved)
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", script, saved, file],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise BrokenRun(
+            f"The network could not be converted by TensorFlow: {done.stderr.strip()[-500:]}"
+        )
 
 
 def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:

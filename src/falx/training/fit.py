@@ -336,7 +336,7 @@ class _Recorder(keras.callbacks.Callback):
         self.rate = float(self.model.optimizer.learning_rate)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tell(batch + 1, self._remark(logs or {}))
+        self._tell(batch + 1, self._remark(logs or {}, epoch=len(self.state.history) + 1))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
@@ -358,7 +358,7 @@ class _Recorder(keras.callbacks.Callback):
             self.state.plateau = {name: getattr(self.plateau, name) for name in names}
         last = self.state.epochs_done == self.recipe.phases[self.state.phase].epochs
         self.memory.keep(self.network, self.model.optimizer, last=last)
-        self._tell(0, self._remark({}))
+        self._tell(0, self._remark(values, epoch=entry["epoch"]))
 
     def _tell(self, done: int, remark: str) -> None:
         """Tell the listener of the steps done, `done` of them in the epoch under way."""
@@ -376,9 +376,9 @@ class _Recorder(keras.callbacks.Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
 
-    def _remark(self, logs: Mapping[str, float]) -> str:
+    def _remark(self, logs: Mapping[str, float], *, epoch: int) -> str:
         phase = self.recipe.phases[self.state.phase].name
-        parts = [f"{phase} {len(self.state.history) + 1}/{self.epochs}"]
+        parts = [f"{phase} {epoch}/{self.epochs}"]
         parts += [f"{name} {float(logs[name]):.3f}" for name in METRICS if name in logs]
         if self.state.history:
             parts.append(f"validation loss {self.state.history[-1]['val_loss']:.3f}")

@@ -19,7 +19,7 @@ from falx.evaluation.folds import OutOfFold
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, Report
 from falx.evaluation.report_page import write_report
-from falx.evaluation.results import draw_figures, draw_worst
+from falx.evaluation.results import draw_figures, draw_repeated
 from falx.logs import logged_to
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
@@ -169,11 +169,13 @@ def _write_report(
     folder: Path, basis: Basis, found: OutOfFold, scores: Scores, about: dict[str, Any]
 ) -> None:
     figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), scores)
-    figures = tuple(figure for figure in figures if figure.title not in {"Samples", "Worst errors"})
     mistakes = found.mistakes()
-    if mistakes:
+    if found.repeats > 1:
+        # The same slices several times over are no samples.
+        figures = tuple(each for each in figures if each.title not in {"Samples", "Worst errors"})
         captions = [f"{m.label} → {m.predicted}, {m.times} of {found.repeats}" for m in mistakes]
-        figures += draw_worst(folder / "figures", found.views, found.worst(), captions)
+        if mistakes:
+            figures += draw_repeated(folder / "figures", found.views, found.worst(), captions)
     folds = int(found.folds.max())
     times = f", {found.repeats} times" if found.repeats > 1 else ""
     report = Report(
