@@ -62,7 +62,7 @@ def filled(folder, name, size, age):
 
 def test_the_entries_unused_for_longest_make_room(tmp_path):
     old, older, new = (filled(tmp_path, n, 400_000, a) for n, a in [("a", 5), ("b", 9), ("c", 1)])
-    Shelf(tmp_path, 1_500_000 / GIGABYTE).make_room(500_000)
+    assert Shelf(tmp_path, 1_500_000 / GIGABYTE).make_room(500_000) >= 500_000
     assert not older.exists()
     assert old.exists()
     assert new.exists()
@@ -72,9 +72,8 @@ def test_entries_in_use_are_never_removed(tmp_path):
     entry = filled(tmp_path, "used", 400_000, 9)
     shelf = Shelf(tmp_path, 500_000 / GIGABYTE)
     assert shelf.entry("used") == entry
-    shelf.make_room(10**6)
+    assert 0 <= shelf.make_room(10**6) <= 100_000
     assert entry.exists()
-    assert 0 <= shelf.room() <= 100_000
 
 
 def test_a_bound_of_nothing_is_refused(tmp_path):

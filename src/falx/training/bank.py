@@ -64,8 +64,7 @@ class FeatureBank:
             if len(lacking):
                 missing[number] = lacking
         needed = sum(map(len, missing.values())) * self._row_bytes
-        self._shelf.make_room(needed)
-        room = self._shelf.room()
+        room = self._shelf.make_room(needed)
         logger.info(
             "feature bank: %.2f GB to compute in %s; room for %.2f GB",
             needed / GIGABYTE, self._entry, room / GIGABYTE,

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.split import Split, fold_splits
-from falx.errors import BadInput
+from falx.errors import BadInput, UnusableTraining
 from falx.progress import Listener, Progress, silent
 from falx.training.fit import Trainer
 from falx.training.setup import Setup
@@ -108,10 +109,12 @@ def train_folds(
     if missing:
         trainer = setup.trainer(listener)
         trainer.prepare(np.arange(len(setup.catalog)), seed=folds[0].seed)
-        if min(jobs, len(missing)) > 1:
-            _train_beside(setup, missing, len(folds), folder, min(jobs, len(missing)), listener)
-        else:
+        jobs = min(jobs, len(missing))
+        if jobs == 1:
             _train_here(trainer, missing, len(folds), folder, listener)
+        else:
+            del trainer  # Its memory is wanted elsewhere.
+            _train_beside(setup, missing, len(folds), folder, jobs, listener)
     return [_load(_file(folder, fold)) for fold in folds]
 
 
@@ -144,6 +147,11 @@ def _train_beside(
             for future in futures:
                 if future.done():
                     future.result()
+        except BrokenProcessPool as error:
+            raise UnusableTraining(
+                "A process that trained folds was ended, perhaps for want of memory; run the same "
+                "command again with fewer --jobs: the folds that are done are kept."
+            ) from error
         except BaseException:
             _stop(pool)
             raise

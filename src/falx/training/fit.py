@@ -136,6 +136,8 @@ class Trainer:
         """
         self._begin(seed)
         for number, phase in enumerate(self.recipe.phases):
+            if not phase.epochs:
+                continue
             numbers = self._view_numbers(number, done=0)
             source = self._source(self._stage(number).parts)
             source.prepare({PLAIN: rows} | dict.fromkeys(numbers, rows), self.listener)

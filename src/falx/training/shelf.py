@@ -100,21 +100,24 @@ class Shelf:
         self._in_use.add(folder)
         return folder
 
-    def room(self) -> int:
-        """Bytes that could still be written: within the bound, on the disk, others removed."""
-        free = shutil.disk_usage(self.folder).free if self.folder.exists() else self.limit
-        unused = sum(_size(entry) for entry in self._entries() if entry not in self._in_use)
-        used = sum(_size(entry) for entry in self._in_use)
-        return max(0, min(self.limit - used, free + unused))
+    def make_room(self, needed: int) -> int:
+        """Remove the entries unused for longest until so many bytes can be written.
 
-    def make_room(self, needed: int) -> None:
-        """Remove the entries unused for longest until so many bytes can be written."""
-        used = {entry: _size(entry) for entry in self._entries()}
-        unused = sorted(set(used) - self._in_use, key=lambda entry: entry.stat().st_mtime)
-        while unused and sum(used.values()) + needed > self.limit:
+        Returns:
+            The bytes that can be written, which may be fewer: entries in use stay.
+        """
+        sizes = {entry: _size(entry) for entry in self._entries()}
+        unused = sorted(set(sizes) - self._in_use, key=lambda entry: entry.stat().st_mtime)
+        while unused and self._room(sizes) < needed:
             oldest = unused.pop(0)
             shutil.rmtree(oldest, ignore_errors=True)
-            del used[oldest]
+            del sizes[oldest]
+        return self._room(sizes)
+
+    def _room(self, sizes: dict[Path, int]) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        return max(0, min(self.limit - sum(sizes.values()), free))
 
     def _entries(self) -> Iterator[Path]:
         return (path for path in self.folder.glob("*") if path.is_dir())

@@ -82,8 +82,8 @@ def render_views(
     shape = (len(catalog), rendering.size, rendering.size)
     store = RowStore(entry, "plain", shape, np.uint8)
     missing = store.missing(np.arange(len(catalog)))
-    shelf.make_room(len(missing) * rendering.size**2)
-    if len(missing) * rendering.size**2 > shelf.room():
+    needed = len(missing) * rendering.size**2
+    if needed > shelf.make_room(needed):
         raise BadInput(
             f"{len(catalog)} views take {np.prod(shape) / 1e9:.1f} GB, more than there is room "
             f"for in '{shelf.folder}'; raise --bank-gb or free the disk."
