@@ -26,6 +26,25 @@ def test_what_is_filled_is_found_again(tmp_path):
     assert again.read(np.array([2])).tolist() == [[7, 7, 7, 7]]
 
 
+def test_a_store_may_be_opened_with_more_rows_and_with_fewer(tmp_path):
+    RowStore(tmp_path, "views", (3, 4), np.uint8).write(np.array([2]), np.full((1, 4), 7))
+    more = RowStore(tmp_path, "views", (5, 4), np.uint8)
+    more.write(np.array([4]), np.full((1, 4), 9))
+    fewer = RowStore(tmp_path, "views", (3, 4), np.uint8)
+    assert fewer.missing(np.arange(3)).tolist() == [0, 1]
+    again = RowStore(tmp_path, "views", (5, 4), np.uint8)
+    assert again.read(np.array([2, 4])).tolist() == [[7] * 4, [9] * 4]
+
+
+def test_a_store_that_is_removed_by_others_still_serves(tmp_path):
+    store = RowStore(tmp_path / "..", "gone", (2, 4), np.uint8)
+    store.write(np.array([0]), np.full((1, 4), 1))
+    for file in (tmp_path / "..").glob("gone.*"):
+        file.unlink()
+    store.write(np.array([1]), np.full((1, 4), 2))
+    assert store.read(np.array([0, 1])).tolist() == [[1] * 4, [2] * 4]
+
+
 def test_rows_that_were_never_written_are_not_read(tmp_path):
     store = RowStore(tmp_path, "views", (3, 4), np.uint8)
     with pytest.raises(ValueError, match="never written"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -48,26 +48,36 @@ class PlainSource:
 class FeatureBank:
     """Features of views, on disk as far as there is room, computed anew beyond it."""
 
-    def __init__(self, views: Views, trunk: Trunk, shelf: Shelf) -> None:
+    def __init__(self, views: Views, trunk: Trunk, shelf: Shelf, numbers: int) -> None:
+        """Open or begin a bank.
+
+        Args:
+            numbers: of views that it may hold of each slice, from 0.
+        """
         self._views = views
         self._trunk = trunk
         self._shelf = shelf
-        self._entry = shelf.entry(f"bank-{digest_of(views.digest, trunk.digest)}")
-        self._stores: dict[int, RowStore] = {}
+        self._name = f"bank-{digest_of(views.digest, trunk.digest)}"
+        shape = (numbers * len(views), *trunk.shape)
+        self._store = RowStore(shelf.entry(self._name), "features", shape, np.float16)
         self._row_bytes = 2 * int(np.prod(trunk.shape))
+
+    def close(self) -> None:
+        """Let the bank be removed when its room is needed."""
+        self._shelf.release(self._name)
 
     def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
         """Compute the features of some rows of each view, as far as the shelf has room for them."""
         missing = {}
         for number, rows in wanted.items():
-            lacking = self._store(number).missing(rows)
+            lacking = self._store.missing(self._places(number, rows))
             if len(lacking):
-                missing[number] = lacking
+                missing[number] = lacking - self._places(number, 0)
         needed = sum(map(len, missing.values())) * self._row_bytes
         room = self._shelf.make_room(needed)
         logger.info(
             "feature bank: %.2f GB to compute in %s; room for %.2f GB",
-            needed / GIGABYTE, self._entry, room / GIGABYTE,
+            needed / GIGABYTE, self._name, room / GIGABYTE,
         )  # fmt: skip
         kept, total = {}, 0
         for number, rows in missing.items():
@@ -84,10 +94,10 @@ class FeatureBank:
 
     def take(self, number: int, rows: np.ndarray) -> np.ndarray:
         """Features float16 (rows, ...)."""
-        store = self._store(number)
-        if len(store.missing(rows)):
+        places = self._places(number, rows)
+        if len(self._store.missing(places)):
             return np.concatenate(list(self._computed([(number, rows)])))
-        return store.read(rows)
+        return self._store.read(places)
 
     def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
         batches = [
@@ -97,15 +107,12 @@ class FeatureBank:
         ]
         results = zip(batches, self._computed(batches), strict=True)
         for done, ((number, rows), features) in enumerate(results, start=1):
-            self._store(number).write(rows, features)
+            self._store.write(self._places(number, rows), features)
             listener(Progress("Feature bank", done, len(batches), remark))
 
     def _computed(self, batches: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
         return self._trunk.run(self._views.take(number, rows) for number, rows in batches)
 
-    def _store(self, number: int) -> RowStore:
-        if number not in self._stores:
-            shape = (len(self._views), *self._trunk.shape)
-            name = f"view-{number:05d}"
-            self._stores[number] = RowStore(self._entry, name, shape, np.float16)
-        return self._stores[number]
+    def _places(self, number: int, rows: Any) -> Any:
+        """Where one view of some slices lies in the store."""
+        return number * len(self._views) + rows

@@ -162,6 +162,9 @@ class Trainer:
         # What an earlier training of this process left would fill memory and number layers on.
         keras.utils.clear_session()
         self._stages.clear()
+        for bank in self._banks.values():
+            bank.close()
+        self._banks.clear()
         file = str(self.weights) if self.weights else None
         self._network = build_network(self.recipe, self.classes, file, seed=seed)
         self._pretrained = backbone_of(self._network).get_weights()
@@ -221,7 +224,8 @@ class Trainer:
         digest = trunk_digest(parts.trunk, self.precision)
         if digest not in self._banks:
             trunk = compile_trunk(parts.trunk, digest, self.shelf, self.precision)
-            self._banks[digest] = FeatureBank(self.views, trunk, self.shelf)
+            numbers = 1 + sum(phase.epochs for phase in self.recipe.phases)
+            self._banks[digest] = FeatureBank(self.views, trunk, self.shelf, numbers)
         return self._banks[digest]
 
 

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,8 @@ class RowStore:
     """An array on disk whose rows are filled in any order; what is filled stays filled.
 
     Rows are written before they are marked, so a process that dies leaves no row that is marked
-    and not whole. Two processes that fill the same rows write the same bytes.
+    and not whole. Two processes that fill the same rows write the same bytes. Files stay open, so
+    a store that another process removes from its folder still serves who has it.
     """
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike):
@@ -47,14 +49,16 @@ class RowStore:
         Args:
             folder: where its two files lie.
             name: of the files.
-            shape: (rows, ...), the same whenever it is opened.
+            shape: (rows, ...); whenever it is opened, only the rows may be more or fewer.
         """
         rows, *rest = shape
         self._row_bytes = int(np.prod(rest)) * np.dtype(dtype).itemsize
-        self._values = _sized(folder / f"{name}.rows", rows * self._row_bytes)
-        self._marks = _sized(folder / f"{name}.marks", rows)
+        self._values = _opened(folder / f"{name}.rows", rows * self._row_bytes)
+        self._marks = _opened(folder / f"{name}.marks", rows)
+        for stream in (self._values, self._marks):
+            weakref.finalize(self, stream.close)
         self._array = np.memmap(self._values, dtype, "r", shape=shape)
-        self._filled = np.fromfile(self._marks, bool)
+        self._filled = np.fromfile(self._marks, bool, rows)
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Those of some rows that were never written: int (missing,)."""
@@ -100,6 +104,10 @@ class Shelf:
         self._in_use.add(folder)
         return folder
 
+    def release(self, name: str) -> None:
+        """Let an entry be removed when room is needed."""
+        self._in_use.discard(self.folder / name)
+
     def make_room(self, needed: int) -> int:
         """Remove the entries unused for longest until so many bytes can be written.
 
@@ -123,19 +131,21 @@ class Shelf:
         return (path for path in self.folder.glob("*") if path.is_dir())
 
 
-def _sized(path: Path, size: int) -> Path:
-    """A file of that size, made of nothing where it is missing."""
-    with path.open("ab") as stream:
-        if stream.tell() != size:
-            stream.truncate(size)
-    return path
+def _opened(path: Path, size: int) -> BinaryIO:
+    """A file of at least that size, made of nothing where it is missing; unbuffered."""
+    path.touch()
+    stream = path.open("r+b", buffering=0)
+    if path.stat().st_size < size:
+        stream.truncate(size)
+    return stream
 
 
-def _write(path: Path, offsets: np.ndarray, values: np.ndarray) -> None:
-    with path.open("r+b") as stream:
-        for offset, value in zip(offsets.tolist(), values, strict=True):
-            stream.seek(offset)
-            stream.write(value.tobytes())
+def _write(stream: BinaryIO, offsets: np.ndarray, values: np.ndarray) -> None:
+    for offset, value in zip(offsets.tolist(), values, strict=True):
+        stream.seek(offset)
+        left = memoryview(value.tobytes())
+        while left:
+            left = left[stream.write(left) :]
 
 
 def _size(folder: Path) -> int:

@@ -45,7 +45,8 @@ class Trunk(Protocol):
 def trunk_digest(network: keras.Model, precision: Precision) -> str:
     """What names the features of a trunk: its layers, its weights, and how it is computed."""
     weights = [keras.ops.convert_to_numpy(variable) for variable in network.weights]
-    return digest_of(network.to_json(), precision, keras.backend.backend(), *weights)
+    computed_by = (keras.backend.backend(), openvino.__version__)
+    return digest_of(network.to_json(), precision, computed_by, *weights)
 
 
 def compile_trunk(
