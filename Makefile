@@ -39,7 +39,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 fast: $(READY)  ## The fast suite.
-	$(BIN)/python -m pytest --ignore tests/real
+	$(BIN)/python -m pytest --ignore tests/real -n 2 --dist loadfile
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
 	$(BIN)/python -m pytest tests/real

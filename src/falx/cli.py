@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +59,10 @@ WeightsOption = Annotated[
     str,
     typer.Option("--weights", help="'imagenet', 'random', or the path of backbone weights."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides every random draw.")]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=defaults.MOST_SEED, help="Decides every random draw."),
+]
 ChangesOption = Annotated[
     list[str] | None, typer.Option("--set", help="FIELD=VALUE; overrides the recipe.")
 ]
@@ -74,7 +76,7 @@ ResumeOption = Annotated[
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "bf16"],
-    typer.Option(help="Arithmetic of what is frozen; bf16 where the processor has it."),
+    typer.Option(help="Arithmetic of convolutions; bf16 is faster where the processor has it."),
 ]
 BankOption = Annotated[
     float, typer.Option("--bank-gb", help="The most that views and features may take on disk.")
@@ -218,7 +220,7 @@ def crossval(
         int, typer.Option(min=1, help="How often, with other folds and seeds.")
     ] = defaults.REPEATS,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes side by side; by default one a core.")
+        int | None, typer.Option(min=1, help="Processes side by side; one a core, up to 8.")
     ] = None,
     recipe: RecipeOption = defaults.RECIPE,
     weights: WeightsOption = defaults.WEIGHTS,
@@ -234,13 +236,15 @@ def crossval(
     from falx import console
 
     with _training("falx crossval") as listener:
+        from falx.parallel import cores
         from falx.verbs.crossval import crossval as run_crossval
+        from falx.verbs.crossval import next_steps
 
         done = run_crossval(
             data,
             folds=folds,
             repeats=repeats,
-            jobs=jobs or min(os.cpu_count() or 1, _MOST_JOBS),
+            jobs=jobs or min(cores(), _MOST_JOBS),
             recipe=recipe,
             changes=_pairs(changes or []),
             weights=weights,
@@ -253,18 +257,24 @@ def crossval(
             listener=listener,
         )
     console.show_scores({"out of fold": done.scores})
-    console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
+    _warn_of_chance(done.scores)
+    console.show_next(done.folder, next_steps(done.folder, done.train_command))
 
 
 @app.command()
-def evaluate(run: RunArgument, data: DataArgument, out: OutOption = None) -> None:
+def evaluate(
+    run: RunArgument,
+    data: DataArgument,
+    out: OutOption = None,
+    bank_gb: BankOption = defaults.BANK_GB,
+) -> None:
     """Test a detector on labeled slices."""
     from falx import console
 
     with _training("falx evaluate") as listener:
         from falx.verbs.evaluate import evaluate as run_evaluation
 
-        done = run_evaluation(run, data, out=out, listener=listener)
+        done = run_evaluation(run, data, out=out, bank_gb=bank_gb, listener=listener)
     if done.twins:
         seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
         console.warn(f"{seen}.")
@@ -365,11 +375,8 @@ def _training(feature: str) -> Iterator[Listener]:
     with needs("train", feature):
         with console.native_silence():
             import keras  # noqa: F401
-        try:
-            with console.progress() as listener:
-                yield listener
-        except KeyboardInterrupt:
-            _fail("Stopped; the same command goes on where it was, in the folder .partial.", 130)
+        with console.progress() as listener:
+            yield listener
 
 
 def _warn_of_chance(scores: Scores) -> None:

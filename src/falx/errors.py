@@ -23,7 +23,7 @@ class UnusableData(FalxError):
 
 
 class UnusableTraining(FalxError):
-    """A training came to nothing: its loss is no longer a number."""
+    """A training came to nothing: its loss is no longer a number, or its process ended."""
 
 
 class MissingWeights(FalxError):

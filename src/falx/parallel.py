@@ -10,19 +10,27 @@ from typing import TypeVar
 from falx.progress import Listener, Progress
 
 _CHUNK = 256
+"""Items under way at most, so that results don't pile up before who takes them."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def in_parallel(
     work: Callable[[_Item], _Result], items: Sequence[_Item], task: str, listener: Listener
 ) -> Iterator[_Result]:
-    """Results in order, computed by a thread a core, a chunk ahead of who takes them.
+    """Results in order, computed by a thread a core.
 
     Args:
         task: what the listener hears is done.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(items), _CHUNK):
             for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
                 listener(Progress(task, start + offset, len(items)))

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from falx.errors import BadInput
 
 Precision = Literal["fp32", "bf16"]
-"""Of the arithmetic of what is frozen in training; not part of a recipe, but of a machine."""
+"""Of the arithmetic of convolutions in training; not part of a recipe, but of a machine."""
 
 
 class Part(BaseModel):

@@ -68,7 +68,7 @@ def test_errors_that_repeat_come_first_and_count_their_repeats(found):
 
 
 def test_folds_are_scored_on_their_own_slices(found):
-    folds = found.by_fold()
+    folds = found.by_fold
     assert [(each.repeat, each.fold) for each in folds] == [
         (repeat, fold) for repeat in (1, 2, 3) for fold in range(1, 6)
     ]

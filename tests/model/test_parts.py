@@ -68,7 +68,18 @@ def test_no_shortcut_crosses_the_cut():
 def test_with_nothing_frozen_there_is_no_trunk():
     network, parts = parted("demo", 0)
     assert parts.trunk is None
-    assert parts.rest is network
+    assert parts.rest.variables == network.variables
+    assert parts.rest is not network  # Else phases would share what is compiled into it.
+
+
+def test_what_was_cut_before_does_not_change_the_trunk():
+    from falx.training.trunk import trunk_digest
+
+    network, parts = parted("paper", 100)
+    recipe = load_recipe("paper").changed(SMALL)
+    part_network(network, recipe, phase("head"))
+    again = part_network(network, recipe, phase(100))
+    assert trunk_digest(again.trunk, "fp32") == trunk_digest(parts.trunk, "fp32")
 
 
 def test_gradients_of_folded_normalization_are_those_of_the_network():

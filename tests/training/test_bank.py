@@ -68,7 +68,7 @@ def test_what_has_no_room_is_computed_when_it_is_needed_and_said(views, tmp_path
     with caplog.at_level(logging.WARNING, "falx"):
         bank.prepare(dict.fromkeys(range(4), rows))
     assert "no room for" in caplog.text
-    assert "raise --bank-gb to at least" in caplog.text
+    assert "raise --bank-gb to at least 0.1 to keep them" in caplog.text
     assert trunk.seen < 4 * N
     for number in range(4):
         np.testing.assert_array_equal(bank.take(number, rows), expected(views, number, rows))

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import backbone_of, build_network, network_input
+from falx.model.network import build_network, network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
 from falx.training import fit
@@ -28,14 +28,6 @@ CHANGES = {
 }
 RECIPE = load_recipe("paper").changed(CHANGES)
 TRAIN, VALIDATION = np.arange(20), np.arange(20, 28)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Backbone weights that stand for pretrained ones."""
-    file = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
-    backbone_of(build_network(RECIPE, 2, seed=9)).save_weights(file)
-    return file
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +92,15 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_phases_that_freeze_nothing_have_an_optimizer_each(shelf, weights):
+    changes = {"phases.0.train_from": "0", "phases.1.train_from": "1"}
+    made = trainer(shelf, weights, RECIPE.changed(changes))
+    made._begin(0)
+    stages = [made._stage(0), made._stage(1)]
+    assert all(stage.parts.trunk is None for stage in stages)
+    assert all(stage.parts.rest.optimizer is stage.optimizer for stage in stages)
+
+
 def test_a_second_training_of_a_trainer_is_that_of_a_new_one(shelf, weights):
     used, fresh = trainer(shelf, weights), trainer(shelf, weights)
     used.train(TRAIN, VALIDATION, seed=1)
@@ -110,7 +111,8 @@ def test_a_second_training_of_a_trainer_is_that_of_a_new_one(shelf, weights):
 
 
 def test_without_pretrained_weights_a_second_training_begins_from_other_random_ones(shelf):
-    made = trainer(shelf, None)
+    changes = {"phases.0.epochs": "1", "phases.1.epochs": "0"}
+    made = trainer(shelf, None, RECIPE.changed(changes))
     made.train(TRAIN, VALIDATION, seed=1)
     first = made.network.get_weights()[0]
     made.train(TRAIN, VALIDATION, seed=2)
@@ -174,6 +176,28 @@ def test_several_classes_are_trained_with_a_softmax(shelf, weights):
     assert len(history) == 1
     assert np.isfinite(history["loss"].item())
     np.testing.assert_allclose(made.probabilities(VALIDATION).sum(axis=1), 1)
+
+
+def test_rare_classes_count_more_in_the_loss(shelf, weights):
+    changes = {"rendering.size": "64", "backbone.width": "0.35", "head.dropout": "0"}
+    once = {"phases.0.epochs": "1", "phases.0.learning_rate": "1e-12", "phases.1.epochs": "0"}
+    made = trainer(shelf, weights, load_recipe("lite").changed(changes | once))
+    rare = np.concatenate([np.arange(0, 20, 2), [1, 3]])
+    history = made.train(rare, VALIDATION, seed=0)
+    # At so low a rate the network stays as it was; class 0 has ten slices, class 1 two.
+    logits = made.network.predict_on_batch(network_input(made.views.take(1, rare)))
+    chances = class_probabilities(logits)[np.arange(12), made.labels[rare]]
+    expected = (-np.log(chances) * np.where(made.labels[rare] == 1, 3.0, 0.6)).mean()
+    assert history["loss"].item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_bank_that_no_other_training_shares_is_let_go(weights, tmp_path):
+    changes = {"phases.0.train_from": "146", "phases.1.train_from": "150"}
+    epochs = {"phases.0.epochs": "1", "phases.1.epochs": "1"}
+    made = trainer(Shelf(tmp_path, 1), weights, RECIPE.changed(changes | epochs))
+    for seed in range(2):
+        made.train(TRAIN, VALIDATION, seed=seed)
+        assert len(made._banks) == 2
 
 
 def test_balanced_weights_let_each_class_count_the_same():

@@ -1,6 +1,8 @@
 """Rows on disk are whole or missing, and a shelf stays within its bound."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -43,6 +45,17 @@ def test_a_store_that_is_removed_by_others_still_serves(tmp_path):
         file.unlink()
     store.write(np.array([1]), np.full((1, 4), 2))
     assert store.read(np.array([0, 1])).tolist() == [[1] * 4, [2] * 4]
+
+
+@pytest.mark.parametrize("left", [None, 0, 7])
+def test_marks_of_rows_that_are_gone_count_for_nothing(tmp_path, left):
+    RowStore(tmp_path, "views", (3, 4), np.uint8).write(np.arange(3), np.full((3, 4), 7))
+    if left is None:
+        (tmp_path / "views.rows").unlink()
+    else:
+        os.truncate(tmp_path / "views.rows", left)
+    again = RowStore(tmp_path, "views", (3, 4), np.uint8)
+    assert again.missing(np.arange(3)).tolist() == [0, 1, 2]
 
 
 def test_rows_that_were_never_written_are_not_read(tmp_path):
@@ -95,9 +108,60 @@ def test_entries_in_use_are_never_removed(tmp_path):
     assert entry.exists()
 
 
-def test_a_bound_of_nothing_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="--bank-gb must be above 0, got 0"):
-        Shelf(tmp_path, 0)
+def test_what_is_advised_makes_room(tmp_path):
+    filled(tmp_path, "used", 400_000, 9)
+    shelf = Shelf(tmp_path, 500_000 / GIGABYTE)
+    shelf.entry("used")
+    assert shelf.make_room(3 * 10**8) < 3 * 10**8
+    advised = float(shelf.advice(3 * 10**8).split()[-1])
+    larger = Shelf(tmp_path, advised)
+    larger.entry("used")
+    assert larger.make_room(3 * 10**8) >= 3 * 10**8
+
+
+def test_a_full_disk_is_told_from_a_tight_bound(tmp_path):
+    assert "on the disk of" in Shelf(tmp_path, 10**6).advice(10**9)
+
+
+def test_an_entry_is_removed_in_one_step_and_what_a_killed_process_left_is_swept(tmp_path):
+    half = tmp_path / ".gone-1" / "entry"
+    half.mkdir(parents=True)
+    shelf = Shelf(tmp_path, 1)
+    shelf.make_room(1)
+    assert not half.exists()
+
+
+def test_processes_share_a_shelf_that_is_nearly_full(tmp_path):
+    # Each opens an entry, fills it, finds it whole, and lets it go; all don't fit together.
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(fill_and_read, [tmp_path] * 3, range(3)))
+    assert found == [[7] * 60] * 3
+
+
+def fill_and_read(folder, number):
+    found = []
+    for step in range(60):
+        shelf = Shelf(folder, 250_000 / GIGABYTE)
+        name = f"entry-{(number + step) % 4}"
+        with shelf.lock:
+            shelf.make_room(100_000)
+            store = RowStore(shelf.entry(name), "r", (10, 10_000), np.uint8)
+        missing = store.missing(np.arange(10))
+        store.write(missing, np.full((len(missing), 10_000), 7))
+        found.append(int(store.read(np.arange(10)).min()))
+    return found
+
+
+@pytest.mark.parametrize("bound", [0, -1, float("inf"), float("nan")])
+def test_a_bound_that_is_no_amount_is_refused(tmp_path, bound):
+    with pytest.raises(BadInput, match="--bank-gb must be above 0 and finite, got"):
+        Shelf(tmp_path, bound)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="set FALX_CACHE to a folder that can be written"):
+        Shelf(tmp_path / "file" / "banks", 1)
 
 
 def test_a_digest_tells_arrays_apart_by_values_shape_and_type():

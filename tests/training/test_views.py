@@ -83,8 +83,17 @@ def test_whatever_changes_a_view_changes_the_digest(catalog, shelf, rendering, r
 
 
 def test_a_shelf_too_small_for_the_views_says_how_to_go_on(catalog, tmp_path):
-    with pytest.raises(BadInput, match="raise --bank-gb or free the disk"):
+    with pytest.raises(BadInput, match=r"no room; raise --bank-gb to at least 0\.1"):
         render_views(catalog, RENDERING, Shelf(tmp_path, 1e-5), RANGES)
+
+
+def test_a_file_that_holds_another_slice_since_is_named(phantoms, tmp_path, shelf):
+    folder = tmp_path / "data"
+    shutil.copytree(phantoms, folder)
+    catalog = build_catalog(folder).usable()
+    shutil.copy(catalog.file(4), catalog.file(3))
+    with pytest.raises(BadInput, match="changed while falx was using it; run again"):
+        render_views(catalog, RENDERING, shelf, RANGES)
 
 
 def test_a_file_that_lost_its_slice_since_is_named(phantoms, tmp_path, shelf):

@@ -112,6 +112,25 @@ def fold_splits(
     return splits
 
 
+def check_classes(split: Split, labels: np.ndarray, classes: Sequence[str]) -> None:
+    """See to it that every part has every class.
+
+    Args:
+        labels: class code of each row, int (n,).
+        classes: their names.
+
+    Raises:
+        UnusableData: a part lacks a class.
+    """
+    for part, rows in vars(split).items():
+        lacking = sorted(set(range(len(classes))) - set(labels[rows].tolist()))
+        if lacking:
+            raise UnusableData(
+                f"The {part} part has no slice of '{classes[lacking[0]]}', so nothing could be "
+                "learned or told of it; split otherwise, or add slices."
+            )
+
+
 def assign_groups(
     labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
 ) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from falx.detect.finding import (
 from falx.errors import BadInput, BrokenRun, UnreadableImage
 from falx.image.render import render
 from falx.notice import NOTICE
+from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 
@@ -152,7 +152,7 @@ class Detector:
         self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener
     ) -> Iterator[tuple[_Item, np.ndarray]]:
         """Each slice's identity and view; threads decode ahead of the network."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool_:
+        with ThreadPoolExecutor(cores()) as pool_:
             for start in range(0, len(files), 2 * BATCH):
                 some = files[start : start + 2 * BATCH]
                 for offset, result in enumerate(pool_.map(self._render_file, some), start=1):

@@ -61,8 +61,9 @@ class OutOfFold:
             threshold=THRESHOLD,
         )  # fmt: skip
 
+    @cached_property
     def by_fold(self) -> tuple[FoldScores, ...]:
-        """Numbers of each fold, in order."""
+        """Numbers of each fold, in order; their intervals say nothing."""
         usable = self.usable
         found = []
         for repeat, (folds, probabilities) in enumerate(
@@ -72,7 +73,7 @@ class OutOfFold:
                 rows = np.flatnonzero(folds == fold)
                 scores = score(
                     usable.labels[rows], probabilities[rows], usable.groups[rows], usable.classes,
-                    threshold=THRESHOLD,
+                    threshold=THRESHOLD, resamples=1,
                 )  # fmt: skip
                 found.append(FoldScores(repeat, int(fold), scores))
         return tuple(found)
@@ -123,8 +124,11 @@ class OutOfFold:
         return pd.concat(parts, ignore_index=True)
 
     def errors_table(self) -> pd.DataFrame:
-        """A row a slice called wrong: path, label, predicted, times, mean probability."""
-        return pd.DataFrame([vars(mistake) for mistake in self.mistakes()])
+        """A row a slice called wrong: path, index, label, predicted, mean probability, times."""
+        columns = ["path", "label", "predicted", "probability", "times"]
+        table = pd.DataFrame([vars(each) for each in self.mistakes()], columns=columns)
+        table.insert(1, "index", self.usable.table["index"].to_numpy()[self.worst()])
+        return table
 
     def metrics(self) -> dict[str, Any]:
         """What metrics.json says beside the scores: each fold's, in short."""
@@ -140,7 +144,7 @@ class OutOfFold:
                     "groups": each.scores.groups,
                     **{name: each.scores.as_dict()[name]["value"] for name in names},
                 }
-                for each in self.by_fold()
+                for each in self.by_fold
             ],
         }
 

@@ -19,6 +19,7 @@ from falx.model.heads import apply_head
 from falx.recipe import Phase, Precision, Recipe
 
 SCALES = {"zero_one": (1 / 255, 0.0), "minus_one_one": (1 / 127.5, -1.0)}
+_TRUNK = "trunk"
 _STILL = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D)
 """Layers of a head that have nothing to learn and nothing random."""
 
@@ -86,13 +87,16 @@ def part_network(
     trained = [number for number, layer in enumerate(backbone.layers) if layer.trainable_weights]
     if not trained:
         still = [layer for layer in head if isinstance(layer, _STILL)]
-        return Parts(keras.Model(network.input, still[-1].output), _chain(still[-1], head))
+        trunk = keras.Model(network.input, still[-1].output, name=_TRUNK)
+        return Parts(trunk, _chain(still[-1], head))
     cut = _narrow_place(backbone, trained[0])
     if cut == 0:
-        return Parts(None, network)
+        # Not the network itself: each phase compiles what it trains in its own way.
+        return Parts(None, keras.Model(network.inputs, network.outputs))
     middle = backbone.layers[cut].output
-    lower, upper = keras.Model(backbone.input, middle), keras.Model(middle, backbone.output)
-    trunk = keras.Model(network.input, lower(network.get_layer("scale").output))
+    lower = keras.Model(backbone.input, middle, name="lower")
+    upper = keras.Model(middle, backbone.output)
+    trunk = keras.Model(network.input, lower(network.get_layer("scale").output), name=_TRUNK)
     features = keras.Input(middle.shape[1:], name="features")
     values = folded(upper, precision)(features)
     return Parts(trunk, keras.Model(features, _applied(head, values)))

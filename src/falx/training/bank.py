@@ -1,7 +1,7 @@
 """The feature bank: trunk outputs of views, computed once and kept.
 
-A row is one view of one slice. Rows are filled when they are first asked for, so folds, seeds and
-later runs that look at the same views through the same trunk find them there.
+A row is one view of one slice. Rows are filled once, before a training needs them, so folds, seeds
+and later runs that look at the same views through the same trunk find them there.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class FeatureBank:
         self._shelf = shelf
         self._name = f"bank-{digest_of(views.digest, trunk.digest)}"
         shape = (numbers * len(views), *trunk.shape)
-        self._store = RowStore(shelf.entry(self._name), "features", shape, np.float16)
+        with shelf.lock:
+            self._store = RowStore(shelf.entry(self._name), "features", shape, np.float16)
         self._row_bytes = 2 * int(np.prod(trunk.shape))
 
     def close(self) -> None:
@@ -81,14 +82,15 @@ class FeatureBank:
         )  # fmt: skip
         kept, total = {}, 0
         for number, rows in missing.items():
-            total += len(rows) * self._row_bytes
-            if total <= room:
+            size = len(rows) * self._row_bytes
+            if total + size <= room:
                 kept[number] = rows
+                total += size
         if len(kept) < len(missing):
             logger.warning(
                 "The feature bank has no room for %d of %d views, which are computed anew "
-                "whenever they are needed; raise --bank-gb to at least %.1f to keep them.",
-                len(missing) - len(kept), len(missing), needed / GIGABYTE + 0.1,
+                "whenever they are needed; %s to keep them.",
+                len(missing) - len(kept), len(missing), self._shelf.advice(needed),
             )  # fmt: skip
         self._fill(kept, f"{needed / GIGABYTE:.2f} GB", listener)
 

@@ -28,7 +28,14 @@ class TrainingBatches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, source: Source, rows: np.ndarray, targets: np.ndarray, *, batch: int, seed: int
+        self,
+        source: Source,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        *,
+        batch: int,
+        seed: int,
+        epoch: int = 1,
     ) -> None:
         super().__init__()
         self.source = source
@@ -36,7 +43,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.targets = targets
         self.batch = batch
         self.seed = seed
-        self.epoch = 1
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch)

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
 import pandas as pd
 
-from falx.data.split import Split, fold_splits
+from falx.data.catalog import Catalog
+from falx.data.split import Split, check_classes, fold_splits
 from falx.errors import BadInput, UnusableTraining
+from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.training.fit import Trainer
 from falx.training.setup import Setup
@@ -66,24 +72,22 @@ class FoldResult:
     history: pd.DataFrame
 
 
-def make_folds(
-    labels: np.ndarray, groups: np.ndarray, *, folds: int, repeats: int, seed: int
-) -> list[Fold]:
+def make_folds(catalog: Catalog, *, folds: int, repeats: int, seed: int) -> list[Fold]:
     """The folds of all repeats; repeat r is drawn and trained with the seed r - 1 above the first.
 
     Raises:
         BadInput: fewer than two folds, or no repeat.
-        UnusableData: a class has fewer groups than folds.
+        UnusableData: a class has fewer groups than folds, or is not in every part of a fold.
     """
     if folds < 2 or repeats < 1:
         raise BadInput(f"A cross-validation takes two folds and a repeat, not {folds}, {repeats}.")
-    return [
-        Fold(repeat + 1, number, split, seed + repeat)
-        for repeat in range(repeats)
-        for number, split in enumerate(
-            fold_splits(labels, groups, folds=folds, seed=seed + repeat), start=1
-        )
-    ]
+    labels, groups, found = catalog.labels, catalog.groups, []
+    for repeat in range(repeats):
+        splits = fold_splits(labels, groups, folds=folds, seed=seed + repeat)
+        for number, split in enumerate(splits, start=1):
+            check_classes(split, labels, catalog.classes)
+            found.append(Fold(repeat + 1, number, split, seed + repeat))
+    return found
 
 
 def train_folds(
@@ -108,7 +112,7 @@ def train_folds(
         raise BadInput(f"--jobs must be at least 1, got {jobs}.")
     if missing:
         trainer = setup.trainer(listener)
-        trainer.prepare(np.arange(len(setup.catalog)), seed=folds[0].seed)
+        trainer.prepare(np.arange(len(setup.catalog)), seed=missing[0].seed)
         jobs = min(jobs, len(missing))
         if jobs == 1:
             _train_here(trainer, missing, len(folds), folder, listener)
@@ -132,10 +136,13 @@ def _train_here(
 def _train_beside(
     setup: Setup, missing: Sequence[Fold], total: int, folder: Path, jobs: int, listener: Listener
 ) -> None:
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     # A forked TensorFlow hangs, so processes begin anew.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        with _errors_to(folder / "jobs.log"):
+    with (
+        tempfile.TemporaryFile() as errors,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+    ):
+        with _errors_to(errors):
             futures = [
                 pool.submit(_work, setup, missing[job::jobs], folder, threads)
                 for job in range(jobs)
@@ -149,8 +156,9 @@ def _train_beside(
                     future.result()
         except BrokenProcessPool as error:
             raise UnusableTraining(
-                "A process that trained folds was ended, perhaps for want of memory; run the same "
-                "command again with fewer --jobs: the folds that are done are kept."
+                f"A process that trained folds ended before its time ({_last_words(errors)}); run "
+                "the same command again, with fewer --jobs if memory is short: the folds that are "
+                "done are kept."
             ) from error
         except BaseException:
             _stop(pool)
@@ -169,21 +177,41 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 @contextmanager
-def _errors_to(file: Path) -> Iterator[None]:
+def _errors_to(file: BinaryIO) -> Iterator[None]:
     """Send standard error to a file: processes begun inside the block keep it."""
     sys.stderr.flush()
-    kept, log = os.dup(2), os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 2)
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(log)
+
+
+def _last_words(errors: BinaryIO) -> str:
+    """The last error that processes named, if any did."""
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").splitlines()
+    named = [line.strip() for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return named[-1] if named else "it left no message"
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it is gone, however that ended."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait_for_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_for_parent, daemon=True).start()
 
 
 def _work(setup: Setup, folds: Sequence[Fold], folder: Path, threads: int) -> None:
     """What one process does: some folds, with some threads."""
+    _end_with_parent()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -199,7 +227,7 @@ def _train_fold(trainer: Trainer, fold: Fold, folder: Path) -> None:
     history = trainer.train(split.train, split.validation, seed=fold.seed)
     probabilities = trainer.probabilities(split.test)
     file = _file(folder, fold)
-    temporary = file.with_name(f"{file.name}.new")
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
     with temporary.open("wb") as stream:
         text = history.to_json(orient="split", double_precision=15)
         np.savez(stream, probabilities=probabilities, history=np.array(text))

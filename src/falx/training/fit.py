@@ -83,6 +83,8 @@ class Trainer:
         self._pretrained: Weights = []
         self._stages: dict[int, _Stage] = {}
         self._banks: dict[str, FeatureBank] = {}
+        self._passing: set[str] = set()
+        """Banks of trunks that an earlier phase has trained, which no other training shares."""
 
     @property
     def network(self) -> keras.Model:
@@ -139,7 +141,7 @@ class Trainer:
             if not phase.epochs:
                 continue
             numbers = self._view_numbers(number, done=0)
-            source = self._source(self._stage(number).parts)
+            source = self._source(number)
             source.prepare({PLAIN: rows} | dict.fromkeys(numbers, rows), self.listener)
             if phase.train_from != "head":
                 break
@@ -147,14 +149,16 @@ class Trainer:
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Class probabilities float64 (rows, classes) of plain views, by the last training."""
         last = max(number for number, phase in enumerate(self.recipe.phases) if phase.epochs)
-        parts = self._stage(last).parts
-        source = self._source(parts)
+        source = self._source(last)
         source.prepare({PLAIN: rows}, self.listener)
         plain = PlainBatches(source, rows, self.targets[rows], batch=self.recipe.batch)
-        return class_probabilities(parts.rest.predict(plain, verbose=0))
+        return class_probabilities(self._stage(last).parts.rest.predict(plain, verbose=0))
 
     def _begin(self, seed: int) -> None:
         """Give the network the weights that a seed starts from."""
+        for digest in self._passing:
+            self._banks.pop(digest).close()
+        self._passing.clear()
         if self._network is not None and self.weights is not None:
             backbone_of(self._network).set_weights(self._pretrained)
             renew_head(self._network, self.recipe, seed=seed)
@@ -182,16 +186,23 @@ class Trainer:
         stage = self._stage(state.phase)
         # Another training may have ended in another phase.
         set_trainable(self.network, recipe, phase)
-        source = self._source(stage.parts)
+        source = self._source(state.phase)
         numbers = self._view_numbers(state.phase, done=state.epochs_done)
         source.prepare({PLAIN: validation} | dict.fromkeys(numbers, train), self.listener)
         stage.begin(phase)
         if memory.folder and state.epochs_done:
             checkpoint.restore_optimizer(memory.folder, stage.optimizer)
-        batches = TrainingBatches(source, train, self.targets[train], batch=recipe.batch, seed=seed)
+        batches = TrainingBatches(
+            source, train, self.targets[train],
+            batch=recipe.batch, seed=seed, epoch=len(state.history) + 1,
+        )  # fmt: skip
         plateau = _schedule(recipe.plateau)
         recorder = _Recorder(recipe, self.network, memory, batches, plateau, self.listener)
-        logs = [keras.callbacks.TensorBoard(tensorboard / phase.name)] if tensorboard else []
+        logs = (
+            [keras.callbacks.TensorBoard(tensorboard / phase.name, write_graph=False)]
+            if tensorboard
+            else []
+        )
         balanced = recipe.class_weights == "balanced"
         stage.parts.rest.fit(
             batches,
@@ -218,14 +229,22 @@ class Trainer:
             self._stages[number] = _Stage(parts, self.recipe, phase, self.classes)
         return self._stages[number]
 
-    def _source(self, parts: Parts) -> Source:
+    def _source(self, number: int) -> Source:
+        parts, phases = self._stage(number).parts, self.recipe.phases
         if parts.trunk is None:
+            if self.precision != "fp32":
+                logger.warning(
+                    "Nothing is frozen in phase '%s', which is trained in float32.",
+                    phases[number].name,
+                )
             return PlainSource(self.views)
         digest = trunk_digest(parts.trunk, self.precision)
         if digest not in self._banks:
             trunk = compile_trunk(parts.trunk, digest, self.shelf, self.precision)
-            numbers = 1 + sum(phase.epochs for phase in self.recipe.phases)
+            numbers = 1 + sum(phase.epochs for phase in phases)
             self._banks[digest] = FeatureBank(self.views, trunk, self.shelf, numbers)
+            if any(phase.epochs and phase.train_from != "head" for phase in phases[:number]):
+                self._passing.add(digest)
         return self._banks[digest]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import keras
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 16
 """Views at a time: more don't fit the processor's caches and are slower."""
+VERSION = 1
+"""To be raised when the same trunk gives other features."""
 _READY = "ready"
 
 
@@ -45,8 +48,13 @@ class Trunk(Protocol):
 def trunk_digest(network: keras.Model, precision: Precision) -> str:
     """What names the features of a trunk: its layers, its weights, and how it is computed."""
     weights = [keras.ops.convert_to_numpy(variable) for variable in network.weights]
-    computed_by = (keras.backend.backend(), openvino.__version__)
-    return digest_of(network.to_json(), precision, computed_by, *weights)
+    return digest_of(VERSION, network.to_json(), precision, _computed_by(), *weights)
+
+
+def _computed_by() -> tuple[str, str]:
+    if keras.backend.backend() == "tensorflow":
+        return "openvino", openvino.__version__
+    return keras.backend.backend(), str(keras.distribution.list_devices())
 
 
 def compile_trunk(
@@ -87,12 +95,9 @@ class OpenVinoTrunk:
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
             raise BadInput("This processor has no bfloat16; leave out --precision bf16.")
-        folder = shelf.entry(f"trunk-{digest}")
-        file = folder / "trunk.xml"
-        if not (folder / _READY).exists():
-            write_openvino(network, file)
-            (folder / _READY).touch()
-        steps = openvino.preprocess.PrePostProcessor(core.read_model(file))
+        with shelf.lock:
+            converted = _converted(network, shelf.entry(f"trunk-{digest}"), core)
+        steps = openvino.preprocess.PrePostProcessor(converted)
         steps.input().tensor().set_element_type(openvino.Type.u8)
         steps.output().tensor().set_element_type(openvino.Type.f16)
         kind = {"fp32": "f32", "bf16": "bf16"}[precision]
@@ -113,6 +118,20 @@ class OpenVinoTrunk:
         if running:
             request.wait()
             yield np.array(request.get_output_tensor().data)
+
+
+def _converted(network: keras.Model, folder: Path, core: openvino.Core) -> openvino.Model:
+    """A network for OpenVINO, from its folder where it is whole there."""
+    file, ready = folder / "trunk.xml", folder / _READY
+    if ready.exists():
+        try:
+            return core.read_model(file)
+        except RuntimeError as error:
+            logger.info("'%s' can't be read and is written anew: %s", file, error)
+            ready.unlink()
+    write_openvino(network, file)
+    ready.touch()
+    return core.read_model(file)
 
 
 class KerasTrunk:

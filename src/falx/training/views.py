@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from falx.data.catalog import Catalog
@@ -13,15 +14,15 @@ from falx.data.read import read_slices
 from falx.errors import BadInput
 from falx.image import augment
 from falx.image.render import render
-from falx.parallel import in_parallel
+from falx.parallel import cores, in_parallel
 from falx.progress import Listener, silent
 from falx.recipe import Augmentation, Rendering
-from falx.training.shelf import RowStore, Shelf, digest_of
+from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
 
 PLAIN = 0
 """The number of the view that is not augmented."""
 
-VERSION = 1
+VERSION = 2
 """To be raised when the same slice is read, rendered or augmented to other pixels."""
 
 
@@ -52,7 +53,7 @@ class Views:
         """One view of some slices: uint8 (rows, size, size)."""
         if number == PLAIN:
             return self.plain[rows]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             return np.stack(list(pool.map(lambda row: self._view(number, int(row)), rows)))
 
     def _view(self, number: int, row: int) -> np.ndarray:
@@ -77,16 +78,16 @@ def render_views(
         BadInput: a file has changed since it was cataloged, or the shelf is too small.
     """
     names = _identities(catalog)
-    plain = digest_of(VERSION, names, rendering.model_dump(mode="json"))
-    entry = shelf.entry(f"views-{plain}")
+    plain = digest_of(VERSION, cv2.__version__, names, rendering.model_dump(mode="json"))
     shape = (len(catalog), rendering.size, rendering.size)
-    store = RowStore(entry, "plain", shape, np.uint8)
+    with shelf.lock:
+        store = RowStore(shelf.entry(f"views-{plain}"), "plain", shape, np.uint8)
     missing = store.missing(np.arange(len(catalog)))
     needed = len(missing) * rendering.size**2
     if needed > shelf.make_room(needed):
         raise BadInput(
-            f"{len(catalog)} views take {np.prod(shape) / 1e9:.1f} GB, more than there is room "
-            f"for in '{shelf.folder}'; raise --bank-gb or free the disk."
+            f"The views of {len(catalog)} slices take {needed / GIGABYTE:.2g} GB, for which there "
+            f"is no room; {shelf.advice(needed)}."
         )
     _render_rows(catalog, rendering, store, missing, listener)
     contents = np.array([int(digest_of(name)[:16], 16) for name in names], np.uint64)
@@ -101,14 +102,16 @@ def _render_rows(
     by_path = catalog.table.iloc[rows].groupby("path", sort=False).indices
     files = [np.asarray(some) for some in by_path.values()]
     numbers = catalog.table["index"].to_numpy(np.int64)
+    contents = catalog.table["sha256"].to_numpy()
 
     def views_of(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         of_file = rows[some]
-        slices = {slice_.index: slice_ for slice_ in read_slices(catalog.file(of_file[0]))}
-        if not set(numbers[of_file].tolist()) <= set(slices):
-            raise BadInput(
-                f"'{catalog.file(of_file[0])}' changed while falx was using it; run again."
-            )
+        file = catalog.file(of_file[0])
+        slices = {slice_.index: slice_ for slice_ in read_slices(file)}
+        # What is kept goes by the content that the catalog names.
+        same = hashlib.sha256(file.read_bytes()).hexdigest() == contents[of_file[0]]
+        if not (same and set(numbers[of_file].tolist()) <= set(slices)):
+            raise BadInput(f"'{file}' changed while falx was using it; run again.")
         rendered = [render(slices[int(numbers[row])].pixels, rendering) for row in of_file]
         return of_file, np.stack(rendered)
 

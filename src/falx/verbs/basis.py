@@ -14,9 +14,11 @@ from typing import Any
 import keras
 
 import falx
+from falx import defaults
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.sources import entries_of
 from falx.environment import environment
+from falx.errors import BadInput
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
@@ -68,6 +70,7 @@ class Basis:
             "weights": self.weights.sha256 or self.weights.name,
             "seed": self.seed,
             "precision": self.precision,
+            "backend": keras.backend.backend(),
         }
 
     def data_digest(self) -> str:
@@ -79,7 +82,7 @@ class Basis:
         """What environment.json says.
 
         Args:
-            seconds: that training took.
+            seconds: that training took, feature bank included, in the process that ended it.
         """
         return {
             **environment(),
@@ -109,6 +112,8 @@ def find_basis(
     Raises:
         FalxError: what was asked for can't be done.
     """
+    if not 0 <= seed <= defaults.MOST_SEED:
+        raise BadInput(f"A seed must be from 0 to {defaults.MOST_SEED}, got {seed}.")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     chosen = chosen.changed(changes)
     entries_of(data)  # Nothing is downloaded for data that are not there.

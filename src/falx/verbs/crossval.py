@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +43,13 @@ class Crossvalidated:
         scores: over all slices, with intervals over groups and repeats.
         probabilities: out of fold, float64 (repeats, n, classes), in the order of the catalog's
             slices without problems.
+        train_command: the command line that trains a detector by the same recipe.
     """
 
     folder: Path
     scores: Scores
     probabilities: np.ndarray
+    train_command: str
 
 
 def crossval(
@@ -94,7 +98,7 @@ def crossval(
         listener=listener,
     )
     usable = basis.usable
-    planned = make_folds(usable.labels, usable.groups, folds=folds, repeats=repeats, seed=seed)
+    planned = make_folds(usable, folds=folds, repeats=repeats, seed=seed)
     name = run_name(f"crossval-{basis.recipe.name}", source)
     request = {**basis.request(), "folds": _digest(planned)}
     with (
@@ -102,18 +106,29 @@ def crossval(
         logged_to(folder / "log.jsonl"),
     ):
         logger.info("%d slices, %d folds, %d times", len(usable), folds, repeats)
+        began = time.monotonic()
         results = train_folds(
             basis.setup(bank_gb), planned, folder / CHECKPOINTS, jobs=jobs, listener=listener
         )
+        seconds = time.monotonic() - began
         listener(Progress("Reporting", 0, 1))
         views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
         found = _out_of_fold(basis, planned, results, views.plain)
         scores = found.scores()
         command = basis.command("crossval", "--folds", str(folds), "--repeats", str(repeats))
-        _write(folder, basis, found, scores, _history(planned, results), command)
+        about = basis.environment(command, seconds)
+        _write(folder, basis, found, scores, _history(planned, results), about)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
-    return Crossvalidated(final_path(folder), scores, found.probabilities)
+    return Crossvalidated(final_path(folder), scores, found.probabilities, basis.command("train"))
+
+
+def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
+    """What one does with a cross-validation, and the commands for it."""
+    return (
+        ("Read the report", shlex.quote(f"{run}/report.html")),
+        ("Train a detector", train_command),
+    )
 
 
 def _digest(folds: Sequence[Fold]) -> str:
@@ -142,7 +157,7 @@ def _history(folds: Sequence[Fold], results: Sequence[FoldResult]) -> pd.DataFra
         for fold, result in zip(folds, results, strict=True)
     ]
     history = pd.concat(tables, ignore_index=True)
-    return history[["repeat", "fold", *tables[0].columns[:-2]]]
+    return history[["repeat", "fold", *results[0].history.columns]]
 
 
 def _write(
@@ -151,9 +166,8 @@ def _write(
     found: OutOfFold,
     scores: Scores,
     history: pd.DataFrame,
-    command: str,
+    about: dict[str, Any],
 ) -> None:
-    about = basis.environment(command, float(history["seconds"].sum()))
     (folder / "recipe.yaml").write_text(basis.recipe.to_yaml(), "utf-8")
     basis.catalog.save(folder / "catalog.parquet")
     history.to_csv(folder / "history.csv", index=False)
@@ -192,7 +206,7 @@ def _write_report(
         seconds=about["training_seconds"],
         environment=about,
         command=about["command"],
-        next_steps=(("Train a detector", basis.command("train")),),
-        folds=found.by_fold(),
+        next_steps=next_steps(final_path(folder), basis.command("train"))[1:],
+        folds=found.by_fold,
     )
     write_report(report, folder / "report.html")

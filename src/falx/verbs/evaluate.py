@@ -25,6 +25,7 @@ from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.runfolder import new_folder, stamped
 from falx.training.setup import open_shelf
+from falx.training.shelf import Shelf
 from falx.training.views import render_views
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def evaluate(
     data: str | Path,
     *,
     out: str | Path | None = None,
+    bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
 ) -> Evaluated:
     """Predict every slice of a dataset and compare with its labels.
@@ -61,6 +63,7 @@ def evaluate(
         run: a run folder, or its `detector/`.
         data: as for `train`.
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
+        bank_gb: the most that views may take on disk, in gigabytes.
 
     Raises:
         BadInput: the classes of the data are not those of the detector.
@@ -70,7 +73,7 @@ def evaluate(
     home = detector_folder(Path(run)).parent
     catalog = build_catalog(Path(data), least=1, listener=listener)
     catalog = _with_classes(catalog, detector.settings.classes)
-    results = _predicted(detector, catalog.usable(), listener)
+    results = _predicted(detector, catalog.usable(), open_shelf(bank_gb), listener)
     twins = twins_of_training(home, catalog.usable())
     rest = None if twins is None else results.scores_without(twins)
     done = Evaluated(
@@ -123,8 +126,7 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
     return Catalog(catalog.root, classes, catalog.table)
 
 
-def _predicted(detector: Detector, usable: Catalog, listener: Listener) -> Results:
-    shelf = open_shelf(defaults.BANK_GB)
+def _predicted(detector: Detector, usable: Catalog, shelf: Shelf, listener: Listener) -> Results:
     views = render_views(usable, detector.settings.rendering, shelf, listener=listener).plain
     return Results.of(
         usable,

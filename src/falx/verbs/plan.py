@@ -15,13 +15,14 @@ from falx import defaults
 from falx.data.catalog import Catalog
 from falx.data.split import (
     Split,
+    check_classes,
     given_split,
     read_split,
     split_at_random,
     split_by_group,
     twins_in_training,
 )
-from falx.errors import BadInput, UnusableData
+from falx.errors import BadInput
 from falx.verbs.basis import Basis
 
 
@@ -74,7 +75,7 @@ def make_plan(basis: Basis, how: str) -> Plan:
         FalxError: what was asked for can't be done.
     """
     parted = make_split(how, basis.usable, basis.seed)
-    _check_classes(parted, basis.usable)
+    check_classes(parted, basis.usable.labels, basis.usable.classes)
     return Plan(basis, parted, how)
 
 
@@ -101,17 +102,6 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
         f"--split takes shares such as {defaults.SPLIT}, 'random', 'given', or a CSV file, "
         f"not '{how}'."
     )
-
-
-def _check_classes(split: Split, usable: Catalog) -> None:
-    for part, rows in vars(split).items():
-        present = set(usable.labels[rows])
-        lacking = [name for code, name in enumerate(usable.classes) if code not in present]
-        if lacking:
-            raise UnusableData(
-                f"The {part} part has no slice of '{lacking[0]}', so nothing could be learned or "
-                "told of it; split otherwise, or add slices."
-            )
 
 
 def _shares(how: str) -> bool:

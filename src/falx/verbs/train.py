@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,8 @@ def train(
         resume: see falx.runfolder.run_folder.
         show_leak: train once more on a random split and report what copies are worth.
         tensorboard: keep logs for TensorBoard in the run folder.
-        precision: of the arithmetic of what is frozen: "fp32", or "bf16" where the processor has
-            it, about twice as fast there.
+        precision: of the arithmetic of convolutions while training: "fp32", or "bf16" where the
+            processor has it, up to twice as fast there. What is exported computes in float32.
         bank_gb: the most that views and features may take on disk, in gigabytes.
 
     Raises:
@@ -127,6 +128,7 @@ def _log_plan(plan: Plan) -> None:
 def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -> Outcome:
     """Train on the plan's split; leaves the detector in `folder`."""
     split, views = plan.split, trainer.views
+    began = time.monotonic()
     history = trainer.train(
         split.train,
         split.validation,
@@ -134,6 +136,7 @@ def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -
         folder=folder / CHECKPOINTS,
         tensorboard=folder / "tensorboard" if tensorboard else None,
     )
+    seconds = time.monotonic() - began
     detector = _deploy(trainer.network, plan, views, folder / "detector")
     results = _results(detector, plan.basis.usable, split, views)
     test = results.part("test")
@@ -144,6 +147,7 @@ def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -
         twins=int(plan.twins.sum()),
         without_twins=test.scores_without(plan.twins),
         history=history,
+        seconds=seconds,
         fed=_fed(plan, views),
         parameters=trainer.network.count_params(),
     )

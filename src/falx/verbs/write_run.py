@@ -35,7 +35,8 @@ class Outcome:
         results: on validation and test.
         scores: on test.
         studies: the same a study, ready for JSON, or None where there are no studies.
-        history: see falx.training.fit.fit.
+        history: see falx.training.fit.Trainer.train.
+        seconds: that training took.
         fed: some of the views that training was fed, uint8 (size, size).
         parameters: of the network.
         twins: test slices with a twin in training.
@@ -46,6 +47,7 @@ class Outcome:
     scores: Scores
     studies: dict[str, Any] | None
     history: pd.DataFrame
+    seconds: float
     fed: list[np.ndarray]
     parameters: int
     twins: int
@@ -64,7 +66,7 @@ def write_run(folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None)
         blind: what the same training gave on a random split, where asked for.
     """
     command = f"{plan.command} --show-leak" if blind else plan.command
-    about = plan.basis.environment(command, float(outcome.history["seconds"].sum()))
+    about = plan.basis.environment(command, outcome.seconds)
     (folder / "recipe.yaml").write_text(plan.basis.recipe.to_yaml(), "utf-8")
     plan.basis.catalog.save(folder / "catalog.parquet")
     split_table(plan.basis.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
