@@ -10,7 +10,7 @@ from falx.errors import UnusableTraining
 from falx.model.network import build_network, network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
-from falx.training import fit
+from falx.training import checkpoint, fit
 from falx.training.batches import targets
 from falx.training.fit import Trainer, _SoftmaxAUC, class_weights
 from falx.training.shelf import Shelf
@@ -224,3 +224,16 @@ def test_the_auc_of_several_classes_ranks_by_softmax():
     metric.update_state(targets(labels, 3), logits)
     expected = roc_auc_score(labels, shares / shares.sum(1, keepdims=True), multi_class="ovr")
     assert float(metric.result()) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_and_nothing_else(tmp_path):
+    (tmp_path / "state").write_bytes(b"old")
+
+    def write_half():
+        with checkpoint.whole_file(tmp_path / "state") as stream:
+            stream.write(b"half")
+            raise Killed
+
+    with pytest.raises(Killed):
+        write_half()
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]

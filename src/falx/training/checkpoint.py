@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
@@ -84,9 +85,18 @@ def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:
     return {f"{prefix}{number}": value for number, value in enumerate(values)}
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name when the block ends well; else an old one stays."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays so that the file is whole, or the old one stays."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as stream:
+    with whole_file(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)
-    os.replace(temporary, path)

@@ -30,6 +30,7 @@ from falx.data.split import Split, check_classes, fold_splits
 from falx.errors import BadInput, UnusableTraining
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
+from falx.training.checkpoint import whole_file
 from falx.training.fit import Trainer
 from falx.training.setup import Setup
 
@@ -226,12 +227,9 @@ def _train_fold(trainer: Trainer, fold: Fold, folder: Path) -> None:
     split = fold.split
     history = trainer.train(split.train, split.validation, seed=fold.seed)
     probabilities = trainer.probabilities(split.test)
-    file = _file(folder, fold)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
-    with temporary.open("wb") as stream:
-        text = history.to_json(orient="split", double_precision=15)
+    text = history.to_json(orient="split", double_precision=15)
+    with whole_file(_file(folder, fold)) as stream:
         np.savez(stream, probabilities=probabilities, history=np.array(text))
-    temporary.replace(file)
 
 
 def _load(file: Path) -> FoldResult:
