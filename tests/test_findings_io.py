@@ -5,8 +5,12 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
+
 from falx.detect.finding import Finding, Findings, StudyFinding, Unreadable
+from falx.detect.heat_map import HeatMap
 from falx.findings_io import as_csv, as_dict
+from falx.image.render import Region
 
 ONE = Finding(Path("a, b.png"), 0, "yes", 0.75, {"no": 0.25, "yes": 0.75}, "study 1")
 TWO = Finding(Path("c.dcm"), 3, "no", 0.125, {"no": 0.875, "yes": 0.125}, "study 1")
@@ -34,6 +38,7 @@ def test_json_has_everything():
         "probability": 0.125,
         "probabilities": {"no": 0.875, "yes": 0.125},
         "study": "study 1",
+        "heat_map": {"peak": None, "extent": None},
     }
     assert content["studies"][0]["strongest"] == {"path": "a, b.png", "index": 0}
     assert content["unreadable"] == [{"path": "d.txt", "problem": "no image"}]
@@ -76,3 +81,13 @@ def test_nothing_found_is_a_header_and_empty_lists():
     assert as_csv(findings) == "path,index,label,probability,p_no,p_yes,study,problem\n"
     content = as_dict(findings)
     assert [content[name] for name in ("slices", "studies", "unreadable")] == [[], [], []]
+
+
+def test_json_says_where_the_evidence_lies_in_pixels_of_the_slice():
+    values = np.zeros((7, 7), np.float32)
+    values[3, 5] = 1.5
+    heat_map = HeatMap(values, Region(0, 0, 70, 140), (70, 140))
+    finding = Finding(Path("a.png"), 0, "yes", 0.9, {"no": 0.1, "yes": 0.9}, heat_map=heat_map)
+    content = as_dict(Findings(("no", "yes"), (finding,)))["slices"][0]["heat_map"]
+    assert content["peak"] == {"row": 35, "column": 110}
+    assert content["extent"] == {"top": 30, "left": 100, "bottom": 40, "right": 120}

@@ -292,6 +292,9 @@ def predict(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write everything as JSON; - for a pipe.")
     ] = None,
+    heat_maps: Annotated[
+        Path | None, typer.Option("--heatmaps", help="Draw where the evidence lies, in a folder.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
     ] = False,
@@ -303,6 +306,12 @@ def predict(
     detector = load(run)
     with console.progress() as listener:
         findings = detector.predict(paths, listener=listener)
+        if heat_maps:
+            from falx.detect.overlay import write_overlays
+
+            write_overlays(findings.slices, heat_maps, listener=listener)
+    if heat_maps:
+        console.say(f"Wrote {len(findings.slices)} pictures to {heat_maps}")
     if csv_file:
         console.write_text(csv_file, findings_io.as_csv(findings))
     if json_file:

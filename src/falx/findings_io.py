@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from falx.detect.finding import Findings
+from falx.detect.finding import Finding, Findings
 from falx.notice import NOTICE
 
 
@@ -34,7 +34,7 @@ def as_dict(findings: Findings) -> dict[str, Any]:
     return {
         "notice": NOTICE,
         "classes": list(findings.classes),
-        "slices": [{**asdict(one), "path": str(one.path)} for one in findings.slices],
+        "slices": [_slice(one) for one in findings.slices],
         "studies": [
             {
                 **asdict(one),
@@ -46,3 +46,15 @@ def as_dict(findings: Findings) -> dict[str, Any]:
             {"path": str(one.path), "problem": one.problem} for one in findings.unreadable
         ],
     }
+
+
+def _slice(finding: Finding) -> dict[str, Any]:
+    """A finding, with where its evidence lies in pixels of the slice, or null where it has none."""
+    content = {**asdict(replace(finding, heat_map=None)), "path": str(finding.path)}
+    heat_map = finding.heat_map
+    peak, extent = (heat_map.peak, heat_map.extent) if heat_map else (None, None)
+    content["heat_map"] = {
+        "peak": {"row": peak[0], "column": peak[1]} if peak else None,
+        "extent": asdict(extent) if extent else None,
+    }
+    return content

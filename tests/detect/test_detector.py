@@ -242,10 +242,10 @@ def cut(folder):
 
 DAMAGE = {
     "no JSON": (damaged("{"), "is damaged"),
-    "a field too few": (damaged('{"schema": 1}'), "is damaged"),
+    "a field too few": (damaged('{"schema": 2}'), "is damaged"),
     "no object": (damaged("[]"), "is damaged"),
     "no text": (lambda folder: (folder / "detector.json").write_bytes(b"\xff"), "is damaged"),
-    "another schema": (other_schema, "has schema 99, and this falx reads 1"),
+    "another schema": (other_schema, "has schema 99, and this falx reads 2"),
     "one bit of the weights": (altered, "was altered or cut off"),
     "weights cut off": (cut, "was altered or cut off"),
     "weights missing": (lambda folder: (folder / "network.bin").unlink(), "is missing"),

@@ -41,7 +41,7 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
 def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network = build_network(small("lite"), 2)
     file = tmp_path / "network.xml"
-    openvino.write_openvino(network, file)
+    openvino.write_network(network, file)
     openvino.check_parity(network, file, views())
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):

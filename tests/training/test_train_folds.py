@@ -75,10 +75,10 @@ def test_folds_that_are_done_are_not_trained_again(one_by_one, setup, folds, mon
 
 def test_folds_side_by_side_give_what_they_give_one_by_one(one_by_one, setup, folds, tmp_path):
     heard = []
-    beside = train_folds(setup, folds, tmp_path, jobs=2, listener=heard.append)
-    for ours, theirs in zip(beside, one_by_one[0], strict=True):
+    beside = train_folds(setup, folds[:3], tmp_path, jobs=2, listener=heard.append)
+    for ours, theirs in zip(beside, one_by_one[0][:3], strict=True):
         np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-3)
-    assert heard[-1].done == heard[-1].total == len(folds)
+    assert heard[-1].done == heard[-1].total == 3
 
 
 def test_a_folds_answers_do_not_depend_on_the_labels_of_its_test_slices(
@@ -103,7 +103,7 @@ def test_answers_differ_from_fold_to_fold_and_slice_to_slice(one_by_one, folds):
 def test_a_fold_that_fails_in_a_process_ends_all_with_its_reason(setup, folds, tmp_path):
     broken = replace(setup, recipe=RECIPE.changed({"phases.1.train_from": "9999"}))
     with pytest.raises(BadInput, match="trains from layer 9999"):
-        crossval._train_beside(broken, folds, len(folds), tmp_path, 2, silent)
+        crossval._train_beside(broken, folds, folds, tmp_path, 2, silent)
 
 
 def test_a_process_that_is_killed_is_told_of(setup, folds, tmp_path):
@@ -114,7 +114,7 @@ def test_a_process_that_is_killed_is_told_of(setup, folds, tmp_path):
     with pytest.raises(
         UnusableTraining, match=r"ended before its time .*run the same command again"
     ):
-        crossval._train_beside(setup, folds, len(folds), tmp_path, 2, kill)
+        crossval._train_beside(setup, folds, folds, tmp_path, 2, kill)
 
 
 def test_processes_end_with_the_one_that_began_them(tmp_path):

@@ -24,16 +24,18 @@ from falx.detect.finding import (
     Unreadable,
     class_probabilities,
     decide,
+    evidence_for,
     study_findings,
 )
+from falx.detect.heat_map import HeatMap
 from falx.errors import BadInput, BrokenRun, UnreadableImage
-from falx.image.render import render
+from falx.image.render import Region, render_with_region
 from falx.notice import NOTICE
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 
-SCHEMA = 1
+SCHEMA = 2
 SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
@@ -123,7 +125,7 @@ class Detector:
         unreadable: list[Unreadable] = []
         findings: list[Finding] = []
         for batch in _batches(self._rendered(files, unreadable, listener)):
-            findings.extend(self._findings([item for item, _ in batch], [v for _, v in batch]))
+            findings.extend(self._findings(batch))
         settings = self.settings
         studies = study_findings(
             findings, settings.classes, share=settings.study_share, threshold=settings.threshold
@@ -134,24 +136,26 @@ class Detector:
         """Answers for slices at hand; several of one file belong together, as in `predict`."""
         if not slices:
             return []
-        views = [render(slice_.pixels, self.settings.rendering) for slice_ in slices]
         of_file = Counter(slice_.path for slice_ in slices)
-        items = [_Item.of(slice_, of_file[slice_.path] > 1) for slice_ in slices]
-        return self._findings(items, views)
+        return self._findings([self._item(each, of_file[each.path] > 1) for each in slices])
 
-    def _findings(self, items: Sequence[_Item], views: Sequence[np.ndarray]) -> list[Finding]:
+    def _findings(self, items: Sequence[_Item]) -> list[Finding]:
         classes = self.settings.classes
+        logits, heat_maps = self._engine.answers(np.stack([item.view for item in items]))
         findings = []
-        for item, row in zip(items, self.probabilities(np.stack(views)), strict=True):
+        for item, row, heat in zip(items, class_probabilities(logits), heat_maps, strict=True):
             label, probability = decide(row, classes, self.settings.threshold)
             named = dict(zip(classes, map(float, row), strict=True))
-            findings.append(Finding(item.path, item.index, label, probability, named, item.study))
+            evidence = HeatMap(evidence_for(heat, classes.index(label)), item.region, item.shape)
+            findings.append(
+                Finding(item.path, item.index, label, probability, named, item.study, evidence)
+            )
         return findings
 
     def _rendered(
         self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener
-    ) -> Iterator[tuple[_Item, np.ndarray]]:
-        """Each slice's identity and view; threads decode ahead of the network."""
+    ) -> Iterator[_Item]:
+        """Each slice, rendered; threads decode ahead of the network."""
         with ThreadPoolExecutor(cores()) as pool_:
             for start in range(0, len(files), 2 * BATCH):
                 some = files[start : start + 2 * BATCH]
@@ -162,28 +166,29 @@ class Detector:
                     else:
                         yield from result
 
-    def _render_file(self, file: Path) -> list[tuple[_Item, np.ndarray]] | Unreadable:
+    def _render_file(self, file: Path) -> list[_Item] | Unreadable:
         try:
             slices = read_slices(file)
         except UnreadableImage as error:
             return Unreadable(file, str(error))
-        rendering = self.settings.rendering
-        several = len(slices) > 1
-        return [(_Item.of(slice_, several), render(slice_.pixels, rendering)) for slice_ in slices]
+        return [self._item(slice_, len(slices) > 1) for slice_ in slices]
+
+    def _item(self, slice_: Slice, several: bool) -> _Item:
+        study = slice_.study or slice_.patient or (str(slice_.path) if several else "")
+        view, region = render_with_region(slice_.pixels, self.settings.rendering)
+        return _Item(slice_.path, slice_.index, study, slice_.pixels.shape, region, view)
 
 
 @dataclass(frozen=True)
 class _Item:
-    """Where a view came from."""
+    """A view and where it came from."""
 
     path: Path
     index: int
     study: str
-
-    @classmethod
-    def of(cls, slice_: Slice, several: bool) -> _Item:
-        study = slice_.study or slice_.patient or (str(slice_.path) if several else "")
-        return cls(slice_.path, slice_.index, study)
+    shape: tuple[int, int]
+    region: Region
+    view: np.ndarray
 
 
 def load(run: str | Path) -> Detector:
@@ -231,7 +236,7 @@ def detector_folder(run: Path) -> Path:
     )
 
 
-def _batches(items: Iterable[tuple[_Item, np.ndarray]]) -> Iterator[list[tuple[_Item, np.ndarray]]]:
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     batch = []
     for item in items:
         batch.append(item)

@@ -1,4 +1,4 @@
-"""The compiled network on OpenVINO: views in, logits out."""
+"""The compiled network on OpenVINO: views in, logits and heat maps out."""
 
 from __future__ import annotations
 
@@ -35,14 +35,27 @@ class Engine:
         self._compiled = core.compile_model(model, "CPU", settings)
 
     def logits(self, views: np.ndarray) -> np.ndarray:
-        """Logits float32 (n, outputs) of views uint8 (n, size, size)."""
+        """Logits float32 (n, k) of views uint8 (n, size, size)."""
+        return self.answers(views)[0]
+
+    def answers(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and heat maps of views.
+
+        Args:
+            views: uint8 (n, size, size).
+
+        Returns:
+            Logits float32 (n, k), and the share of each place in each of them, float32
+            (n, rows, columns, k); see falx.model.explain.
+        """
         if views.ndim != 3 or views.shape[1:] != (self._size, self._size):
             raise ValueError(
                 f"Views must be (n, {self._size}, {self._size}) here, got {views.shape}."
             )
         batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
-        return np.concatenate([self._batch(batch) for batch in batches])
+        logits, heat_maps = zip(*map(self._batch, batches), strict=True)
+        return np.concatenate(logits), np.concatenate(heat_maps)
 
-    def _batch(self, views: np.ndarray) -> np.ndarray:
-        grey = views[..., None].astype(np.float32)
-        return np.array(self._compiled(grey)[0], np.float32)
+    def _batch(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = self._compiled(views[..., None].astype(np.float32))
+        return np.array(found[0], np.float32), np.array(found[1], np.float32)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from falx.detect.heat_map import HeatMap
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -22,6 +24,8 @@ class Finding:
     probabilities: dict[str, float]
     study: str = ""
     """What the slice belongs to: study or patient number, or the file of several slices."""
+    heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
+    """Evidence for the positive class where there are two, else for the label."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,18 @@ def decide(
         return classes[int(probabilities[1] >= threshold)], float(probabilities[1])
     best = int(np.argmax(probabilities))
     return classes[best], float(probabilities[best])
+
+
+def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
+    """The evidence for a class, float32 (rows, columns), of heat maps (rows, columns, k).
+
+    One logit is that of the positive class, whatever the label. Of several, only differences count:
+    the evidence for a class is its share less the mean over the classes.
+    """
+    if heat_maps.shape[-1] == 1:
+        return heat_maps[..., 0]
+    evidence: np.ndarray = heat_maps[..., label] - heat_maps.mean(axis=-1)
+    return evidence
 
 
 def pool(probabilities: np.ndarray, share: float) -> np.ndarray:

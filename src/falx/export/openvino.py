@@ -17,6 +17,7 @@ from openvino.tools.ovc import convert_model
 from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
+from falx.model.explain import explained
 from falx.model.network import network_input
 from falx.recipe import Recipe
 
@@ -45,7 +46,7 @@ def export_detector(
     folder.mkdir(parents=True, exist_ok=True)
     # A network of its own, since what a training compiled into it others can't load.
     keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
-    write_openvino(network, folder / NETWORK_FILE)
+    write_network(network, folder / NETWORK_FILE)
     settings = Settings(
         classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
     )
@@ -53,15 +54,27 @@ def export_detector(
     check_parity(network, folder / NETWORK_FILE, check)
 
 
+def write_network(network: keras.Model, file: Path) -> None:
+    """Write the network of a detector, which also says where its logits come from.
+
+    Args:
+        network: as `build_network` made it.
+
+    Raises:
+        OSError: it can't be written whole.
+    """
+    if keras.backend.backend() == "tensorflow":
+        write_openvino(explained(network), file)
+    else:
+        _write_by_tensorflow(network, file)
+
+
 def write_openvino(network: keras.Model, file: Path) -> None:
-    """Write a network as file.xml and file.bin in float32, with the batch left open.
+    """Write a network of TensorFlow as file.xml and file.bin in float32, with the batch left open.
 
     Raises:
         OSError: they can't be written whole.
     """
-    if keras.backend.backend() != "tensorflow":
-        _write_by_tensorflow(network, file)
-        return
     # Keras asks openvino for its converter, which falx.detect.engine leaves out.
     openvino.convert_model = convert_model
     try:
@@ -81,8 +94,8 @@ def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
     Keras saves it alike on all backends, so a process of its own reads and writes it on TensorFlow.
     """
     script = (
-        "import sys, keras, pathlib; from falx.export.openvino import write_openvino; "
-        "write_openvino(keras.saving.load_model(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+        "import sys, keras, pathlib; from falx.export.openvino import write_network; "
+        "write_network(keras.saving.load_model(sys.argv[1]), pathlib.Path(sys.argv[2]))"
     )
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "network.keras"

@@ -6,11 +6,31 @@ weights expect is a layer of the network.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from falx.image.crop import background_level, head_box
+from falx.image.crop import Box, background_level, head_box
 from falx.recipe import Rendering
+
+
+@dataclass(frozen=True)
+class Region:
+    """The rectangle of a slice that a view shows; half-open, and it may reach beyond the slice."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
 
 
 def render(pixels: np.ndarray, rendering: Rendering) -> np.ndarray:
@@ -19,22 +39,25 @@ def render(pixels: np.ndarray, rendering: Rendering) -> np.ndarray:
     Args:
         pixels: float32 (height, width), [0, 1].
     """
-    levels = np.rint(pixels * 255).astype(np.uint8)
-    if rendering.crop == "head":
-        levels = head_box(pixels).of(levels)
-    if rendering.aspect == "keep":
-        levels = _padded_to_square(levels, round(background_level(pixels) * 255))
-    return _resized(levels, rendering.size)
+    return render_with_region(pixels, rendering)[0]
 
 
-def _padded_to_square(levels: np.ndarray, background: int) -> np.ndarray:
-    height, width = levels.shape
-    missing = abs(height - width)
+def render_with_region(pixels: np.ndarray, rendering: Rendering) -> tuple[np.ndarray, Region]:
+    """The plain view of a slice, and the rectangle of the slice that it shows."""
+    height, width = pixels.shape
+    box = head_box(pixels) if rendering.crop == "head" else Box(0, 0, height, width)
+    levels = np.rint(box.of(pixels) * 255).astype(np.uint8)
+    missing = abs(box.height - box.width) if rendering.aspect == "keep" else 0
     before, after = missing // 2, missing - missing // 2
-    top, bottom, left, right = (0, 0, before, after) if height > width else (before, after, 0, 0)
-    return cv2.copyMakeBorder(
-        levels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(background,)
-    )
+    beside = box.height > box.width
+    top, bottom, left, right = (0, 0, before, after) if beside else (before, after, 0, 0)
+    if missing:
+        background = round(background_level(pixels) * 255)
+        levels = cv2.copyMakeBorder(
+            levels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(background,)
+        )
+    region = Region(box.top - top, box.left - left, box.bottom + bottom, box.right + right)
+    return _resized(levels, rendering.size), region
 
 
 def _resized(levels: np.ndarray, size: int) -> np.ndarray:

@@ -115,27 +115,39 @@ def train_folds(
         trainer = setup.trainer(listener)
         trainer.prepare(np.arange(len(setup.catalog)), seed=missing[0].seed)
         jobs = min(jobs, len(missing))
-        if jobs == 1:
-            _train_here(trainer, missing, len(folds), folder, listener)
-        else:
-            del trainer  # Its memory is wanted elsewhere.
-            _train_beside(setup, missing, len(folds), folder, jobs, listener)
+        # What does not come out even is trained here, with all cores for one fold.
+        beside = len(missing) // jobs * jobs if jobs > 1 else 0
+        if beside:
+            _train_beside(setup, missing[:beside], folds, folder, jobs, listener)
+        _train_here(trainer, missing[beside:], folds, folder, listener)
     return [_load(_file(folder, fold)) for fold in folds]
 
 
 def _train_here(
-    trainer: Trainer, missing: Sequence[Fold], total: int, folder: Path, listener: Listener
+    trainer: Trainer,
+    some: Sequence[Fold],
+    folds: Sequence[Fold],
+    folder: Path,
+    listener: Listener,
 ) -> None:
-    done = total - len(missing)
-    for fold in missing:
-        listener(Progress(TASK, done, total, fold.name))
+    for fold in some:
+        listener(_progress(folds, folder, fold.name))
         _train_fold(trainer, fold, folder)
-        done += 1
-    listener(Progress(TASK, done, total))
+    listener(_progress(folds, folder))
+
+
+def _progress(folds: Sequence[Fold], folder: Path, remark: str = "") -> Progress:
+    done = sum(_file(folder, fold).exists() for fold in folds)
+    return Progress(TASK, done, len(folds), remark)
 
 
 def _train_beside(
-    setup: Setup, missing: Sequence[Fold], total: int, folder: Path, jobs: int, listener: Listener
+    setup: Setup,
+    some: Sequence[Fold],
+    folds: Sequence[Fold],
+    folder: Path,
+    jobs: int,
+    listener: Listener,
 ) -> None:
     threads = max(1, cores() // jobs)
     # A forked TensorFlow hangs, so processes begin anew.
@@ -145,13 +157,11 @@ def _train_beside(
     ):
         with _errors_to(errors):
             futures = [
-                pool.submit(_work, setup, missing[job::jobs], folder, threads)
-                for job in range(jobs)
+                pool.submit(_work, setup, some[job::jobs], folder, threads) for job in range(jobs)
             ]
         try:
             while wait(futures, timeout=_POLL_SECONDS).not_done and not _failed(futures):
-                left = sum(not _file(folder, fold).exists() for fold in missing)
-                listener(Progress(TASK, total - left, total, f"{jobs} side by side"))
+                listener(_progress(folds, folder, f"{jobs} side by side"))
             for future in futures:
                 if future.done():
                     future.result()
@@ -164,7 +174,6 @@ def _train_beside(
         except BaseException:
             _stop(pool)
             raise
-    listener(Progress(TASK, total, total))
 
 
 def _failed(futures: Sequence[Future[None]]) -> bool:

@@ -1,0 +1,131 @@
+"""Evidence lies where the network saw it, in pixels of the original slice."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falx.data.phantom import make_phantom, write_phantoms
+from falx.detect.detector import load
+from falx.detect.finding import evidence_for
+from falx.detect.heat_map import HeatMap
+from falx.detect.overlay import draw_overlay, write_overlays
+from falx.errors import BadInput
+from falx.image.crop import Box
+from falx.image.render import Region, render_with_region
+from falx.recipe import Rendering
+
+
+def one_place(row, column, region, shape, places=7):
+    values = np.full((places, places), -1.0, np.float32)
+    values[row, column] = 2.0
+    return HeatMap(values, region, shape)
+
+
+def test_the_peak_is_in_the_middle_of_the_place():
+    heat_map = one_place(2, 5, Region(0, 0, 70, 140), (70, 140))
+    row, column = heat_map.peak
+    assert (row, column) in {(r, c) for r in (24, 25) for c in (109, 110)}
+    assert heat_map.on_slice.shape == (70, 140)
+    assert heat_map.on_slice.max() == pytest.approx(2.0 * 0.95 * 0.975)
+
+
+def test_the_extent_is_where_evidence_is_at_least_half_the_strongest():
+    heat_map = one_place(3, 3, Region(0, 0, 70, 70), (70, 70))
+    assert heat_map.extent == Box(30, 30, 40, 40)
+
+
+def test_a_region_inside_the_slice_leaves_the_rest_without_evidence():
+    heat_map = one_place(0, 0, Region(50, 20, 120, 90), (200, 100))
+    assert heat_map.peak[0] in range(50, 60)
+    assert heat_map.peak[1] in range(20, 30)
+    assert heat_map.on_slice[:50].max() == heat_map.on_slice[:, :20].max() == 0
+
+
+def test_a_region_beyond_the_slice_keeps_its_places():
+    heat_map = one_place(3, 3, Region(0, -20, 70, 50), (70, 30))
+    row, column = heat_map.peak
+    assert row in (34, 35)
+    assert column in (14, 15)
+
+
+def test_without_evidence_there_is_no_peak():
+    heat_map = HeatMap(np.full((7, 7), -0.5, np.float32), Region(0, 0, 70, 70), (70, 70))
+    assert heat_map.peak is None
+    assert heat_map.extent is None
+    assert not heat_map.on_slice.any()
+
+
+@given(
+    st.integers(60, 300), st.integers(60, 300), st.sampled_from(["head", "none"]),
+    st.sampled_from(["keep", "stretch"]), st.integers(0, 6), st.integers(0, 6),
+)  # fmt: skip
+def test_what_the_network_sees_at_a_place_is_where_the_evidence_is_drawn(
+    height, width, crop, aspect, row, column
+):
+    """A mark painted into the slice is at the same place of view and heat map."""
+    pixels = np.zeros((height, width), np.float32)
+    pixels[height // 5 : -height // 5, width // 5 : -width // 5] = 0.5
+    rendering = Rendering(size=224, crop=crop, aspect=aspect)
+    view, region = render_with_region(pixels, rendering)
+    down, right = region.height / 7, region.width / 7
+    y, x = region.top + (row + 0.5) * down, region.left + (column + 0.5) * right
+    heat_map = one_place(row, column, region, pixels.shape)
+    if 1 <= y < height - 1 and 1 <= x < width - 1:
+        peak = heat_map.peak
+        assert abs(peak[0] + 0.5 - y) <= 1
+        assert abs(peak[1] + 0.5 - x) <= 1
+    assert view.shape == (224, 224)
+
+
+def test_of_one_logit_the_evidence_is_for_the_positive_class():
+    heat_maps = np.random.default_rng(0).normal(size=(7, 7, 1))
+    for label in (0, 1):
+        np.testing.assert_array_equal(evidence_for(heat_maps, label), heat_maps[..., 0])
+
+
+def test_of_several_logits_only_differences_count():
+    heat_maps = np.random.default_rng(0).normal(size=(7, 7, 4))
+    shifted = heat_maps + np.random.default_rng(1).normal(size=(7, 7, 1))
+    np.testing.assert_allclose(evidence_for(heat_maps, 2), evidence_for(shifted, 2))
+
+
+def test_every_finding_has_a_heat_map_of_its_slice(run, phantoms):
+    for finding in load(run).predict(phantoms / "yes").slices[:5]:
+        assert finding.heat_map.on_slice.shape == (96, 96)
+        assert finding.heat_map.values.shape == (2, 2)
+
+
+def test_a_picture_shows_the_slice_beside_its_overlay():
+    pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
+    picture = draw_overlay(pixels, one_place(3, 3, Region(0, 0, 128, 128), (128, 128)))
+    assert picture.shape == (384, 384 + 12 + 384 + 12 + 60, 3)
+    left, right = picture[:, :384].astype(int), picture[:, 396:780].astype(int)
+    assert (left[..., 0] == left[..., 2]).all()
+    difference = np.abs(left - right).sum(axis=2)
+    assert difference[192, 192] > 0
+    assert not difference[:40].any()
+
+
+def test_without_evidence_the_overlay_is_the_slice():
+    pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
+    none = HeatMap(np.zeros((7, 7), np.float32), Region(0, 0, 128, 128), (128, 128))
+    picture = draw_overlay(pixels, none)
+    np.testing.assert_array_equal(picture[:, :384], picture[:, 396:780])
+
+
+def test_pictures_are_numbered_in_the_order_of_the_findings(run, tmp_path):
+    write_phantoms(tmp_path / "some", 4, size=64)
+    findings = load(run).predict(tmp_path / "some").slices
+    write_overlays(findings, tmp_path / "maps")
+    names = [f"{n:04d}-{one.path.stem}.png" for n, one in enumerate(findings, start=1)]
+    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == names
+    assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 384
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(run, tmp_path):
+    write_phantoms(tmp_path / "some", 2, size=64)
+    (tmp_path / "maps").touch()
+    with pytest.raises(BadInput, match="a file is in its way"):
+        write_overlays(load(run).predict(tmp_path / "some").slices, tmp_path / "maps")
