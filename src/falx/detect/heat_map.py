@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -25,16 +24,18 @@ class HeatMap:
     region: Region
     shape: tuple[int, int]
 
-    @cached_property
     def on_slice(self) -> np.ndarray:
-        """Evidence at each pixel of the slice, 0 where there is none or against: float32."""
+        """Evidence at each pixel of the slice, 0 where there is none or against: float32.
+
+        Computed at each call: findings by the thousand would fill memory with it.
+        """
         (height, width), (rows, columns), region = self.shape, self.values.shape, self.region
         down = _weights(height, region.top, region.bottom, rows)
         across = _weights(width, region.left, region.right, columns)
         spread: np.ndarray = down @ np.maximum(self.values, 0) @ across.T
         return spread
 
-    @cached_property
+    @property
     def peak(self) -> tuple[int, int] | None:
         """Row and column of the middle of the place of strongest evidence; None without any."""
         if self.values.max() <= 0:
@@ -46,13 +47,14 @@ class HeatMap:
         # What a view shows beyond the slice is background, and so is what lies nearest.
         return min(max(down, 0), self.shape[0] - 1), min(max(across, 0), self.shape[1] - 1)
 
-    @cached_property
+    @property
     def extent(self) -> Box | None:
         """The box around all evidence of at least half the strongest; None where there is none."""
-        strongest = self.on_slice.max()
+        evidence = self.on_slice()
+        strongest = evidence.max()
         if strongest <= 0:
             return None
-        rows, columns = np.nonzero(self.on_slice >= strongest / 2)
+        rows, columns = np.nonzero(evidence >= strongest / 2)
         return Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
 

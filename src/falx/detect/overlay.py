@@ -63,7 +63,7 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap) -> np.ndarray:
     scale = _HEIGHT / pixels.shape[0]
     size = (max(1, round(pixels.shape[1] * scale)), _HEIGHT)
     grey = cv2.resize(np.rint(pixels * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-    heat = cv2.resize(heat_map.on_slice, size, interpolation=cv2.INTER_LINEAR)
+    heat = cv2.resize(heat_map.on_slice(), size, interpolation=cv2.INTER_LINEAR)
     strongest = float(heat.max())
     plain = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     level = np.rint(255 * heat / strongest).astype(np.uint8) if strongest else np.zeros_like(grey)
