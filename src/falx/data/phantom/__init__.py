@@ -1,9 +1,10 @@
-"""Synthetic axial brain slices, with and without a tumor, made from random numbers alone.
+"""Synthetic brain slices, with and without a tumor, made from random numbers alone.
 
-A slice is drawn upright on a canvas, layer by layer, in units of the brain's half-length, then
-placed (rotated, scaled, shifted, warped) and exposed (bias field, Rician noise, blur). The tumor
-is drawn last and uses nothing up that the rest draws from, so that a seed gives the same slice
-with and without one, but for the tumor's neighborhood: no other difference can give a class away.
+A slice is painted upright on a canvas, layer by layer, in units of the brain's half-length, then
+placed (rotated, scaled, shifted, warped) and exposed (bias field, Rician noise, ringing, blur).
+The tumor is drawn last and uses nothing up that the rest draws from, so that a seed gives the same
+slice with and without one, but for the tumor's neighborhood: no other difference can give a class
+away.
 
 Good for demonstrations and tests; what a network learns here says nothing about patients.
 """
@@ -19,14 +20,19 @@ import cv2
 import numpy as np
 from numpy.random import default_rng
 
-from falx.data.phantom.painting import LEAST_SIZE, REACH, Phantom, check_size, paint
-from falx.data.phantom.parameters import APPEARANCES, PLANES, Parameters, draw
+from falx.data.phantom.appearance import APPEARANCES
+from falx.data.phantom.lesions import REACH
+from falx.data.phantom.painting import LEAST_SIZE, Phantom, check_size, paint
+from falx.data.phantom.parameters import KINDS, MIMICS, Parameters, draw
+from falx.data.phantom.planes import PLANES
 from falx.errors import BadInput
 from falx.progress import Listener, Progress, silent
 
 __all__ = [
     "APPEARANCES",
+    "KINDS",
     "LEAST_SIZE",
+    "MIMICS",
     "PLANES",
     "REACH",
     "Parameters",
@@ -85,7 +91,9 @@ def _write_set(root: Path, n: int, seed: int, size: int, listener: Listener) -> 
         (root / part).mkdir(parents=True)
     with (root / "slices" / "phantoms.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(("path", "label", "seed", "index", "appearance", "plane", "kind", "radius"))
+        table.writerow(
+            ("path", "label", "seed", "index", "appearance", "plane", "kind", "radius", "mimics")
+        )
         for i in range(n):
             phantom = make_phantom((seed, i), tumor=i % 2 == 1, size=size)
             drawn, tumor = phantom.parameters, phantom.parameters.tumor
@@ -93,10 +101,10 @@ def _write_set(root: Path, n: int, seed: int, size: int, listener: Listener) -> 
             _write_png(root / "slices" / path, phantom.pixels)
             if tumor is not None:
                 _write_png(root / "masks" / path, phantom.mask.astype(np.uint8) * 255)
-            about = (tumor.kind, f"{tumor.radius:.4f}") if tumor else ("", "")
-            table.writerow(
-                (path, phantom.label, seed, i, drawn.look.appearance, drawn.head.plane, *about)
-            )
+            about = (tumor.body.kind, f"{tumor.body.radius:.4f}") if tumor else ("", "")
+            mimics = " ".join(mimic.kind for mimic in drawn.head.mimics)
+            look, plane = drawn.look.appearance, drawn.head.plane
+            table.writerow((path, phantom.label, seed, i, look, plane, *about, mimics))
             listener(Progress("Phantoms", i + 1, n))
 
 

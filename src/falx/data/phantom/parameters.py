@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
-TISSUES = ("scalp", "skull", "marrow", "fluid", "gray", "white", "spot")
+from falx.data.phantom.appearance import APPEARANCES, draw_levels
+from falx.data.phantom.planes import PLANES, Plane
 
-LESIONS = ("edema", "glioma", "ring", "necrosis", "meningioma")
+KINDS = ("glioma", "meningioma", "pituitary")
+"""Kinds of tumor."""
 
-APPEARANCES = {
-    "t1": (0.75, 0.06, 0.32, 0.12, 0.36, 0.56, 0.38, 0.36, 0.28, 0.70, 0.18, 0.72),
-    "t2": (0.50, 0.04, 0.22, 0.88, 0.46, 0.29, 0.70, 0.80, 0.74, 0.62, 0.90, 0.74),
-    "flair": (0.55, 0.05, 0.22, 0.09, 0.44, 0.33, 0.70, 0.74, 0.76, 0.84, 0.40, 0.80),
-    "contrast": (0.75, 0.06, 0.30, 0.11, 0.31, 0.43, 0.76, 0.28, 0.62, 0.94, 0.15, 0.90),
-}
-"""Mean gray level of each of TISSUES and LESIONS, [0, 1]."""
+MIMICS = ("infarct", "cyst", "hemorrhage", "gliosis")
+"""Kinds of lesion that are no tumor, of which slices of both classes have their share."""
 
-PLANES = {
-    "high": ((), 1.0),
-    "middle": (
-        (
-            ("fluid", (0.17, -0.42), (0.01, -0.05), (0.22, 0.38), 0.025, 0.035),
-            ("gray", (0.22, -0.32), (0.15, -0.05), (0.24, 0.20), 0.035, 0.015),
-        ),
-        0.45,
-    ),
-    "low": (
-        (
-            ("gray", (0.18, -0.28), (0.20, -0.22), (0.19, -0.15), 0.060, 0.045),
-            ("gray", (0.33, -0.20), (0.38, -0.05), (0.30, 0.10), 0.050, 0.070),
-            ("gray", (0.11, 0.00), (0.13, 0.06), (0.16, 0.16), 0.070, 0.090),
-            ("gray", (0.74, -0.16), (0.52, -0.12), (0.50, 0.16), 0.050, 0.050),
-            ("fluid", (0.80, -0.20), (0.54, -0.16), (0.53, 0.10), 0.020, 0.008),
-            ("fluid", (0.16, -0.40), (0.06, -0.28), (0.03, -0.10), 0.045, 0.018),
-            ("fluid", (0.00, -0.06), (0.00, 0.05), (0.00, 0.14), 0.014, 0.018),
-            ("fluid", (0.19, 0.24), (0.27, 0.34), (0.24, 0.52), 0.045, 0.015),
-        ),
-        0.48,
-    ),
-}
-"""By level of the slice: strokes (tissue, three control points of a Bezier curve on the right, its
-radius at both ends), and how far the fissure comes in from front and back."""
+
+@dataclass(frozen=True)
+class Lesion:
+    """A patch that is not as its surroundings; lengths are in half-lengths of the brain."""
+
+    kind: str
+    x: float
+    y: float
+    radius: float
+    stretch: float
+    """Ratio of its length to its width, squared root."""
+    turn: float
+    """Degrees."""
+    roughness: float
+    """How far its outline strays, in radii."""
+    contrast: float
+    """How much it stands out, (0, 1]."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tumor:
+    """A tumor."""
+
+    body: Lesion
+    necrosis: float
+    """Radius of the dead core over that of the tumor; 0 for none, and no ring then."""
+    edema: float
+    """Radius of the edema over that of the tumor; 0 for none."""
+    push: float
+    """Mass effect: how far what surrounds it gives way, in radii."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Head:
     squareness: float
     """Exponent of the outline, a superellipse."""
     rim: float
-    skull: float
+    bone: float
     scalp: float
     folds: int
     sulcus: float
@@ -65,8 +69,10 @@ class Head:
     cortex: float
     ventricles: float
     """Radius of the ventricles over the usual one."""
+    vessels: int
     spots: tuple[tuple[float, float, float], ...]
-    """Hyperintensities or vessels, no tumors: x, y, radius."""
+    """Hyperintensities of the white matter: x, y, radius."""
+    mimics: tuple[Lesion, ...]
     seed: int
 
 
@@ -75,51 +81,50 @@ class Look:
     """What the scanner makes of it."""
 
     appearance: str
-    levels: tuple[float, ...]
-    """Gray level of each of TISSUES and LESIONS."""
+    levels: Mapping[str, float]
+    """Gray level of each tissue and pathology, [0, 1]."""
     gain: float
     gamma: float
     bias: float
     noise: float
+    bandwidth: float
+    """Share of the spatial frequencies that were measured, (0, 1]."""
     blur: float
     """Standard deviation, share of the image's size."""
     seed: int
 
 
 @dataclass(frozen=True)
+class Text:
+    """Letters burnt into the image; lengths are shares of its size."""
+
+    text: str
+    x: float
+    y: float
+    height: float
+    level: float
+    """Gray level, [0, 1]."""
+
+
+@dataclass(frozen=True)
 class Placement:
-    """Where the head lies in the image."""
+    """Where the head lies in the image, and what was printed around it."""
 
     length: float
     """Half-length of the brain, share of the image's size."""
+    aspect: float
+    """Width over height of a pixel."""
     rotation: float
     """Degrees."""
     shift_x: float
     shift_y: float
+    mirrored: bool
     warp: float
     """Standard deviation of the elastic displacement, half-lengths of the brain."""
-    seed: int
-
-
-@dataclass(frozen=True)
-class Tumor:
-    """A tumor; its center in polar coordinates about the brain's, 0 degrees in front."""
-
-    kind: str
-    angle: float
-    distance: float
-    """1 is the surface of the brain."""
-    radius: float
-    stretch: float
-    roughness: float
-    necrosis: float
-    """Radius of the dead core over that of the tumor; 0 for none, and no ring then."""
-    edema: float
-    """Radius of the edema over that of the tumor; 0 for none."""
-    push: float
-    """Mass effect: how far what surrounds it gives way, in radii."""
-    contrast: float
-    """How much it stands out, (0, 1]."""
+    texts: tuple[Text, ...]
+    frame: tuple[float, float, float, float]
+    """Width of the border at the top, right, bottom and left, share of the image's size."""
+    frame_level: float
     seed: int
 
 
@@ -134,81 +139,149 @@ class Parameters:
 
 
 def draw(rng: Generator, tumor: bool) -> Parameters:
-    """Random parameters; those of the tumor are drawn last and from distributions of their own."""
+    """Random parameters; those of the tumor are drawn last and use nothing else up."""
     head, look, placement = _draw_head(rng), _draw_look(rng), _draw_placement(rng)
-    return Parameters(head, look, placement, _draw_tumor(rng) if tumor else None)
+    return Parameters(head, look, placement, _draw_tumor(rng, head) if tumor else None)
 
 
 def _draw_head(rng: Generator) -> Head:
-    def spot() -> tuple[float, float, float]:
-        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 0.8)
-        radius = min(0.012 * np.exp(rng.exponential(0.6)), 0.06)
-        return float(0.8 * distance * np.sin(angle)), float(distance * np.cos(angle)), float(radius)
-
+    plane = str(rng.choice(list(PLANES), p=[plane.share for plane in PLANES.values()]))
+    width = rng.uniform(*PLANES[plane].width)
+    spots = rng.integers(1, 12) if rng.random() < 0.35 else 0
+    mimics = int(rng.random() < 0.25) + int(rng.random() < 0.05)
     return Head(
-        plane=str(rng.choice(list(PLANES), p=(0.25, 0.35, 0.4))),
-        width=rng.uniform(0.74, 0.86),
-        egg=rng.uniform(0.02, 0.12),
+        plane=plane,
+        width=width,
+        egg=rng.uniform(0.0, 0.12),
         squareness=rng.uniform(2.0, 2.5),
-        rim=rng.uniform(0.015, 0.05),
-        skull=rng.uniform(0.05, 0.09),
-        scalp=rng.uniform(0.03, 0.09),
-        folds=int(rng.integers(56, 84)),
-        sulcus=rng.uniform(0.006, 0.018),
-        sulcus_depth=rng.uniform(0.22, 0.42),
-        cortex=rng.uniform(0.028, 0.042),
-        ventricles=min(float(np.exp(rng.normal(0.05, 0.4))), 2.2),
-        spots=tuple(spot() for _ in range(rng.integers(0, 9) * rng.integers(0, 2))),
+        rim=rng.uniform(0.01, 0.05),
+        bone=rng.uniform(0.05, 0.10),
+        scalp=rng.uniform(0.03, 0.10),
+        folds=int(rng.integers(60, 100)),
+        sulcus=float(np.exp(rng.uniform(np.log(0.0015), np.log(0.014)))),
+        sulcus_depth=rng.uniform(0.25, 0.50),
+        cortex=rng.uniform(0.026, 0.045),
+        ventricles=min(float(np.exp(rng.normal(0.05, 0.4))), 2.4),
+        vessels=int(rng.integers(0, 12)),
+        spots=tuple(_draw_spot(rng, width) for _ in range(spots)),
+        mimics=tuple(_draw_mimic(rng, width) for _ in range(mimics)),
+        seed=_seed(rng),
+    )
+
+
+def _draw_spot(rng: Generator, width: float) -> tuple[float, float, float]:
+    x, y = _position(rng, width, 0.15, 0.7)
+    return x, y, min(0.01 * float(np.exp(rng.exponential(0.7))), 0.06)
+
+
+def _draw_mimic(rng: Generator, width: float) -> Lesion:
+    kind = str(rng.choice(MIMICS, p=(0.35, 0.25, 0.15, 0.25)))
+    surface = kind == "infarct"
+    x, y = _position(rng, width, *((0.7, 0.95) if surface else (0.2, 0.8)))
+    return Lesion(
+        kind=kind,
+        x=x,
+        y=y,
+        radius=float(np.exp(rng.uniform(np.log(0.06), np.log(0.28 if surface else 0.18)))),
+        stretch=rng.uniform(0.7, 1.4),
+        turn=rng.uniform(0, 180),
+        roughness=0.03 if kind == "cyst" else rng.uniform(0.15, 0.4),
+        contrast=rng.uniform(0.6, 1.0),
         seed=_seed(rng),
     )
 
 
 def _draw_look(rng: Generator) -> Look:
-    appearance = str(rng.choice(list(APPEARANCES), p=(0.15, 0.25, 0.25, 0.35)))
-    means = np.array(APPEARANCES[appearance])
-    levels = np.clip(means * rng.normal(1, 0.08, means.size), 0.02, 1)
-    # Fat is suppressed in some sequences and saturated in others.
-    levels[0] = np.clip(levels[0] * rng.uniform(0.5, 1.3), 0.2, 1)
+    appearance = str(rng.choice(list(APPEARANCES), p=list(APPEARANCES.values())))
     return Look(
         appearance=appearance,
-        levels=tuple(levels.tolist()),
-        gain=rng.uniform(0.85, 1.5),
-        gamma=rng.uniform(0.8, 1.25),
-        bias=rng.uniform(0.02, 0.12),
-        noise=rng.uniform(0.004, 0.05),
-        blur=rng.uniform(0.0015, 0.0045),
+        levels=draw_levels(rng, appearance),
+        gain=rng.uniform(0.7, 1.5),
+        gamma=rng.uniform(0.75, 1.35),
+        bias=rng.uniform(0.02, 0.15),
+        noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.05)))),
+        bandwidth=min(rng.uniform(0.45, 1.4), 1.0),
+        blur=float(np.exp(rng.uniform(np.log(0.0008), np.log(0.005)))),
         seed=_seed(rng),
     )
 
 
 def _draw_placement(rng: Generator) -> Placement:
-    length = rng.uniform(0.30, 0.40)
-    room = 0.8 * (0.5 - 1.25 * length)
+    # Some slices are cut so close that skull and scalp are lost, but never the brain's middle.
+    length = rng.uniform(0.42, 0.5) if rng.random() < 0.12 else rng.uniform(0.30, 0.43)
+    room = max(0.8 * (0.5 - 1.2 * length), 0.01)
+    framed = rng.random() < 0.12
     return Placement(
         length=length,
+        aspect=float(np.clip(np.exp(rng.normal(0, 0.08)), 0.8, 1.25)),
         rotation=float(np.clip(rng.normal(0, 5), -15, 15)),
-        shift_x=rng.uniform(-0.08, 0.08),
+        shift_x=rng.uniform(-room, room),
         shift_y=rng.uniform(-room, room),
-        warp=rng.uniform(0.01, 0.025),
+        mirrored=bool(rng.random() < 0.5),
+        warp=rng.uniform(0.008, 0.025),
+        texts=tuple(_draw_text(rng) for _ in range(rng.integers(1, 4) * (rng.random() < 0.2))),
+        frame=tuple(((rng.random(4) < 0.5) * rng.uniform(0.004, 0.02, 4) * framed).tolist()),
+        frame_level=rng.uniform(0.3, 1.0),
         seed=_seed(rng),
     )
 
 
-def _draw_tumor(rng: Generator) -> Tumor:
-    glioma = rng.random() < 0.6
+def _draw_text(rng: Generator) -> Text:
+    letters = rng.choice(list("ABDLRPSIVTH0123456789:. "), rng.integers(1, 7))
+    # Along an edge, where no head reaches in most slices.
+    x, y = rng.uniform(0.01, 0.9), float(rng.choice((rng.uniform(0.03, 0.1), 0.98)))
+    along = bool(rng.random() < 0.7)
+    return Text(
+        text="".join(letters),
+        x=x if along else 0.01,
+        y=y if along else rng.uniform(0.1, 0.9),
+        height=rng.uniform(0.012, 0.04),
+        level=rng.uniform(0.5, 1.0),
+    )
+
+
+def _draw_tumor(rng: Generator, head: Head) -> Tumor:
+    plane = PLANES[head.plane]
+    kind = str(rng.choice(KINDS, p=(0.6, 0.4, 0.0) if plane.sella is None else (0.3, 0.2, 0.5)))
+    glioma = kind == "glioma"
+    x, y = _draw_center(rng, kind, head.width, plane)
+    least, most = (0.09, 0.22) if kind == "pituitary" else (0.11, 0.42)
     return Tumor(
-        kind="glioma" if glioma else "meningioma",
-        angle=rng.uniform(0, 360),
-        distance=rng.uniform(0.25, 0.75) if glioma else rng.uniform(0.82, 0.96),
-        radius=float(np.exp(rng.uniform(np.log(0.14), np.log(0.42)))),
-        stretch=rng.uniform(0.75, 1.3),
-        roughness=rng.uniform(0.12, 0.3) if glioma else rng.uniform(0.03, 0.1),
-        necrosis=rng.uniform(0.4, 0.8) if glioma and rng.random() < 0.65 else 0.0,
-        edema=rng.uniform(1.3, 2.1) if rng.random() < (0.75 if glioma else 0.3) else 0.0,
+        Lesion(
+            kind=kind,
+            x=x,
+            y=y,
+            radius=float(np.exp(rng.uniform(np.log(least), np.log(most)))),
+            stretch=rng.uniform(0.75, 1.3),
+            turn=rng.uniform(0, 180),
+            roughness=rng.uniform(0.12, 0.3) if glioma else rng.uniform(0.03, 0.1),
+            contrast=rng.uniform(0.65, 1.0),
+            seed=_seed(rng),
+        ),
+        necrosis=rng.uniform(0.4, 0.85) if glioma and rng.random() < 0.65 else 0.0,
+        edema=_draw_edema(rng, kind),
         push=rng.uniform(0.1, 0.5),
-        contrast=rng.uniform(0.6, 1.0),
-        seed=_seed(rng),
     )
+
+
+def _draw_center(rng: Generator, kind: str, width: float, plane: Plane) -> tuple[float, float]:
+    if kind == "pituitary":
+        assert plane.sella is not None
+        x, y = plane.sella
+        return x + rng.uniform(-0.03, 0.03), y + rng.uniform(-0.03, 0.03)
+    return _position(rng, width, *((0.2, 0.75) if kind == "glioma" else (0.82, 0.96)))
+
+
+def _draw_edema(rng: Generator, kind: str) -> float:
+    share = {"glioma": 0.75, "meningioma": 0.3, "pituitary": 0.0}[kind]
+    radius = rng.uniform(1.3, 2.1)
+    return radius if rng.random() < share else 0.0
+
+
+def _position(rng: Generator, width: float, least: float, most: float) -> tuple[float, float]:
+    """A place between two distances from the center of the brain, of which 1 is its surface."""
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(least, most)
+    return float(width * distance * np.sin(angle)), float(-distance * np.cos(angle))
 
 
 def _seed(rng: Generator) -> int:
