@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
 
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
-    from falx.evaluation.intervals import Estimate
+    from falx.evaluation.explain import MapScores
     from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
 
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False)
+_FOREIGN_SHOWN = 5
 
 
 def show_log(verbose: bool) -> None:
@@ -66,8 +66,12 @@ def native_silence() -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Listener]:
-    """A live bar a task on standard error, or nothing where that is not a terminal."""
+def progress(*, narrated: bool = False) -> Iterator[Listener]:
+    """A live bar a task on standard error; where that is not a terminal, nothing.
+
+    Args:
+        narrated: there, a line a task.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -96,6 +100,8 @@ def progress() -> Iterator[Listener]:
 
         def listen(step: Progress) -> None:
             if step.task not in tasks:
+                if narrated and not _err.is_terminal:
+                    say(f"{step.task} ...")
                 tasks[step.task] = bars.add_task(step.task, total=step.total, remark="")
             bars.update(tasks[step.task], completed=step.done, total=step.total, remark=step.remark)
 
@@ -163,9 +169,18 @@ def show_scores(scores: Mapping[str, Scores | None]) -> None:
     given = {name: value for name, value in scores.items() if value is not None}
     table = Table("", *[f"{name} (n = {value.n})" for name, value in given.items()], box=None)
     for metric in next(iter(given.values())).estimates:
-        cells = [_interval(value.estimates[metric]) for value in given.values()]
+        cells = [str(value.estimates[metric]) for value in given.values()]
         table.add_row(metric.replace("_", " "), *cells)
     _out.print(table)
+
+
+def show_map_scores(maps: MapScores) -> None:
+    """How well heat maps agree with masks."""
+    for words, value, chance in (
+        ("strongest place on the tumor", maps.pointing, maps.pointing_chance),
+        ("evidence inside the tumor", maps.inside, maps.inside_chance),
+    ):
+        _out.print(f"  {words}: {value}, by chance {chance:.3f}")
 
 
 def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:
@@ -180,7 +195,9 @@ def show_checks(checks: Sequence[Check]) -> None:
     signs = {True: ("ok", "green"), False: ("!!", "bold red"), None: ("  ", "")}
     table = Table(box=None, show_header=False)
     for check in checks:
-        table.add_row(Text(*signs[check.good]), Text(check.what), Text(check.state))
+        table.add_row(
+            Text(*signs[check.good]), Text(check.what), Text(check.state, overflow="fold")
+        )
     _out.print(table)
 
 
@@ -203,9 +220,11 @@ def show_audit(audit: Audit) -> None:
         count = f"{len(leak.rows)} of {leak.total} in {leak.part} ({share:.0%})"
         text = f"{count} have a twin in {leak.other}, {leak.identical} byte for byte"
         table.add_row("leak", Text(text, style="bold red"))
-    for number, item in enumerate(audit.foreign[:5]):
+    for number, item in enumerate(audit.foreign[:_FOREIGN_SHOWN]):
         name = str(usable["path"].iat[item.row])
         table.add_row("unlike the rest" if not number else "", Text(f"{name}: {item.reason}"))
+    if len(audit.foreign) > _FOREIGN_SHOWN:
+        table.add_row("", f"and {len(audit.foreign) - _FOREIGN_SHOWN} more, shown by --html")
     for shortcut in audit.shortcuts:
         interval = f"{shortcut.low:.2f} to {shortcut.high:.2f}"
         text = f"AUC {shortcut.auc:.2f} ({interval}) from {shortcut.probe}"
@@ -222,7 +241,7 @@ def _unusable(audit: Audit) -> Text:
     if not audit.unreadable:
         return Text("none")
     table = audit.catalog.table
-    lines = [f"{table['path'].iat[r]}: {table['problem'].iat[r]}" for r in audit.unreadable[:10]]
+    lines = [str(table["problem"].iat[row]) for row in audit.unreadable[:10]]
     more = len(audit.unreadable) - len(lines)
     return Text("\n".join([*lines, *([f"and {more} more"] if more else [])]), style="red")
 
@@ -253,11 +272,3 @@ def _study_table(findings: Findings, positive: str) -> Table:
         cells = Text(study.study), str(study.slices), Text(study.label), f"{study.probability:.3f}"
         table.add_row(*cells, Text(strongest))
     return table
-
-
-def _interval(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return "undefined"
-    if math.isnan(estimate.low):
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

@@ -30,7 +30,7 @@ def detector(run):
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
     """A detector of four classes, as it leaves the export; its weights are random."""
-    recipe = load_recipe("demo").changed({"rendering.size": "64"})
+    recipe = load_recipe("demo").changed({"rendering.size": "64", "backbone.width": "0.35"})
     folder = tmp_path_factory.mktemp("four")
     check = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     network = build_network(recipe, len(FOUR))

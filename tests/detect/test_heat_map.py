@@ -100,8 +100,8 @@ def test_every_finding_has_a_heat_map_of_its_slice(run, phantoms):
 def test_a_picture_shows_the_slice_beside_its_overlay():
     pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
     picture = draw_overlay(pixels, one_place(3, 3, Region(0, 0, 128, 128), (128, 128)))
-    assert picture.shape == (384, 384 + 12 + 384 + 12 + 60, 3)
-    left, right = picture[:, :384].astype(int), picture[:, 396:780].astype(int)
+    assert picture.shape == (412, 384 + 12 + 384 + 12 + 60, 3)
+    left, right = picture[:384, :384].astype(int), picture[:384, 396:780].astype(int)
     assert (left[..., 0] == left[..., 2]).all()
     difference = np.abs(left - right).sum(axis=2)
     assert difference[192, 192] > 0
@@ -112,7 +112,8 @@ def test_without_evidence_the_overlay_is_the_slice():
     pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
     none = HeatMap(np.zeros((7, 7), np.float32), Region(0, 0, 128, 128), (128, 128))
     picture = draw_overlay(pixels, none)
-    np.testing.assert_array_equal(picture[:, :384], picture[:, 396:780])
+    np.testing.assert_array_equal(picture[:384, :384], picture[:384, 396:780])
+    assert picture[384:].any()
 
 
 def test_pictures_are_numbered_in_the_order_of_the_findings(run, tmp_path):
@@ -121,7 +122,15 @@ def test_pictures_are_numbered_in_the_order_of_the_findings(run, tmp_path):
     write_overlays(findings, tmp_path / "maps")
     names = [f"{n:04d}-{one.path.stem}.png" for n, one in enumerate(findings, start=1)]
     assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == names
-    assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 384
+    assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 412
+
+
+def test_pictures_are_not_mixed_with_those_of_another_time(run, tmp_path):
+    write_phantoms(tmp_path / "some", 2, size=64)
+    findings = load(run).predict(tmp_path / "some").slices
+    write_overlays(findings, tmp_path / "maps")
+    with pytest.raises(BadInput, match="not empty; name another"):
+        write_overlays(findings, tmp_path / "maps")
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(run, tmp_path):

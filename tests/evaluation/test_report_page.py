@@ -201,7 +201,7 @@ def test_interval_that_holds_the_baseline_is_said_to(made: Report, written: Any)
 def test_leak_free_split_says_so_and_warns_of_nothing(made: Report, written: Any) -> None:
     text = written(made).text
     assert "None of 38 test slices has a twin in training." in text
-    assert "Too good" not in text
+    assert "Not independent" not in text
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_twins_in_training_are_warned_of_before_the_numbers(
     made: Report, written: Any, twins: int, verb: str
 ) -> None:
     text = written(replace(made, twins=twins, split="random 70/15/15, blind to copies")).text
-    warning = text.index(f"Too good: {verb} a twin in training.")
-    assert warning < text.index("Accuracy too good 0.89")
+    warning = text.index(f"Not independent: {verb} a twin in training.")
+    assert warning < text.index("Accuracy not independent 0.89")
 
 
 def test_random_split_without_twins_is_called_luck(made: Report, written: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import falx
 from falx.data.phantom import write_phantoms
+from falx.errors import BadInput
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,19 @@ def test_data_of_one_class_can_be_tested_on(run, others, tmp_path):
     done = falx.evaluate(run, tmp_path / "data", out=tmp_path / "out")
     assert done.scores.n == 12
     assert (done.folder / "report.html").is_file()
+
+
+def test_heat_maps_are_held_to_masks(run, others, tmp_path):
+    masks = others.with_name("others-masks")
+    done = falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
+    assert done.maps.n == 12
+    entry = json.loads((done.folder / "metrics.json").read_text())["heat_maps"]
+    assert entry == done.maps.as_dict()
+    assert "Pointing game" in (done.folder / "report.html").read_text()
+
+
+def test_masks_that_are_not_there_are_one_sentence(run, others, tmp_path):
+    with pytest.raises(BadInput, match="no folder of masks"):
+        falx.evaluate(run, others, masks=tmp_path / "nowhere", out=tmp_path / "out")
+    with pytest.raises(BadInput, match="No slice has both"):
+        falx.evaluate(run, others, masks=tmp_path, out=tmp_path / "out")

@@ -19,6 +19,7 @@ _HEIGHT = 384
 _GAP = 12
 _BAR = 16
 _TEXT = 44
+_LINE = 28
 _OPACITY = 0.55
 _OUTLINE = (255, 255, 255)
 
@@ -29,18 +30,23 @@ def write_overlays(
     """Write a picture a finding, NUMBER-NAME.png, numbered in the order of the findings.
 
     Raises:
-        BadInput: the folder can't be written, or a slice is gone since it was read.
+        BadInput: the folder can't be written or holds something, or a slice is gone since it was
+            read.
     """
     number = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BadInput(f"'{folder}' is not empty; name another folder or clear it.")
         for path, of_file in groupby(findings, key=lambda finding: finding.path):
             slices = {slice_.index: slice_ for slice_ in read_slices(path)}
             for finding in of_file:
                 number += 1
                 if finding.heat_map is None or finding.index not in slices:
                     raise BadInput(f"'{path}' changed while falx was using it; run again.")
-                picture = draw_overlay(slices[finding.index].pixels, finding.heat_map)
+                picture = draw_overlay(
+                    slices[finding.index].pixels, finding.heat_map, _caption(finding)
+                )
                 name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
                 (folder / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
                 listener(Progress("Drawing", number, len(findings)))
@@ -50,8 +56,8 @@ def write_overlays(
         ) from error
 
 
-def draw_overlay(pixels: np.ndarray, heat_map: HeatMap) -> np.ndarray:
-    """The slice, the slice under its heat map, and a bar of colors: uint8 (384, width, 3), BGR.
+def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np.ndarray:
+    """The slice, the slice under its heat map, and a bar of colors: uint8 (412, width, 3), BGR.
 
     Colors are Inferno, which is uniform to the eye, from no evidence to the slice's strongest; the
     white line runs where evidence is half of that. The bar's numbers are shares of the logit, each
@@ -76,7 +82,23 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap) -> np.ndarray:
         outlines, _ = cv2.findContours(half, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(covered, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
     gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
-    return np.hstack([plain, gap, covered, gap, _bar(strongest)])
+    picture = np.hstack([plain, gap, covered, gap, _bar(strongest)])
+    if not strongest:
+        caption += "; no place speaks for it"
+    return np.vstack([picture, _line(caption, picture.shape[1])])
+
+
+def _caption(finding: Finding) -> str:
+    positive = list(finding.probabilities)[1] if len(finding.probabilities) == 2 else finding.label
+    return f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
+
+
+def _line(text: str, width: int) -> np.ndarray:
+    strip = np.zeros((_LINE, width, 3), np.uint8)
+    # OpenCV's letters are ASCII.
+    plain = text.encode("ascii", "replace").decode()
+    cv2.putText(strip, plain, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _OUTLINE, 1, cv2.LINE_AA)
+    return strip
 
 
 def _bar(strongest: float) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from scipy.stats import beta
 
 from falx.errors import BadInput
@@ -25,12 +27,36 @@ class Estimate:
         if self.low > self.value or self.value > self.high:
             raise BadInput(f"`value` must lie between `low` and `high`, got {self!r}.")
 
+    def as_dict(self) -> dict[str, float | None]:
+        """Value, low and high as JSON can hold them; what is undefined becomes None."""
+        bounds = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: None if math.isnan(number) else number for name, number in bounds.items()}
+
     def __str__(self) -> str:
         if math.isnan(self.value):
             return "undefined"
         if math.isnan(self.low) or math.isnan(self.high):
-            return f"{self.value:.2f}"
-        return f"{self.value:.2f} ({self.low:.2f}\N{EN DASH}{self.high:.2f})"
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def mean_interval(
+    values: npt.ArrayLike, groups: npt.ArrayLike, *, resamples: int = 2000, seed: int = 0
+) -> Estimate:
+    """The mean of some values, with its percentile bootstrap over groups.
+
+    Args:
+        values: float (n,).
+        groups: group of each, int (n,).
+    """
+    sums = np.unique(np.asarray(groups), return_inverse=True)[1]
+    totals = np.bincount(sums, np.asarray(values, float))
+    counts = np.bincount(sums)
+    drawn = np.random.default_rng(seed).integers(len(counts), size=(resamples, len(counts)))
+    means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    value = float(totals.sum() / counts.sum())
+    return Estimate(value, min(low, value), max(high, value))
 
 
 def exact_interval(successes: int, n: int) -> Estimate:

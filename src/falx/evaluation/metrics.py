@@ -65,9 +65,9 @@ class Scores:
             "n": self.n,
             "groups": self.groups,
             "classes": list(self.classes),
-            **{name: _plain(estimate) for name, estimate in self.estimates.items()},
+            **{name: estimate.as_dict() for name, estimate in self.estimates.items()},
             "by_class": {
-                name: {**{metric: _plain(e) for metric, e in row.items()}, "support": support}
+                name: {**{metric: e.as_dict() for metric, e in row.items()}, "support": support}
                 for (name, row), support in zip(
                     self.by_class.items(), self.support.values(), strict=True
                 )
@@ -280,8 +280,3 @@ def _exact_bounds(name: str, value: float, trials: float) -> tuple[float, float]
 def _confusion(rows: Rows) -> Ints:
     cells = np.bincount(rows.truth * rows.classes + rows.predicted, minlength=rows.classes**2)
     return cells.reshape(rows.classes, rows.classes)
-
-
-def _plain(estimate: Estimate) -> dict[str, float | None]:
-    bounds = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: None if math.isnan(number) else number for name, number in bounds.items()}

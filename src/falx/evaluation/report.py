@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from falx.evaluation.explain import MapScores
 from falx.evaluation.metrics import Scores
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Report:
         command: that repeats it.
         next_steps: what one can do now, each with its command.
         folds: of a cross-validation.
+        maps: how well heat maps agree with masks, where there are any.
         study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
 
@@ -98,6 +100,7 @@ class Report:
     command: str
     next_steps: tuple[tuple[str, str], ...]
     study: dict[str, Any] | None = None
+    maps: MapScores | None = None
     without_twins: Scores | None = None
     blind: Scores | None = None
     blind_twins: int = 0

@@ -189,7 +189,7 @@ def draw_figures(folder: Path, test: Results, scores: Scores) -> tuple[Figure, .
         ),
         (
             "Samples",
-            "Slices of the test part with label and prediction, as the network sees them.",
+            "Tested slices with label and prediction, as the network sees them.",
             _samples(test),
         ),
     ]
@@ -252,11 +252,12 @@ def _errors(test: Results) -> Any:
 
 def _sheet(test: Results, rows: np.ndarray, title: str) -> Any:
     predicted = test.predicted
+    asked = f"p({test.classes[1]})" if len(test.classes) == 2 else "p"
     captions, marks = [], []
     for row in rows:
         label, given = test.table["label"].iat[row], predicted[row]
         chance = decide(test.probabilities[row], test.classes, test.threshold)[1]
-        captions.append(f"{label} → {given} {chance:.2f}")
+        captions.append(f"{label} → {given}, {asked} {chance:.2f}")
         marks.append(label == given)
     return contact_sheet(
         [test.views[test.rows[row]] for row in rows], captions, marks=marks, title=title

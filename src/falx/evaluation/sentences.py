@@ -122,7 +122,8 @@ def notice(report: Report) -> Notice:
     slices = tested(report)
     if report.twins:
         verb = "has" if report.twins == 1 else "have"
-        heading = f"Too good: {count(report.twins)} of {slices} {verb} a twin in training."
+        where = "in training" if report.kind == "report" else "among what the detector has seen"
+        heading = f"Not independent: {count(report.twins)} of {slices} {verb} a twin {where}."
         text = "A twin is a copy, a near-copy or another slice of the same patient."
         if report.without_twins:
             text += f" {_without(report.without_twins)}"

@@ -168,7 +168,7 @@ def _shortcut_verdict(shortcut: Shortcut) -> Verdict:
             "and test on slices from elsewhere."
         )
         return Verdict(name, figure, "act", found, advice)
-    if shortcut.low > 0.5:
+    if round(shortcut.low, 2) > 0.5:
         advice = "Better than chance: test on slices from elsewhere."
         return Verdict(name, figure, "look", found, advice)
     return Verdict(name, figure, "fine", found)

@@ -14,9 +14,11 @@ import pandas as pd
 from falx import defaults
 from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, group_rows
+from falx.data.read import read_slices
 from falx.detect.detector import Detector, detector_folder, load
 from falx.environment import environment
 from falx.errors import BadInput
+from falx.evaluation.explain import MapScores, score_maps
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
@@ -41,12 +43,14 @@ class Evaluated:
         twins: how many of them have a copy or near-copy among the slices that the run trained
             and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
+        maps: how well heat maps agree with masks, where there are any.
     """
 
     folder: Path
     scores: Scores
     twins: int | None
     without_twins: Scores | None
+    maps: MapScores | None = None
 
 
 def evaluate(
@@ -54,6 +58,7 @@ def evaluate(
     data: str | Path,
     *,
     out: str | Path | None = None,
+    masks: str | Path | None = None,
     bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
 ) -> Evaluated:
@@ -63,6 +68,8 @@ def evaluate(
         run: a run folder, or its `detector/`.
         data: as for `train`.
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
+        masks: a folder with a mask of the tumor under the path of each slice that has one, such as
+            `falx phantom` writes; heat maps are compared with them.
         bank_gb: the most that views may take on disk, in gigabytes.
 
     Raises:
@@ -81,6 +88,7 @@ def evaluate(
         scores=results.scores(),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
+        maps=_map_scores(detector, catalog.usable(), Path(masks)) if masks else None,
     )
     with new_folder(done.folder, "the evaluation") as filling:
         write_results(
@@ -90,8 +98,10 @@ def evaluate(
             twins=done.twins,
             studies=results.study_scores(detector.settings.study_share),
             without_twins=rest.as_dict() if rest else None,
+            heat_maps=done.maps.as_dict() if done.maps else None,
         )
-        command = shlex.join(["falx", "evaluate", str(run), str(data)])
+        named = ["--masks", str(masks)] if masks else []
+        command = shlex.join(["falx", "evaluate", str(run), str(data), *named])
         report = _report(filling, done, results, catalog, detector, home, command)
         write_report(report, filling / "report.html")
     return done
@@ -138,6 +148,24 @@ def _predicted(detector: Detector, usable: Catalog, shelf: Shelf, listener: List
     )
 
 
+def _map_scores(detector: Detector, usable: Catalog, masks: Path) -> MapScores:
+    """Heat maps of the slices that have a mask, against it."""
+    if not masks.is_dir():
+        raise BadInput(f"'{masks}' is no folder of masks; name one that holds <path of slice>.")
+    maps, found, groups = [], [], []
+    numbers = usable.table["index"].to_numpy(int)
+    for row, path in enumerate(usable.table["path"]):
+        mask = masks / path
+        if numbers[row] or not mask.is_file():
+            continue
+        found.append(read_slices(mask)[0].pixels > 0.5)
+        (finding,) = detector.find(read_slices(usable.file(row))[:1])
+        assert finding.heat_map is not None
+        maps.append(finding.heat_map)
+        groups.append(int(usable.groups[row]))
+    return score_maps(maps, found, groups)
+
+
 def _report(
     folder: Path,
     done: Evaluated,
@@ -168,4 +196,5 @@ def _report(
         command=command,
         next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
         study=results.study_scores(settings.study_share),
+        maps=done.maps,
     )
