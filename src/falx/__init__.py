@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from falx.verbs.demo import demo
     from falx.verbs.doctor import doctor
     from falx.verbs.evaluate import evaluate
+    from falx.verbs.pretrain import pretrain
     from falx.verbs.train import train
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ _HOMES = {
     "demo": "falx.verbs.demo",
     "doctor": "falx.verbs.doctor",
     "evaluate": "falx.verbs.evaluate",
+    "pretrain": "falx.verbs.pretrain",
     "train": "falx.verbs.train",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "evaluate",
     "load",
     "load_recipe",
+    "pretrain",
     "read_slices",
     "train",
 ]

@@ -57,7 +57,9 @@ PositiveOption = Annotated[
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe, or a YAML file.")]
 WeightsOption = Annotated[
     str,
-    typer.Option("--weights", help="'imagenet', 'random', or the path of backbone weights."),
+    typer.Option(
+        "--weights", help="'imagenet', 'phantom', 'random', or the path of backbone weights."
+    ),
 ]
 SeedOption = Annotated[
     int,
@@ -97,8 +99,6 @@ def main() -> None:
             f"Reading or writing{where} failed ({error.strerror or error}); make room or allow it, "
             "then run the same command again: a training goes on where it stopped."
         )
-    except KeyboardInterrupt:
-        _fail("Stopped; the same command takes an unfinished training up again.", code=130)
 
 
 def _show_version(asked: bool) -> None:
@@ -266,6 +266,10 @@ def evaluate(
     run: RunArgument,
     data: DataArgument,
     out: OutOption = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of tumor masks, as falx phantom writes, to hold heat maps to."),
+    ] = None,
     bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
     """Test a detector on labeled slices."""
@@ -274,11 +278,13 @@ def evaluate(
     with _training("falx evaluate") as listener:
         from falx.verbs.evaluate import evaluate as run_evaluation
 
-        done = run_evaluation(run, data, out=out, bank_gb=bank_gb, listener=listener)
+        done = run_evaluation(run, data, out=out, masks=masks, bank_gb=bank_gb, listener=listener)
     if done.twins:
         seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
         console.warn(f"{seen}.")
     console.show_scores({"all": done.scores, "without twins": done.without_twins})
+    if done.maps:
+        console.show_map_scores(done.maps)
     console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
 
 
@@ -310,14 +316,14 @@ def predict(
             from falx.detect.overlay import write_overlays
 
             write_overlays(findings.slices, heat_maps, listener=listener)
+    if Path("-") not in (csv_file, json_file):
+        console.show_findings(findings)
     if heat_maps:
         console.say(f"Wrote {len(findings.slices)} pictures to {heat_maps}")
     if csv_file:
         console.write_text(csv_file, findings_io.as_csv(findings))
     if json_file:
         console.write_json(json_file, findings_io.as_dict(findings))
-    if Path("-") not in (csv_file, json_file):
-        console.show_findings(findings)
     if strict and findings.unreadable:
         raise typer.Exit(3)
     if not findings.slices:
@@ -332,17 +338,19 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
 ) -> None:
-    """Draw synthetic slices, train on them, and report: no data or weights needed."""
+    """Draw synthetic slices, train on them, test on others, and report: no data needed."""
     from falx import console
 
     with _training("falx demo") as listener:
         from falx.verbs.demo import demo as run_demo
         from falx.verbs.write_run import next_steps
 
-        trained = run_demo(out, n=n, seed=seed, listener=listener)
-    console.show_scores({"test": trained.scores})
-    _warn_of_chance(trained.scores)
-    console.show_next(trained.folder, next_steps(trained.folder))
+        done = run_demo(out, n=n, seed=seed, listener=listener)
+    folder = done.trained.folder
+    console.show_scores({"test": done.trained.scores, "other phantoms": done.others.scores})
+    if done.others.maps:
+        console.show_map_scores(done.others.maps)
+    console.show_next(folder, next_steps(folder))
 
 
 @app.command()
@@ -365,6 +373,46 @@ def phantom(
 
 
 @app.command()
+def pretrain(
+    slices: Annotated[
+        int, typer.Option("--slices", "-n", min=1, help="Phantoms to learn from, each seen once.")
+    ] = defaults.PRETRAINING_SLICES,
+    size: Annotated[int, typer.Option(help="Side of the largest views in pixels.")] = (
+        defaults.PRETRAINING_SIZE
+    ),
+    batch: Annotated[int, typer.Option(min=2, help="Phantoms a step.")] = 32,
+    weights: WeightsOption = "random",
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    resume: ResumeOption = None,
+) -> None:
+    """Train a backbone on phantoms alone; train takes it as --weights OUT/backbone.weights.h5."""
+    from falx import console
+
+    with _training("falx pretrain") as listener:
+        from falx.verbs.pretrain import WEIGHTS_FILE
+        from falx.verbs.pretrain import pretrain as run_pretraining
+
+        done = run_pretraining(
+            out,
+            slices=slices,
+            size=size,
+            batch=batch,
+            seed=seed,
+            weights=weights,
+            resume=resume,
+            listener=listener,
+        )
+    last = done.history.iloc[-1]
+    console.say(
+        f"On phantoms that it did not learn from: AUC {last['auc']:.3f}, hottest place on "
+        f"{last['pointing']:.0%} of tumors"
+    )
+    train_with = f"falx train DATA --weights {done.folder / WEIGHTS_FILE}"
+    console.show_next(done.folder, (("Train from it", train_with),))
+
+
+@app.command()
 def doctor() -> None:
     """Show versions, processor, caches, weights and extras."""
     from falx import console
@@ -384,8 +432,16 @@ def _training(feature: str) -> Iterator[Listener]:
     with needs("train", feature):
         with console.native_silence():
             import keras  # noqa: F401
-        with console.progress() as listener:
-            yield listener
+        try:
+            with console.progress(narrated=True) as listener:
+                yield listener
+        except KeyboardInterrupt:
+            # Typer would end without a word.
+            _fail(
+                "Stopped; the same command goes on from the last checkpoint, which is at most "
+                "half a minute old.",
+                code=130,
+            )
 
 
 def _warn_of_chance(scores: Scores) -> None:

@@ -1,10 +1,12 @@
-"""Threads for work that releases Python's lock: decoding, hashing, warping."""
+"""Threads for work that releases Python's lock: decoding, hashing, warping; and processes."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import parent_process
 from typing import TypeVar
 
 from falx.progress import Listener, Progress
@@ -35,3 +37,15 @@ def in_parallel(
             for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
                 listener(Progress(task, start + offset, len(items)))
                 yield result
+
+
+def end_with_parent() -> None:
+    """End this process when the one that began it is gone, however that ended."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait_for_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_for_parent, daemon=True).start()

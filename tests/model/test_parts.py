@@ -66,7 +66,7 @@ def test_no_shortcut_crosses_the_cut():
 
 
 def test_with_nothing_frozen_there_is_no_trunk():
-    network, parts = parted("demo", 0)
+    network, parts = parted("lite", 0)
     assert parts.trunk is None
     assert parts.rest.variables == network.variables
     assert parts.rest is not network  # Else phases would share what is compiled into it.

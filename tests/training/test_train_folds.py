@@ -120,10 +120,10 @@ def test_a_process_that_is_killed_is_told_of(setup, folds, tmp_path):
 def test_processes_end_with_the_one_that_began_them(tmp_path):
     script = """
         import multiprocessing, sys, time
-        from falx.training.crossval import _end_with_parent
+        from falx.parallel import end_with_parent
 
         def work():
-            _end_with_parent()
+            end_with_parent()
             open(sys.argv[1], "w").write("up")
             time.sleep(60)
 

@@ -12,10 +12,11 @@ from falx.recipe import Backbone
 TRAINING_MOMENTUM = 0.9
 
 
-def build_backbone(backbone: Backbone, size: int, weights: str | None) -> keras.Model:
+def build_backbone(backbone: Backbone, size: int | None, weights: str | None) -> keras.Model:
     """A backbone without its top: (batch, size, size, 3) -> (batch, size / 32, size / 32, depth).
 
     Args:
+        size: a multiple of 32, or None for any that is.
         weights: path of a Keras weights file, or None for random initialization.
 
     Raises:
@@ -26,13 +27,24 @@ def build_backbone(backbone: Backbone, size: int, weights: str | None) -> keras.
         alpha=backbone.width,
         include_top=False,
         weights=None,
-        name=f"mobilenetv2_{backbone.width:.2f}_{size}",
+        name=f"mobilenetv2_{backbone.width:.2f}_{size or 'any'}",
     )
     if weights is not None:
         _load(network, weights, backbone.width)
     if backbone.normalization == "training":
-        _hasten_statistics(network)
+        follow_batches(network, TRAINING_MOMENTUM)
     return network
+
+
+def follow_batches(network: keras.Model, momentum: float) -> None:
+    """Set how fast running statistics of batch normalization follow the batches.
+
+    MobileNetV2's momentum of 0.999 is meant for a million images; after a few hundred steps the
+    statistics would still be those of the initialization, and inference would see noise.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
 
 
 def _load(network: keras.Model, weights: str, width: float) -> None:
@@ -46,14 +58,3 @@ def _load(network: keras.Model, weights: str, width: float) -> None:
             f"The weights '{weights}' are cut off or not those of MobileNetV2 of width {width}; "
             "copy them anew, name others, or set backbone.width."
         ) from error
-
-
-def _hasten_statistics(network: keras.Model) -> None:
-    """Let running statistics follow within tens of steps.
-
-    MobileNetV2's momentum of 0.999 is meant for a million images; after a few hundred steps the
-    statistics would still be those of the initialization, and inference would see noise.
-    """
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = TRAINING_MOMENTUM

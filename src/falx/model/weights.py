@@ -1,24 +1,30 @@
 """Where backbone weights come from.
 
-In this order: what `--weights` names; FALX_WEIGHTS, a file or a folder; Keras' cache; Keras'
-download.
+The phantom weights ship with falx. The ImageNet weights are looked for in this order: FALX_WEIGHTS,
+a file or a folder; Keras' cache; Keras' download.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from falx.errors import BadInput, MissingWeights
 from falx.offline import is_offline
 from falx.recipe import Backbone
 
 VARIABLE = "FALX_WEIGHTS"
+PHANTOM_FILE = "mobilenet_v2_phantom.weights.h5"
+PHANTOM_WIDTH = 1.0
+"""Of the backbone whose weights ship with falx."""
 _KERAS_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
 _ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
@@ -28,7 +34,7 @@ class Weights:
     """Backbone weights at hand.
 
     Attributes:
-        name: "imagenet", "random", or the path that was asked for.
+        name: "imagenet", "phantom", "random", or the path that was asked for.
         file: where they lie, or None for random initialization.
         sha256: of the file, or an empty string.
     """
@@ -42,15 +48,22 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
     """The weights that a name stands for.
 
     Args:
-        name: "imagenet", "random", or the path of a Keras weights file.
+        name: "imagenet", "phantom", "random", or the path of a Keras weights file.
 
     Raises:
         MissingWeights: they are neither at hand nor to be downloaded.
-        BadInput: a file was named that is not there or holds no weights.
+        BadInput: a file was named that is not there or holds no weights, or there are none of this
+            backbone.
     """
-    if name == "random":
-        return Weights(name, None, "")
-    file = _imagenet(backbone) if name == "imagenet" else _named(Path(name))
+    match name:
+        case "random":
+            return Weights(name, None, "")
+        case "imagenet":
+            file = _imagenet(backbone)
+        case "phantom":
+            file = _phantom(backbone)
+        case _:
+            file = _named(Path(name))
     if not h5py.is_hdf5(file):
         raise BadInput(f"'{file}' is not a Keras weights file (HDF5); name one that is.")
     with file.open("rb") as stream:
@@ -71,6 +84,37 @@ def keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
+def save_weights(backbone: keras.Model, file: Path) -> None:
+    """Write the weights of a backbone in half precision; `build_backbone` reads them as any other.
+
+    Args:
+        file: named `*.weights.h5`.
+
+    Raises:
+        ValueError: a weight is beyond half precision.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / file.name
+        backbone.save_weights(whole)
+        with h5py.File(whole) as single, h5py.File(file, "w", libver="latest") as half:
+            _halve(single, half)
+
+
+def _halve(single: h5py.Group, half: h5py.Group) -> None:
+    """Copy a group, all arrays in half precision."""
+    for name, value in single.attrs.items():
+        half.attrs[name] = value
+    for name, item in single.items():
+        if isinstance(item, h5py.Group):
+            _halve(item, half.create_group(name))
+            continue
+        with np.errstate(over="ignore"):
+            values = item[()].astype(np.float16)
+        if not np.isfinite(values).all():
+            raise ValueError(f"`{item.name}` holds values beyond half precision")
+        half.create_dataset(name, data=values)
+
+
 def _imagenet(backbone: Backbone) -> Path:
     at_hand = cached_imagenet(backbone)
     if at_hand:
@@ -85,6 +129,15 @@ def _imagenet(backbone: Backbone) -> Path:
     except Exception as error:  # Keras wraps every failure of the network in a bare Exception.
         raise _missing("they could not be downloaded") from error
     return Path(fetched)
+
+
+def _phantom(backbone: Backbone) -> Path:
+    if backbone.width != PHANTOM_WIDTH:
+        raise BadInput(
+            f"The phantom weights are those of width {PHANTOM_WIDTH}, and the recipe has "
+            f"{backbone.width}; set backbone.width={PHANTOM_WIDTH}, or name others."
+        )
+    return Path(str(resources.files("falx.model") / PHANTOM_FILE))
 
 
 def _missing(why: str) -> MissingWeights:

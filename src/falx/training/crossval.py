@@ -11,13 +11,12 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +27,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.split import Split, check_classes, fold_splits
 from falx.errors import BadInput, UnusableTraining
-from falx.parallel import cores
+from falx.parallel import cores, end_with_parent
 from falx.progress import Listener, Progress, silent
 from falx.training.checkpoint import whole_file
 from falx.training.fit import Trainer
@@ -207,21 +206,9 @@ def _last_words(errors: BinaryIO) -> str:
     return named[-1] if named else "it left no message"
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that began it is gone, however that ended."""
-    parent = parent_process()
-    assert parent is not None
-
-    def wait_for_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait_for_parent, daemon=True).start()
-
-
 def _work(setup: Setup, folds: Sequence[Fold], folder: Path, threads: int) -> None:
     """What one process does: some folds, with some threads."""
-    _end_with_parent()
+    end_with_parent()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -1,7 +1,8 @@
-"""`demo`: the whole of falx without any data or weights."""
+"""`demo`: the whole of falx without any data, and on nobody's weights but its own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from falx import defaults
@@ -9,7 +10,18 @@ from falx.data.phantom import write_phantoms
 from falx.errors import BadInput
 from falx.progress import Listener, silent
 from falx.runfolder import stamped
+from falx.verbs.evaluate import Evaluated, evaluate
 from falx.verbs.train import Trained, train
+
+_OTHERS = 400
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """What `demo` hands back: a training, and its detector on phantoms of another seed."""
+
+    trained: Trained
+    others: Evaluated
 
 
 def demo(
@@ -18,20 +30,28 @@ def demo(
     n: int = defaults.DEMO_SLICES,
     seed: int = 0,
     listener: Listener = silent,
-) -> Trained:
-    """Draw synthetic slices, train a small network on them from random weights, and report.
+) -> Demonstrated:
+    """Draw phantoms, train on them from the phantom weights, and test on others.
 
     Args:
-        out: the folder to be made; the slices go beside it, into `<out>-slices`.
-        n: how many slices to draw.
+        out: the run folder to be made. Beside it lie its slices (`<out>-slices`), those of the test
+            (`<out>-others`) and its report (`<out>-on-others`), which also holds the heat maps to
+            the masks of the tumors.
+        n: how many slices to train on.
+        seed: of the slices and of the training; the others have the next.
 
     Raises:
-        BadInput: the folder exists.
+        BadInput: a folder exists.
     """
     run = Path(out) if out else stamped("demo")
-    if run.exists():
-        raise BadInput(f"'{run}' exists already; name another folder with --out or remove it.")
-    slices = run.with_name(f"{run.name}-slices")
-    if not slices.exists():
-        write_phantoms(slices, n, seed=seed, listener=listener)
-    return train(slices, recipe="demo", weights="random", seed=seed, out=run, listener=listener)
+    slices, others, report = (
+        run.with_name(f"{run.name}-{part}") for part in ("slices", "others", "on-others")
+    )
+    for folder in (run, slices, others, report):
+        if folder.exists():
+            raise BadInput(f"'{folder}' exists; name another folder with --out or remove it.")
+    write_phantoms(slices, n, seed=seed, listener=listener)
+    trained = train(slices, recipe="demo", weights="phantom", seed=seed, out=run, listener=listener)
+    write_phantoms(others, _OTHERS, seed=seed + 1, listener=listener)
+    masks = others.with_name(f"{others.name}-masks")
+    return Demonstrated(trained, evaluate(run, others, masks=masks, out=report, listener=listener))

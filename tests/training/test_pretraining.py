@@ -1,0 +1,96 @@
+"""Pretraining: what is learned, and that a stopped one ends as if it had not been."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from falx.errors import BadInput
+from falx.model.backbones import build_backbone
+from falx.recipe import Backbone
+from falx.training import pretrain as pretraining
+from falx.training.pretrain import Course, pretrain
+from falx.training.tasks import TASKS, task_network
+
+COURSE = Course(slices=12, size=64, batch=4, seed=3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """A round of one batch seen twice, checked on a few phantoms, by a narrow backbone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretraining, "ROUND", 1)
+        patch.setattr(pretraining, "VIEWS", 2)
+        patch.setattr(pretraining, "_CHECKS", 16)
+        patch.setattr(pretraining, "BACKBONE", Backbone(width=0.35, normalization="training"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(small):
+    """A backbone's weights, and the history of how it came to them."""
+    backbone, history = pretrain(COURSE, None)
+    return weights_of(backbone), history
+
+
+def weights_of(backbone):
+    return [np.array(value) for value in backbone.get_weights()]
+
+
+class TestCourse:
+    def test_most_rounds_are_of_a_smaller_size(self) -> None:
+        sizes = Course(slices=80, size=160, batch=4).sizes
+        assert sizes == [96] * 17 + [160] * 3
+
+    def test_slices_are_rounded_up_to_whole_rounds(self) -> None:
+        assert len(Course(slices=9, batch=4).sizes) == 3
+
+    @pytest.mark.parametrize("size", [32, 100, 352])
+    def test_a_size_that_no_network_takes_is_refused(self, size: int) -> None:
+        with pytest.raises(BadInput, match=f"multiple of 32 from 64 to 320, got {size}"):
+            Course(slices=8, size=size)
+
+    def test_the_rate_rises_and_falls(self) -> None:
+        schedule = pretraining._schedule(1e-3, 1000)
+        rates = [float(schedule(step)) for step in (0, 15, 30, 515, 1000)]
+        np.testing.assert_allclose(rates, [0, 5e-4, 1e-3, 5e-4, 0], atol=1e-9)
+
+
+class TestTasks:
+    def test_every_task_has_its_answers_at_any_size(self) -> None:
+        network = task_network(build_backbone(pretraining.BACKBONE, None, None), "minus_one_one")
+        for size in (64, 96):
+            logits = network.predict_on_batch(np.zeros((2, size, size, 1), np.float32))
+            for task in TASKS:
+                places = (size // 32, size // 32) if task.placed else ()
+                assert logits[task.name].shape == (2, *places, task.answers)
+
+    def test_at_first_tumors_are_expected_to_be_rare(self) -> None:
+        network = task_network(build_backbone(pretraining.BACKBONE, None, None), "minus_one_one")
+        where = network.predict_on_batch(np.zeros((2, 64, 64, 1), np.float32))["where"]
+        assert (1 / (1 + np.exp(-where))).max() < 0.05
+
+
+class TestPretrain:
+    def test_history_has_a_row_a_round(self, whole) -> None:
+        _, history = whole
+        assert history["slices"].tolist() == [4, 8, 12]
+        assert history["size"].tolist() == [64, 64, 64]
+        assert np.isfinite(history.to_numpy()).all()
+        for mark in ("auc", "kind", "appearance", "plane", "pointing"):
+            assert history[mark].between(0, 1).all()
+
+    def test_what_is_killed_ends_as_if_it_had_not_been(self, whole, tmp_path) -> None:
+        def kill(progress) -> None:
+            if progress.task == "Pretraining" and progress.done == 5:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(COURSE, None, folder=tmp_path, listener=kill)
+        heard = []
+        resumed, history = pretrain(COURSE, None, folder=tmp_path, listener=heard.append)
+        assert heard[0].done == 5
+        weights, told = whole
+        for ours, theirs in zip(weights_of(resumed), weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+        assert history["loss"].to_numpy() == pytest.approx(told["loss"].to_numpy(), rel=1e-3)
