@@ -381,6 +381,9 @@ def pretrain(
         defaults.PRETRAINING_SIZE
     ),
     batch: Annotated[int, typer.Option(min=2, help="Phantoms a step.")] = 32,
+    rate: Annotated[float, typer.Option(help="The highest learning rate.")] = (
+        defaults.PRETRAINING_RATE
+    ),
     weights: WeightsOption = "random",
     seed: SeedOption = 0,
     out: OutOption = None,
@@ -398,6 +401,7 @@ def pretrain(
             slices=slices,
             size=size,
             batch=batch,
+            rate=rate,
             seed=seed,
             weights=weights,
             resume=resume,

@@ -373,10 +373,10 @@ def test_comparison_shows_estimates_and_intervals() -> None:
     assert names == ["ours", "paper", "ours", "paper"]
     assert texts(axes) == [
         "Accuracy",
-        "0.91 (0.82\N{EN DASH}0.98)",
-        "0.91 (0.76\N{EN DASH}0.97)",
+        "0.910 (0.820 to 0.980)",
+        "0.906 (0.758 to 0.968)",
         "ROC AUC",
-        "0.80",
+        "0.800",
         "not reported",
     ]
     whiskers, dots = axes.lines[0::2], axes.lines[1::2]

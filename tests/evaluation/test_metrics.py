@@ -355,8 +355,8 @@ def test_impossible_proportions(successes: int, n: int) -> None:
 
 
 def test_estimate_checks_and_writes_itself() -> None:
-    assert str(Estimate(0.9, 0.8, 0.97)) == "0.90 (0.80\N{EN DASH}0.97)"
-    assert str(Estimate(0.9, math.nan, math.nan)) == "0.90"
+    assert str(Estimate(0.9, 0.8, 0.97)) == "0.900 (0.800 to 0.970)"
+    assert str(Estimate(0.9, math.nan, math.nan)) == "0.900"
     assert str(Estimate(math.nan, math.nan, math.nan)) == "undefined"
     with pytest.raises(BadInput, match="between `low` and `high`"):
         Estimate(0.7, 0.8, 0.9)

@@ -3,9 +3,11 @@
 import hashlib
 
 import keras
+import numpy as np
 import pytest
 
 from falx.errors import BadInput, MissingWeights
+from falx.model.backbones import build_backbone
 from falx.model.weights import find_weights
 from falx.recipe import Backbone
 
@@ -79,3 +81,18 @@ def test_a_folder_with_none_or_two_is_refused(weights, tmp_path):
     (tmp_path / "mobilenet_v2_other.h5").write_bytes(weights.read_bytes())
     with pytest.raises(BadInput, match="holds 2 files"):
         find_weights(str(tmp_path), BACKBONE)
+
+
+def test_the_phantom_weights_ship_with_falx_and_fit():
+    found = find_weights("phantom", Backbone())
+    assert found.file.stat().st_size < 5_000_000
+    features = build_backbone(Backbone(), 64, str(found.file)).predict_on_batch(
+        np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
+    )
+    assert np.isfinite(features).all()
+    assert np.ptp(features) > 0
+
+
+def test_there_are_no_phantom_weights_of_another_width():
+    with pytest.raises(BadInput, match=r"those of width 1\.0, and the recipe has 0\.35"):
+        find_weights("phantom", BACKBONE)

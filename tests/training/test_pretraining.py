@@ -40,7 +40,7 @@ def weights_of(backbone):
 class TestCourse:
     def test_most_rounds_are_of_a_smaller_size(self) -> None:
         sizes = Course(slices=80, size=160, batch=4).sizes
-        assert sizes == [96] * 17 + [160] * 3
+        assert sizes == [96] * 12 + [160] * 8
 
     def test_slices_are_rounded_up_to_whole_rounds(self) -> None:
         assert len(Course(slices=9, batch=4).sizes) == 3
@@ -50,10 +50,11 @@ class TestCourse:
         with pytest.raises(BadInput, match=f"multiple of 32 from 64 to 320, got {size}"):
             Course(slices=8, size=size)
 
-    def test_the_rate_rises_and_falls(self) -> None:
-        schedule = pretraining._schedule(1e-3, 1000)
-        rates = [float(schedule(step)) for step in (0, 15, 30, 515, 1000)]
-        np.testing.assert_allclose(rates, [0, 5e-4, 1e-3, 5e-4, 0], atol=1e-9)
+    def test_the_rate_rises_and_falls_at_each_size(self) -> None:
+        schedule = pretraining._Waves(1e-3, [1000, 200])
+        rates = [float(schedule(step)) for step in (0, 15, 30, 515, 1000, 1003, 1006, 1200)]
+        expected = [0, 5e-4, 1e-3, 5e-4, 0, 5e-4, 1e-3, 0]
+        np.testing.assert_allclose(rates, expected, atol=1e-9)
 
 
 class TestTasks:

@@ -318,7 +318,7 @@ def _matrix(axes: Axes, shares: Floats, texts: list[list[str]], title: str) -> N
     axes.imshow(np.nan_to_num(shares), cmap=style.SHADES, vmin=0, vmax=1)
     size = 14 if len(shares) == 2 else style.BODY
     for (row, column), share in np.ndenumerate(shares):
-        ink = "white" if share > 0.55 else style.INK
+        ink = "white" if share > 0.7 else style.INK
         axes.text(
             column, row, texts[row][column], ha="center", va="center", fontsize=size, color=ink
         )

@@ -2,13 +2,14 @@
 
 They come in rounds. Those of a round are shuffled and seen several times, each time as another
 view, since it takes longer to draw a phantom than to learn from it. Most steps are taken at a small
-size, the last ones at a larger one (progressive resizing, as in Tan and Le, EfficientNetV2, 2021).
+size, the last ones at a larger one (progressive resizing, as in Tan and Le, EfficientNetV2, 2021);
+the rate rises and falls in both, since what was learned at one size is not right at another.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,7 +36,7 @@ from falx.training.tasks import TASKS, task_network
 BACKBONE = Backbone(normalization="training")
 """What is pretrained."""
 
-_SMALL_SHARE, _SMALL = 0.85, 0.6
+_SMALL_SHARE, _SMALL = 0.6, 0.6
 """Share of the steps at the small size, and that over the full size."""
 
 ROUND = 50
@@ -64,8 +65,8 @@ class Course:
         slices: phantoms to learn from, rounded up to whole rounds.
         size: side of the views of the last steps, in pixels; a multiple of 32.
         batch: phantoms a step.
-        rate: highest learning rate; it rises first, then falls as a cosine (Loshchilov and Hutter,
-            2017).
+        rate: highest learning rate; at each size it rises first, then falls as a cosine (Loshchilov
+            and Hutter, 2017).
         seed: of everything that is random.
     """
 
@@ -123,7 +124,7 @@ def pretrain(
     network = task_network(hastened(backbone), BACKBONE.scaling)
     sizes = course.sizes
     network.compile(
-        make_optimizer(Optimizer(), _schedule(course.rate, len(sizes) * ROUND * VIEWS)),
+        make_optimizer(Optimizer(), _Waves(course.rate, _steps(sizes))),
         {task.name: task.loss() for task in TASKS},
         loss_weights={task.name: task.weight for task in TASKS},
     )
@@ -167,7 +168,29 @@ def _shuffled(phantoms: Batch, batch: int, rng: Generator) -> Iterator[Batch]:
             yield altered(Batch(phantoms.views[rows], answers), rng)
 
 
-def _schedule(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def _steps(sizes: Sequence[int]) -> tuple[int, ...]:
+    """How many steps are taken at each size."""
+    return tuple(ROUND * VIEWS * sizes.count(size) for size in sorted(set(sizes)))
+
+
+class _Waves(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises and falls once over each stretch of steps."""
+
+    def __init__(self, rate: float, stretches: Sequence[int]) -> None:
+        super().__init__()
+        self.stretches = tuple(stretches)
+        self.waves = [_wave(rate, steps) for steps in stretches]
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of a step, from 0."""
+        rate, start = self.waves[0](step), 0
+        for wave, before in zip(self.waves[1:], self.stretches, strict=False):
+            start += before
+            rate = keras.ops.where(step < start, rate, wave(step - start))
+        return rate
+
+
+def _wave(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     rise = max(round(_WARM_UP * steps), 1)
     return keras.optimizers.schedules.CosineDecay(
         0.0, steps - rise, warmup_target=rate, warmup_steps=rise

@@ -45,6 +45,7 @@ def pretrain(
     slices: int = defaults.PRETRAINING_SLICES,
     size: int = defaults.PRETRAINING_SIZE,
     batch: int = 32,
+    rate: float = defaults.PRETRAINING_RATE,
     seed: int = 0,
     weights: str = "random",
     resume: bool | None = None,
@@ -57,6 +58,7 @@ def pretrain(
         slices: phantoms to learn from, each seen once; rounded up to whole reports.
         size: side of the views of the last steps, in pixels; most are taken at 0.6 of it.
         batch: phantoms a step.
+        rate: the highest learning rate; less is better where the weights are good already.
         weights: what to begin with: "random", "imagenet", "phantom", or a path.
         resume: see falx.runfolder.run_folder.
 
@@ -65,7 +67,9 @@ def pretrain(
     """
     if slices < 1 or batch < 2:
         raise BadInput(f"Pretraining takes slices, two a step at least; got {slices}, {batch}.")
-    course = Course(slices, size, batch, seed=seed)
+    if not 0 < rate <= 1:
+        raise BadInput(f"--rate must be above 0 and at most 1, got {rate}.")
+    course = Course(slices, size, batch, rate, seed)
     found = find_weights(weights, BACKBONE)
     request = {
         "falx": falx.__version__,
@@ -73,8 +77,9 @@ def pretrain(
         "weights": found.sha256 or found.name,
         "backend": keras.backend.backend(),
     }
-    arguments = ("--slices", slices, "--size", size, "--batch", batch, "--seed", seed)
-    command = shlex.join(["falx", "pretrain", *map(str, arguments), "--weights", weights])
+    numbers = {"slices": slices, "size": size, "batch": batch, "rate": rate, "seed": seed}
+    arguments = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    command = shlex.join(["falx", "pretrain", *arguments, "--weights", weights])
     with (
         run_folder(Path(out) if out else None, "pretrain", request, resume=resume) as folder,
         logged_to(folder / "log.jsonl"),
