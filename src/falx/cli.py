@@ -381,6 +381,9 @@ def pretrain(
         defaults.PRETRAINING_SIZE
     ),
     batch: Annotated[int, typer.Option(min=2, help="Phantoms a step.")] = 32,
+    small_share: Annotated[
+        float, typer.Option(help="Share of the steps, the first, at 0.6 of that size.")
+    ] = defaults.PRETRAINING_SMALL_SHARE,
     rate: Annotated[float, typer.Option(help="The highest learning rate.")] = (
         defaults.PRETRAINING_RATE
     ),
@@ -401,6 +404,7 @@ def pretrain(
             slices=slices,
             size=size,
             batch=batch,
+            small_share=small_share,
             rate=rate,
             seed=seed,
             weights=weights,

@@ -41,6 +41,7 @@ class TestCourse:
     def test_most_rounds_are_of_a_smaller_size(self) -> None:
         sizes = Course(slices=80, size=160, batch=4).sizes
         assert sizes == [96] * 12 + [160] * 8
+        assert Course(slices=8, size=160, batch=4, small_share=0).sizes == [160, 160]
 
     def test_slices_are_rounded_up_to_whole_rounds(self) -> None:
         assert len(Course(slices=9, batch=4).sizes) == 3

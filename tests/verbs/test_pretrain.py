@@ -38,7 +38,8 @@ def test_the_folder_is_whole(done) -> None:
 def test_it_says_how_it_was_made(done) -> None:
     about = json.loads((done.folder / "pretraining.json").read_text())
     assert about["command"] == (
-        "falx pretrain --slices 8 --size 64 --batch 2 --rate 0.001 --seed 0 --weights random"
+        "falx pretrain --slices 8 --size 64 --batch 2 --small-share 0.6 --rate 0.001 --seed 0 "
+        "--weights random"
     )
     assert about["result"]["slices"] == 8
     assert about["weights"] == {"name": "random", "sha256": ""}
@@ -75,6 +76,6 @@ def test_weights_beyond_half_precision_are_refused(tmp_path: Path) -> None:
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="two a step"):
         pretrain(tmp_path / "out", slices=0)
-    with pytest.raises(BadInput, match="--rate must be above 0"):
+    with pytest.raises(BadInput, match="--rate above 0"):
         pretrain(tmp_path / "out", rate=0)
     assert not any(tmp_path.iterdir())

@@ -120,14 +120,14 @@ def _imagenet(backbone: Backbone) -> Path:
     if at_hand:
         return at_hand
     if is_offline():
-        raise _missing("falx is offline and they are not in Keras' cache")
+        raise _missing("not at hand, and falx is offline")
     name = _file_name(backbone)
     try:
         fetched = keras.utils.get_file(
             name, _ADDRESS + name, cache_dir=keras_home(), cache_subdir="models"
         )
     except Exception as error:  # Keras wraps every failure of the network in a bare Exception.
-        raise _missing("they could not be downloaded") from error
+        raise _missing("not at hand, and could not be downloaded") from error
     return Path(fetched)
 
 
@@ -142,8 +142,8 @@ def _phantom(backbone: Backbone) -> Path:
 
 def _missing(why: str) -> MissingWeights:
     return MissingWeights(
-        f"The ImageNet weights are needed and {why}: go online once, pass --weights PATH, or set "
-        f"{VARIABLE} to the file or its folder (--weights random does without them)."
+        f"The ImageNet weights are {why}: go online once, pass --weights PATH, or set {VARIABLE} "
+        "to the file or its folder (--weights phantom takes those that falx ships)."
     )
 
 

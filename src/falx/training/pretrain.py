@@ -36,8 +36,8 @@ from falx.training.tasks import TASKS, task_network
 BACKBONE = Backbone(normalization="training")
 """What is pretrained."""
 
-_SMALL_SHARE, _SMALL = 0.6, 0.6
-"""Share of the steps at the small size, and that over the full size."""
+_SMALL = 0.6
+"""The small size over the full one."""
 
 ROUND = 50
 """Batches of phantoms in a round, after which there is a report and a checkpoint."""
@@ -65,6 +65,7 @@ class Course:
         slices: phantoms to learn from, rounded up to whole rounds.
         size: side of the views of the last steps, in pixels; a multiple of 32.
         batch: phantoms a step.
+        small_share: share of the rounds that are of a small size, 0.6 of the full one; in [0, 1].
         rate: highest learning rate; at each size it rises first, then falls as a cosine (Loshchilov
             and Hutter, 2017).
         seed: of everything that is random.
@@ -73,6 +74,7 @@ class Course:
     slices: int
     size: int = 160
     batch: int = 32
+    small_share: float = 0.6
     rate: float = 1e-3
     seed: int = 0
 
@@ -80,16 +82,25 @@ class Course:
     def sizes(self) -> list[int]:
         """Side of the views of each round, in pixels."""
         rounds = -(-self.slices // (self.batch * ROUND))
-        small = round(_SMALL_SHARE * rounds)
+        small = round(self.small_share * rounds)
         smaller = max(round(_SMALL * self.size / STRIDE), 2) * STRIDE
         return [smaller] * small + [self.size] * (rounds - small)
 
     def __post_init__(self) -> None:
-        """Check the size.
+        """Check the numbers.
 
         Raises:
-            BadInput: it is no multiple of 32 from 64 to 320.
+            BadInput: one is out of its range.
         """
+        if self.slices < 1 or self.batch < 2:
+            raise BadInput(
+                f"Pretraining takes slices, two a step at least; got {self.slices}, {self.batch}."
+            )
+        if not (0 <= self.small_share <= 1 and 0 < self.rate <= 1):
+            raise BadInput(
+                "--small-share must be from 0 to 1 and --rate above 0 and at most 1, got "
+                f"{self.small_share} and {self.rate}."
+            )
         if self.size % STRIDE or not 64 <= self.size <= 320:
             raise BadInput(
                 f"--size must be a multiple of {STRIDE} from 64 to 320, got {self.size}."

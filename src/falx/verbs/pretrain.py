@@ -13,7 +13,6 @@ import pandas as pd
 import falx
 from falx import defaults
 from falx.environment import environment
-from falx.errors import BadInput
 from falx.evaluation import figures
 from falx.evaluation.pretraining import pretraining as pretraining_figure
 from falx.logs import logged_to
@@ -45,6 +44,7 @@ def pretrain(
     slices: int = defaults.PRETRAINING_SLICES,
     size: int = defaults.PRETRAINING_SIZE,
     batch: int = 32,
+    small_share: float = defaults.PRETRAINING_SMALL_SHARE,
     rate: float = defaults.PRETRAINING_RATE,
     seed: int = 0,
     weights: str = "random",
@@ -56,7 +56,8 @@ def pretrain(
     Args:
         out: the folder to be made; by default `runs/<time>-pretrain`.
         slices: phantoms to learn from, each seen once; rounded up to whole reports.
-        size: side of the views of the last steps, in pixels; most are taken at 0.6 of it.
+        size: side of the views of the last steps, in pixels.
+        small_share: share of the steps, the first, whose views are smaller, 0.6 of that.
         batch: phantoms a step.
         rate: the highest learning rate; less is better where the weights are good already.
         weights: what to begin with: "random", "imagenet", "phantom", or a path.
@@ -65,11 +66,7 @@ def pretrain(
     Raises:
         FalxError: what was asked for can't be done.
     """
-    if slices < 1 or batch < 2:
-        raise BadInput(f"Pretraining takes slices, two a step at least; got {slices}, {batch}.")
-    if not 0 < rate <= 1:
-        raise BadInput(f"--rate must be above 0 and at most 1, got {rate}.")
-    course = Course(slices, size, batch, rate, seed)
+    course = Course(slices, size, batch, small_share, rate, seed)
     found = find_weights(weights, BACKBONE)
     request = {
         "falx": falx.__version__,
@@ -77,9 +74,10 @@ def pretrain(
         "weights": found.sha256 or found.name,
         "backend": keras.backend.backend(),
     }
-    numbers = {"slices": slices, "size": size, "batch": batch, "rate": rate, "seed": seed}
-    arguments = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-    command = shlex.join(["falx", "pretrain", *arguments, "--weights", weights])
+    command = ["falx", "pretrain"]
+    for name, value in asdict(course).items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    command += ["--weights", weights]
     with (
         run_folder(Path(out) if out else None, "pretrain", request, resume=resume) as folder,
         logged_to(folder / "log.jsonl"),
@@ -89,7 +87,7 @@ def pretrain(
         save_weights(backbone, folder / WEIGHTS_FILE)
         history.to_csv(folder / "history.csv", index=False)
         figures.save(pretraining_figure(history), folder / "pretraining.png")
-        about = _about(course, found, history, command)
+        about = _about(course, found, history, shlex.join(command))
         (folder / "pretraining.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     return Pretrained(final_path(folder), history)
 
