@@ -2,7 +2,7 @@
 
 What a person reads goes to standard error or, where it is the answer itself, to standard output;
 what a pipe wants goes to standard output. Exit codes: 0 done, 2 wrong use or data that can't be
-used, 3 `--strict` and something was left out.
+used, 3 `--strict` and something was left out, 130 stopped by the user.
 """
 
 from __future__ import annotations
@@ -310,11 +310,13 @@ def predict(
     from falx.detect.detector import load
 
     detector = load(run)
+    if heat_maps:
+        from falx.detect.overlay import make_folder, write_overlays
+
+        make_folder(heat_maps)
     with console.progress() as listener:
         findings = detector.predict(paths, listener=listener)
         if heat_maps:
-            from falx.detect.overlay import write_overlays
-
             write_overlays(findings.slices, heat_maps, listener=listener)
     if Path("-") not in (csv_file, json_file):
         console.show_findings(findings)
@@ -336,7 +338,7 @@ def demo(
     n: Annotated[int, typer.Option("--slices", "-n", min=60, help="Slices to draw.")] = (
         defaults.DEMO_SLICES
     ),
-    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
+    seed: SeedOption = 0,
 ) -> None:
     """Draw synthetic slices, train on them, test on others, and report: no data needed."""
     from falx import console
@@ -375,12 +377,14 @@ def phantom(
 @app.command()
 def pretrain(
     slices: Annotated[
-        int, typer.Option("--slices", "-n", min=1, help="Phantoms to learn from, each seen once.")
+        int, typer.Option("--slices", "-n", min=1, help="Phantoms to learn from.")
     ] = defaults.PRETRAINING_SLICES,
     size: Annotated[int, typer.Option(help="Side of the largest views in pixels.")] = (
         defaults.PRETRAINING_SIZE
     ),
-    batch: Annotated[int, typer.Option(min=2, help="Phantoms a step.")] = 32,
+    batch: Annotated[int, typer.Option(min=2, help="Phantoms a step.")] = (
+        defaults.PRETRAINING_BATCH
+    ),
     small_share: Annotated[
         float, typer.Option(help="Share of the steps, the first, at 0.6 of that size.")
     ] = defaults.PRETRAINING_SMALL_SHARE,
@@ -446,8 +450,7 @@ def _training(feature: str) -> Iterator[Listener]:
         except KeyboardInterrupt:
             # Typer would end without a word.
             _fail(
-                "Stopped; the same command goes on from the last checkpoint, which is at most "
-                "half a minute old.",
+                "Stopped; the same command goes on from the last checkpoint, if one was written.",
                 code=130,
             )
 

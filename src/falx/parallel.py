@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import parent_process
 from typing import TypeVar
 
@@ -37,6 +37,12 @@ def in_parallel(
             for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
                 listener(Progress(task, start + offset, len(items)))
                 yield result
+
+
+def stop(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, which would otherwise finish all that was handed to them."""
+    for process in list(pool._processes.values()):
+        process.terminate()
 
 
 def end_with_parent() -> None:

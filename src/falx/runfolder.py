@@ -50,6 +50,8 @@ def run_folder(
         BadInput: the final folder exists, another process is filling it, an unfinished one was
             begun with another request, or there is none to resume.
     """
+    if out is not None:
+        check_name(out)
     text = json.dumps(request, indent=2, sort_keys=True)
     unfinished = _unfinished(out, text, resume)
     folder = unfinished or _fresh(out, name)
@@ -77,6 +79,27 @@ def run_folder(
     folder.rename(final_path(folder))
 
 
+def check_name(out: Path) -> None:
+    """See that a folder can be made under this name.
+
+    Raises:
+        BadInput: it has none, as `.` and `/` have not.
+    """
+    if not out.name or out.name == "..":
+        raise BadInput(f"'{out}' is no name for a new folder; give one, such as runs/mine.")
+
+
+def check_free(out: Path, what: str) -> None:
+    """See that a folder can be made.
+
+    Raises:
+        BadInput: it has no name, or exists.
+    """
+    check_name(out)
+    if out.exists():
+        raise BadInput(f"'{out}' exists already; name another folder for {what} or remove it.")
+
+
 def final_path(folder: Path) -> Path:
     """The name that a folder has, or will have, when whole."""
     return folder.with_name(folder.name.removesuffix(PARTIAL))
@@ -89,8 +112,7 @@ def new_folder(out: Path, what: str) -> Iterator[Path]:
     Raises:
         BadInput: `out` exists.
     """
-    if out.exists():
-        raise BadInput(f"'{out}' exists already; name another folder for {what} or remove it.")
+    check_free(out, what)
     folder = out.with_name(out.name + FILLING)
     shutil.rmtree(folder, ignore_errors=True)
     _make(folder)

@@ -8,6 +8,7 @@ import pytest
 from falx.detect.heat_map import HeatMap
 from falx.errors import BadInput
 from falx.evaluation.explain import score_maps
+from falx.evaluation.intervals import clopper_pearson
 from falx.image.render import Region
 
 SHAPE = (70, 70)
@@ -75,6 +76,14 @@ def test_intervals_are_drawn_over_groups() -> None:
     together = score_maps(maps, masks, [0] * 20 + [1] * 20).pointing
     assert 0.3 < apart.low < 0.5 < apart.high < 0.7
     assert (together.low, together.high) == (0, 1)
+
+
+def test_where_all_agree_the_interval_is_that_of_a_proportion_of_groups() -> None:
+    scores = score_maps([heat(0, 0)] * 12, [CORNER] * 12, range(12))
+    low, high = clopper_pearson(12, 12)
+    assert (scores.pointing.low, scores.pointing.high) == (low, high)
+    assert 0.7 < low < 0.75
+    assert np.isnan(scores.inside.low)
 
 
 def test_what_can_not_be_compared_is_told() -> None:

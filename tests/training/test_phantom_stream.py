@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from contextlib import closing
 from itertools import islice
 
 import numpy as np
@@ -15,6 +17,11 @@ from falx.training.phantom_stream import Batch, altered, draw_batch, stream
 def same(one: Batch, other: Batch) -> bool:
     answers = (np.array_equal(one.answers[k], other.answers[k]) for k in one.answers)
     return np.array_equal(one.views, other.views) and all(answers)
+
+
+def cells(where: np.ndarray) -> np.ndarray:
+    """The cells of a slice as they lie: (12, 12)."""
+    return where.reshape(3, 3, 4, 4).transpose(0, 2, 1, 3).reshape(12, 12)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +63,8 @@ class TestOneBatch:
             if rng.random() < 0.5:  # Cut to the head.
                 continue
             mask = paint(draw(rng, True), 96).mask
-            cells = batch.answers["where"][i].reshape(3, 3, 4, 4).transpose(0, 2, 1, 3)
             expected = mask.reshape(12, 8, 12, 8).mean(axis=(1, 3))
-            np.testing.assert_allclose(cells.reshape(12, 12), expected, atol=1e-6)
+            np.testing.assert_allclose(cells(batch.answers["where"][i]), expected, atol=1e-6)
             compared += 1
         assert compared > 5
 
@@ -73,17 +79,18 @@ class TestOneBatch:
 
 class TestOtherViews:
     def test_a_mirrored_view_has_its_tumor_where_it_shows(self, batch: Batch) -> None:
-        """Cells that are mirrored twice are what they were; once, those of the mirrored mask."""
-        turned = next(
-            other
-            for other in (altered(batch, default_rng(seed)) for seed in range(20))
-            if not np.array_equal(other.answers["where"], batch.answers["where"])
-        )
-        for ours, theirs in zip(turned.answers["where"], batch.answers["where"], strict=True):
-            cells, expected = (
-                x.reshape(3, 3, 4, 4).transpose(0, 2, 1, 3).reshape(12, 12) for x in (ours, theirs)
-            )
-            np.testing.assert_array_equal(cells, expected[:, ::-1])
+        """Views that show nothing but the tumor's cells still do after they are altered."""
+        where = (batch.answers["where"] > 0.5).astype(np.float32)
+        views = np.stack([np.kron(cells(each), np.ones((8, 8))) for each in where])
+        marked = Batch((255 * views).astype(np.uint8), {"where": where})
+        seen = set()
+        for seed in range(20):
+            other = altered(marked, default_rng(seed))
+            seen.add(np.array_equal(other.views, marked.views))
+            shown = other.views.reshape(40, 12, 8, 12, 8).max(axis=(2, 4)) / 255
+            told = np.stack([cells(each) for each in other.answers["where"]])
+            np.testing.assert_array_equal(shown, told)
+        assert seen == {True, False}
 
     def test_gray_levels_keep_their_order_black_and_white(self) -> None:
         ramp = np.tile(np.arange(256, dtype=np.uint8), (2, 256, 1))
@@ -107,4 +114,6 @@ class TestStream:
         assert same(drawn[0], draw_batch((3, 0, 3), 2, 64))
 
     def test_a_stream_can_be_left_before_its_end(self) -> None:
-        assert len(list(islice(stream((3, 0), [64] * 1000, batch=2, ahead=4), 2))) == 2
+        with closing(stream((3, 0), [64] * 1000, batch=2, ahead=4)) as drawn:
+            assert len(list(islice(drawn, 2))) == 2
+        assert multiprocessing.active_children() == []

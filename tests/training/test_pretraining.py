@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from falx.training import pretrain as pretraining
 from falx.training.pretrain import Course, pretrain
 from falx.training.tasks import TASKS, task_network
 
-COURSE = Course(slices=12, size=64, batch=4, seed=3)
+COURSE = Course(slices=12, size=96, batch=4, seed=3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,6 +44,7 @@ class TestCourse:
         sizes = Course(slices=80, size=160, batch=4).sizes
         assert sizes == [96] * 12 + [160] * 8
         assert Course(slices=8, size=160, batch=4, small_share=0).sizes == [160, 160]
+        assert Course(slices=4, size=160, batch=4).sizes == [160]
 
     def test_slices_are_rounded_up_to_whole_rounds(self) -> None:
         assert len(Course(slices=9, batch=4).sizes) == 3
@@ -77,22 +80,28 @@ class TestPretrain:
     def test_history_has_a_row_a_round(self, whole) -> None:
         _, history = whole
         assert history["slices"].tolist() == [4, 8, 12]
-        assert history["size"].tolist() == [64, 64, 64]
+        assert history["size"].tolist() == [64, 64, 96]
         assert np.isfinite(history.to_numpy()).all()
         for mark in ("auc", "kind", "appearance", "plane", "pointing"):
             assert history[mark].between(0, 1).all()
 
-    def test_what_is_killed_ends_as_if_it_had_not_been(self, whole, tmp_path) -> None:
+    @pytest.mark.parametrize(("step", "rounding"), [(3, 1e-6), (5, 2e-3)])
+    def test_what_is_killed_ends_as_if_it_had_not_been(
+        self, whole, tmp_path, step, rounding
+    ) -> None:
+        """To the bit before views become larger; after, TensorFlow chooses other kernels."""
+
         def kill(progress) -> None:
-            if progress.task == "Pretraining" and progress.done == 5:
+            if progress.done == step:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             pretrain(COURSE, None, folder=tmp_path, listener=kill)
+        assert multiprocessing.active_children() == []
         heard = []
         resumed, history = pretrain(COURSE, None, folder=tmp_path, listener=heard.append)
-        assert heard[0].done == 5
+        assert heard[0].done == step
         weights, told = whole
         for ours, theirs in zip(weights_of(resumed), weights, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-        assert history["loss"].to_numpy() == pytest.approx(told["loss"].to_numpy(), rel=1e-3)
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=rounding)
+        assert history["loss"].to_numpy() == pytest.approx(told["loss"].to_numpy(), rel=rounding)

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,3 +90,32 @@ def test_masks_that_are_not_there_are_one_sentence(run, others, tmp_path):
         falx.evaluate(run, others, masks=tmp_path / "nowhere", out=tmp_path / "out")
     with pytest.raises(BadInput, match="No slice has both"):
         falx.evaluate(run, others, masks=tmp_path, out=tmp_path / "out")
+
+
+def test_a_mask_of_another_size_is_named(run, others, tmp_path):
+    masks = tmp_path / "masks"
+    shutil.copytree(others.with_name("others-masks"), masks)
+    file = sorted((masks / "yes").iterdir())[0]
+    cv2.imwrite(str(file), np.ones((9, 9), np.uint8))
+    with pytest.raises(BadInput, match=f"{file.name}' is not of the size"):
+        falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
+
+
+def test_masks_are_ones_or_any_other_gray_and_empty_ones_are_left_out(run, others, tmp_path):
+    masks = tmp_path / "masks"
+    shutil.copytree(others.with_name("others-masks"), masks)
+    first, *rest = sorted((masks / "yes").iterdir())
+    cv2.imwrite(str(first), np.zeros((96, 96), np.uint8))
+    for file in rest:
+        cv2.imwrite(str(file), np.minimum(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), 1))
+    done = falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
+    assert done.maps.n == 11
+
+
+def test_a_slice_is_never_its_own_mask(run, others, tmp_path):
+    table = tmp_path / "table" / "slices.csv"
+    table.parent.mkdir()
+    files = sorted(others.glob("*/*.png"))
+    pd.DataFrame({"path": files, "label": [file.parent.name for file in files]}).to_csv(table)
+    with pytest.raises(BadInput, match="not below the data's folder"):
+        falx.evaluate(run, table, masks=tmp_path, out=tmp_path / "out")

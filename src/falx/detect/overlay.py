@@ -33,27 +33,36 @@ def write_overlays(
         BadInput: the folder can't be written or holds something, or a slice is gone since it was
             read.
     """
+    make_folder(folder)
     number = 0
+    for path, of_file in groupby(findings, key=lambda finding: finding.path):
+        slices = {slice_.index: slice_ for slice_ in read_slices(path)}
+        for finding in of_file:
+            number += 1
+            if finding.heat_map is None or finding.index not in slices:
+                raise BadInput(f"'{path}' changed while falx was using it; run again.")
+            picture = draw_overlay(
+                slices[finding.index].pixels, finding.heat_map, _caption(finding)
+            )
+            name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
+            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            listener(Progress("Drawing", number, len(findings)))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for pictures, so that nothing is predicted in vain.
+
+    Raises:
+        BadInput: it can't be made, or holds something.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise BadInput(f"'{folder}' is not empty; name another folder or clear it.")
-        for path, of_file in groupby(findings, key=lambda finding: finding.path):
-            slices = {slice_.index: slice_ for slice_ in read_slices(path)}
-            for finding in of_file:
-                number += 1
-                if finding.heat_map is None or finding.index not in slices:
-                    raise BadInput(f"'{path}' changed while falx was using it; run again.")
-                picture = draw_overlay(
-                    slices[finding.index].pixels, finding.heat_map, _caption(finding)
-                )
-                name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
-                (folder / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-                listener(Progress("Drawing", number, len(findings)))
     except (FileExistsError, NotADirectoryError) as error:
         raise BadInput(
             f"'{folder}' can't be made, since a file is in its way; name another folder."
         ) from error
+    if any(folder.iterdir()):
+        raise BadInput(f"'{folder}' is not empty; name another folder or clear it.")
 
 
 def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np.ndarray:
@@ -84,7 +93,7 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np
     gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
     picture = np.hstack([plain, gap, covered, gap, _bar(strongest)])
     if not strongest:
-        caption += "; no place speaks for it"
+        caption = "; ".join(filter(None, (caption, "no place speaks for it")))
     return np.vstack([picture, _line(caption, picture.shape[1])])
 
 

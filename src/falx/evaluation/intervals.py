@@ -12,6 +12,8 @@ from scipy.stats import beta
 from falx.errors import BadInput
 
 LEVEL = 0.95
+SAME = 1e-12
+"""Resamples closer than this differ by rounding alone."""
 _Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
@@ -43,19 +45,28 @@ class Estimate:
 def mean_interval(
     values: npt.ArrayLike, groups: npt.ArrayLike, *, resamples: int = 2000, seed: int = 0
 ) -> Estimate:
-    """The mean of some values, with its percentile bootstrap over groups.
+    """The mean of some values in [0, 1], with its percentile bootstrap over groups.
+
+    Where all resamples agree the bootstrap knows nothing. Then the bounds are those of a proportion
+    of groups (Clopper and Pearson) if every value is 0 or 1, else NaN.
 
     Args:
         values: float (n,).
         groups: group of each, int (n,).
     """
-    sums = np.unique(np.asarray(groups), return_inverse=True)[1]
-    totals = np.bincount(sums, np.asarray(values, float))
-    counts = np.bincount(sums)
-    drawn = np.random.default_rng(seed).integers(len(counts), size=(resamples, len(counts)))
-    means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    each = np.asarray(values, float)
+    places = np.unique(np.asarray(groups), return_inverse=True)[1]
+    totals, counts = np.bincount(places, each), np.bincount(places)
+    value, n, rng = float(each.mean()), len(counts), np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for number in range(resamples):
+        drawn = rng.integers(n, size=n)
+        means[number] = totals[drawn].sum() / counts[drawn].sum()
+    if np.ptp(means) < SAME:
+        whole = bool(np.isin(each, (0.0, 1.0)).all())
+        bounds = clopper_pearson(value * n, n) if whole else (math.nan, math.nan)
+        return Estimate(value, *bounds)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    value = float(totals.sum() / counts.sum())
     return Estimate(value, min(low, value), max(high, value))
 
 

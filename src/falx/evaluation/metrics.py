@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import BadInput
-from falx.evaluation.intervals import LEVEL, Estimate, clopper_pearson
+from falx.evaluation.intervals import LEVEL, SAME, Estimate, clopper_pearson
 from falx.evaluation.weighted import BY_CLASS, METRICS, Floats, Ints, Rows, measure, trials
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _CHUNK = 2**18  # weights at a time: 2 MB, which stays in the processor's cache
-_SAME = 1e-12  # resamples closer than this differ by rounding alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +261,7 @@ def _estimate(name: str, value: float, drawn: Floats, trials: float) -> Estimate
     drawn = drawn[np.isfinite(drawn)]
     if math.isnan(value) or not drawn.size:
         return Estimate(value, math.nan, math.nan)
-    if np.ptp(drawn) < _SAME:
+    if np.ptp(drawn) < SAME:
         return Estimate(value, *_exact_bounds(name, value, trials))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     return Estimate(value, min(low, value), max(high, value))

@@ -38,7 +38,7 @@ def pretraining(history: pd.DataFrame) -> Figure:
         marks.plot(thousands, history[column], label=name, **style.line(number))
     marks.set_ylim(0, 1.02)
     style.key(marks, "", "lower right", entries=True)
-    larger = history["slices"][history["size"].diff() > 0] / 1000
+    larger = history["slices"].shift()[history["size"].diff() > 0] / 1000
     for axes in (losses, marks):
         for place in larger:
             axes.axvline(place, color=style.RULE, linewidth=style.HAIRLINE, zorder=0)

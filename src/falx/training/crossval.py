@@ -27,7 +27,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.split import Split, check_classes, fold_splits
 from falx.errors import BadInput, UnusableTraining
-from falx.parallel import cores, end_with_parent
+from falx.parallel import cores, end_with_parent, stop
 from falx.progress import Listener, Progress, silent
 from falx.training.checkpoint import whole_file
 from falx.training.fit import Trainer
@@ -171,18 +171,12 @@ def _train_beside(
                 "done are kept."
             ) from error
         except BaseException:
-            _stop(pool)
+            stop(pool)
             raise
 
 
 def _failed(futures: Sequence[Future[None]]) -> bool:
     return any(future.done() and future.exception() for future in futures)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the processes, which would otherwise go on to their last fold."""
-    for process in list(pool._processes.values()):
-        process.terminate()
 
 
 @contextmanager

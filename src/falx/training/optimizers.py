@@ -9,7 +9,9 @@ import keras
 from falx.recipe import Optimizer
 
 
-def make_optimizer(optimizer: Optimizer, rate: float) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    optimizer: Optimizer, rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe."""
     common = {"clipnorm": optimizer.clip_norm, "weight_decay": optimizer.weight_decay or None}
     match optimizer.name:

@@ -1,12 +1,13 @@
 """An endless stream of phantoms, as a network is shown them, with all that can be asked of them.
 
-Batch b of a stream depends on (seed, b) alone, whatever the number of processes that draw it.
+Batch b of a stream depends on seed, b and its size alone, however many processes draw it.
 """
 
 from __future__ import annotations
 
+import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from multiprocessing import get_context
 
 import cv2
 import numpy as np
-from numpy.random import Generator, default_rng
+from numpy import random
+from numpy.random import default_rng
 
 from falx.data.phantom import APPEARANCES, KINDS, MIMICS, PLANES, Phantom, draw, paint
 from falx.errors import UnusableTraining
 from falx.image.render import Region, render_with_region
-from falx.parallel import cores, end_with_parent
+from falx.parallel import cores, end_with_parent, stop
 from falx.recipe import Rendering
 
 STRIDE = 32
@@ -55,7 +57,7 @@ class Batch:
 
 def stream(
     seed: Sequence[int], sizes: Sequence[int], *, batch: int, ahead: int, first: int = 0
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Batches first, first + 1, ..., drawn ahead by a process a core.
 
     Args:
@@ -68,17 +70,18 @@ def stream(
     """
     # A forked TensorFlow hangs, so processes begin anew.
     context = get_context("spawn")
-    with ProcessPoolExecutor(cores(), mp_context=context, initializer=_begin) as pool:
-        under_way: deque[Future[Batch]] = deque()
-        try:
-            for number in range(first, len(sizes)):
-                under_way.append(pool.submit(draw_batch, (*seed, number), batch, sizes[number]))
-                if len(under_way) >= ahead:
-                    yield _result(under_way.popleft())
-            while under_way:
+    pool = ProcessPoolExecutor(cores(), mp_context=context, initializer=_begin)
+    under_way: deque[Future[Batch]] = deque()
+    try:
+        for number in range(first, len(sizes)):
+            under_way.append(pool.submit(draw_batch, (*seed, number), batch, sizes[number]))
+            if len(under_way) >= ahead:
                 yield _result(under_way.popleft())
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while under_way:
+            yield _result(under_way.popleft())
+    finally:
+        stop(pool)
+        pool.shutdown(cancel_futures=True)
 
 
 def draw_batch(seed: Sequence[int], n: int, size: int) -> Batch:
@@ -96,7 +99,7 @@ def draw_batch(seed: Sequence[int], n: int, size: int) -> Batch:
     return Batch(np.stack(views), {"where": np.stack(masks), **_answers(phantoms)})
 
 
-def altered(batch: Batch, rng: Generator) -> Batch:
+def altered(batch: Batch, rng: random.Generator) -> Batch:
     """Other views of the same phantoms: with another gamma, and mirrored, all or none."""
     exponents = np.exp(rng.normal(0, _GAMMA, (len(batch.views), 1)))
     levels = np.rint(255 * (np.arange(256) / 255) ** exponents).astype(np.uint8)
@@ -147,6 +150,8 @@ def _cells(mask: np.ndarray, region: Region, places: int) -> np.ndarray:
 
 def _begin() -> None:
     end_with_parent()
+    # Who interrupts means the training, which ends the processes itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
 
 

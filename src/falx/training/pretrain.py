@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ import pandas as pd
 from numpy.random import Generator, default_rng
 from sklearn.metrics import roc_auc_score
 
+from falx import defaults
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone, follow_batches
 from falx.model.network import backbone_of, network_input
@@ -72,17 +74,18 @@ class Course:
     """
 
     slices: int
-    size: int = 160
-    batch: int = 32
-    small_share: float = 0.6
-    rate: float = 1e-3
+    size: int = defaults.PRETRAINING_SIZE
+    batch: int = defaults.PRETRAINING_BATCH
+    small_share: float = defaults.PRETRAINING_SMALL_SHARE
+    rate: float = defaults.PRETRAINING_RATE
     seed: int = 0
 
     @property
     def sizes(self) -> list[int]:
         """Side of the views of each round, in pixels."""
         rounds = -(-self.slices // (self.batch * ROUND))
-        small = round(self.small_share * rounds)
+        most = rounds if self.small_share == 1 else rounds - 1
+        small = min(round(self.small_share * rounds), most)
         smaller = max(round(_SMALL * self.size / STRIDE), 2) * STRIDE
         return [smaller] * small + [self.size] * (rounds - small)
 
@@ -96,6 +99,8 @@ class Course:
             raise BadInput(
                 f"Pretraining takes slices, two a step at least; got {self.slices}, {self.batch}."
             )
+        if not 0 <= self.seed <= defaults.MOST_SEED:
+            raise BadInput(f"A seed must be from 0 to {defaults.MOST_SEED}, got {self.seed}.")
         if not (0 <= self.small_share <= 1 and 0 < self.rate <= 1):
             raise BadInput(
                 "--small-share must be from 0 to 1 and --rate above 0 and at most 1, got "
@@ -121,9 +126,10 @@ def pretrain(
         folder: where checkpoints are kept, or None for none.
 
     Returns:
-        The backbone, and one row a round: slices seen, size, learning_rate, loss, and on phantoms
-        that it does not learn from: auc (tumor or not), kind and appearance and plane (shares that
-        are right), pointing (share of tumors that the hottest place touches); seconds.
+        The backbone, and one row a round: slices seen, size, learning_rate of the last step, loss,
+        and on phantoms that it does not learn from: auc (tumor or not), kind and appearance and
+        plane (shares that are right), pointing (share of tumors that the hottest place touches);
+        seconds.
 
     Raises:
         UnusableTraining: the loss is no longer a number, or a process ended before its time.
@@ -134,8 +140,9 @@ def pretrain(
     follow_batches(backbone, _MOMENTUM)
     network = task_network(hastened(backbone), BACKBONE.scaling)
     sizes = course.sizes
+    rates = _Waves(course.rate, _steps(sizes))
     network.compile(
-        make_optimizer(Optimizer(), _Waves(course.rate, _steps(sizes))),
+        make_optimizer(Optimizer(), rates),
         {task.name: task.loss() for task in TASKS},
         loss_weights={task.name: task.weight for task in TASKS},
     )
@@ -144,22 +151,23 @@ def pretrain(
     if folder and state.history:
         checkpoint.restore_network(folder, network)
         checkpoint.restore_optimizer(folder, network.optimizer)
-    reporter = _Reporter(network, course, state, folder, listener)
+    reporter = _Reporter(network, course, rates, state, folder, listener)
     done = len(state.history)
     drawn = stream(
         (course.seed, _LEARNED), np.repeat(sizes, ROUND).tolist(), batch=course.batch,
         ahead=ROUND, first=done * ROUND,
     )  # fmt: skip
-    for number in range(done, len(sizes)):
-        phantoms = _joined(list(islice(drawn, ROUND)))
-        rng = default_rng((course.seed, _SHUFFLED, number))
-        for batch in _shuffled(phantoms, course.batch, rng):
-            network.reset_metrics()
-            logs = network.train_on_batch(
-                network_input(batch.views), batch.answers, return_dict=True
-            )
-            reporter.hear(logs)
-        reporter.report(sizes[number])
+    with closing(drawn):
+        for number in range(done, len(sizes)):
+            phantoms = _joined(list(islice(drawn, ROUND)))
+            rng = default_rng((course.seed, _SHUFFLED, number))
+            for batch in _shuffled(phantoms, course.batch, rng):
+                network.reset_metrics()
+                logs = network.train_on_batch(
+                    network_input(batch.views), batch.answers, return_dict=True
+                )
+                reporter.hear(logs)
+            reporter.report(sizes[number])
     backbone.set_weights(backbone_of(network).get_weights())
     return backbone, pd.DataFrame(state.history)
 
@@ -215,12 +223,14 @@ class _Reporter:
         self,
         network: keras.Model,
         course: Course,
+        rates: _Waves,
         state: State,
         folder: Path | None,
         listener: Listener,
     ) -> None:
         self.network = network
         self.course = course
+        self.rates = rates
         self.state = state
         self.folder = folder
         self.listener = listener
@@ -249,7 +259,7 @@ class _Reporter:
         row = {
             "slices": (len(self.state.history) + 1) * ROUND * self.course.batch,
             "size": size,
-            "learning_rate": float(self.network.optimizer.learning_rate),
+            "learning_rate": float(self.rates(int(self.network.optimizer.iterations) - 1)),
             "loss": loss,
             **found,
             "seconds": seconds,

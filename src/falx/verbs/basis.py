@@ -96,6 +96,16 @@ class Basis:
         }
 
 
+def check_seed(seed: int) -> None:
+    """See that all that is random can be drawn by a seed.
+
+    Raises:
+        BadInput: it can't.
+    """
+    if not 0 <= seed <= defaults.MOST_SEED:
+        raise BadInput(f"A seed must be from 0 to {defaults.MOST_SEED}, got {seed}.")
+
+
 def find_basis(
     data: Path,
     *,
@@ -112,8 +122,7 @@ def find_basis(
     Raises:
         FalxError: what was asked for can't be done.
     """
-    if not 0 <= seed <= defaults.MOST_SEED:
-        raise BadInput(f"A seed must be from 0 to {defaults.MOST_SEED}, got {seed}.")
+    check_seed(seed)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     chosen = chosen.changed(changes)
     entries_of(data)  # Nothing is downloaded for data that are not there.

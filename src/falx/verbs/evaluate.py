@@ -16,6 +16,7 @@ from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.data.read import read_slices
 from falx.detect.detector import Detector, detector_folder, load
+from falx.detect.heat_map import HeatMap
 from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.explain import MapScores, score_maps
@@ -23,9 +24,9 @@ from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
 from falx.evaluation.results import Results, draw_figures, write_results
-from falx.progress import Listener, silent
+from falx.progress import Listener, Progress, silent
 from falx.recipe import load_recipe
-from falx.runfolder import new_folder, stamped
+from falx.runfolder import check_free, new_folder, stamped
 from falx.training.setup import open_shelf
 from falx.training.shelf import Shelf
 from falx.training.views import render_views
@@ -68,15 +69,19 @@ def evaluate(
         run: a run folder, or its `detector/`.
         data: as for `train`.
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
-        masks: a folder with a mask of the tumor under the path of each slice that has one, such as
-            `falx phantom` writes; heat maps are compared with them.
+        masks: a folder with a mask of the tumor under the path of each slice of the positive class
+            that has one, such as `falx phantom` writes; heat maps are compared with them.
         bank_gb: the most that views may take on disk, in gigabytes.
 
     Raises:
         BadInput: the classes of the data are not those of the detector.
         FalxError: run or data can't be used.
     """
+    folder = Path(out) if out else stamped(f"evaluate-{Path(data).stem}")
+    check_free(folder, "the evaluation")
     detector = load(run)
+    if masks is not None:
+        _check_masks(Path(masks), detector.settings.classes)
     home = detector_folder(Path(run)).parent
     catalog = build_catalog(Path(data), least=1, listener=listener)
     catalog = _with_classes(catalog, detector.settings.classes)
@@ -84,11 +89,11 @@ def evaluate(
     twins = twins_of_training(home, catalog.usable())
     rest = None if twins is None else results.scores_without(twins)
     done = Evaluated(
-        folder=Path(out) if out else stamped(f"evaluate-{Path(data).stem}"),
+        folder=folder,
         scores=results.scores(),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
-        maps=_map_scores(detector, catalog.usable(), Path(masks)) if masks else None,
+        maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,
     )
     with new_folder(done.folder, "the evaluation") as filling:
         write_results(
@@ -148,22 +153,43 @@ def _predicted(detector: Detector, usable: Catalog, shelf: Shelf, listener: List
     )
 
 
-def _map_scores(detector: Detector, usable: Catalog, masks: Path) -> MapScores:
-    """Heat maps of the slices that have a mask, against it."""
+def _check_masks(masks: Path, classes: tuple[str, ...]) -> None:
     if not masks.is_dir():
         raise BadInput(f"'{masks}' is no folder of masks; name one that holds <path of slice>.")
-    maps, found, groups = [], [], []
-    numbers = usable.table["index"].to_numpy(int)
-    for row, path in enumerate(usable.table["path"]):
-        mask = masks / path
-        if numbers[row] or not mask.is_file():
+    if len(classes) != 2:
+        raise BadInput(
+            "Masks are of one class, and the detector has more than two; leave them out."
+        )
+
+
+def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: Listener) -> MapScores:
+    """Heat maps of the positive slices that have a mask, against it; empty masks are left out."""
+    positive = usable.table.assign(group=usable.groups)[usable.labels == 1]
+    files = positive.groupby("path", sort=False)
+    maps: list[HeatMap] = []
+    outlines: list[np.ndarray] = []
+    groups: list[int] = []
+    for number, (path, rows) in enumerate(files, start=1):
+        listener(Progress("Heat maps", number, len(files)))
+        named = Path(str(path))
+        if named.is_absolute() or ".." in named.parts:
+            raise BadInput(f"'{path}' is not below the data's folder, so no mask can be found.")
+        if not (masks / named).is_file():
             continue
-        found.append(read_slices(mask)[0].pixels > 0.5)
-        (finding,) = detector.find(read_slices(usable.file(row))[:1])
-        assert finding.heat_map is not None
-        maps.append(finding.heat_map)
-        groups.append(int(usable.groups[row]))
-    return score_maps(maps, found, groups)
+        outlined = {each.index: each.pixels > 0 for each in read_slices(masks / named)}
+        shown = {each.index: each for each in read_slices(usable.root / named)}
+        for index, group in zip(rows["index"], rows["group"], strict=True):
+            outline = outlined.get(index)
+            if outline is None or outline.shape != shown[index].pixels.shape:
+                raise BadInput(
+                    f"The mask '{masks / named}' is not of the size of '{path}'; mend or remove it."
+                )
+            (finding,) = detector.find([shown[index]])
+            if outline.any() and finding.heat_map is not None:
+                maps.append(finding.heat_map)
+                outlines.append(outline)
+                groups.append(int(group))
+    return score_maps(maps, outlines, groups)
 
 
 def _report(

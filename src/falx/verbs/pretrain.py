@@ -43,7 +43,7 @@ def pretrain(
     *,
     slices: int = defaults.PRETRAINING_SLICES,
     size: int = defaults.PRETRAINING_SIZE,
-    batch: int = 32,
+    batch: int = defaults.PRETRAINING_BATCH,
     small_share: float = defaults.PRETRAINING_SMALL_SHARE,
     rate: float = defaults.PRETRAINING_RATE,
     seed: int = 0,
@@ -55,7 +55,7 @@ def pretrain(
 
     Args:
         out: the folder to be made; by default `runs/<time>-pretrain`.
-        slices: phantoms to learn from, each seen once; rounded up to whole reports.
+        slices: phantoms to learn from, each seen in several views; rounded up to whole rounds.
         size: side of the views of the last steps, in pixels.
         small_share: share of the steps, the first, whose views are smaller, 0.6 of that.
         batch: phantoms a step.

@@ -73,7 +73,7 @@ def train(
     Args:
         data: a folder with a subfolder a class, or a CSV or Parquet file.
         recipe: a recipe, its name, or its YAML file; `changes` override fields of it.
-        weights: "imagenet", "random", or the path of backbone weights.
+        weights: "imagenet", "phantom", "random", or the path of backbone weights.
         split: "70/15/15" or other shares (by group), "random" (blind to groups), "given" (as the
             data came), or a CSV file with path and part.
         out: the folder to be made; by default `runs/<time>-<recipe>-<data>`.
