@@ -1,0 +1,97 @@
+"""Commands that put a detector to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from falx import defaults
+from falx.cli.shared import (
+    BankOption,
+    DataArgument,
+    OutOption,
+    RunArgument,
+    fail,
+    training,
+)
+
+
+def predict(
+    run: RunArgument,
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, glob patterns.")],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write a row a slice; - for a pipe.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write everything as JSON; - for a pipe.")
+    ] = None,
+    heat_maps: Annotated[
+        Path | None, typer.Option("--heatmaps", help="Draw where the evidence lies, in a folder.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
+    ] = False,
+) -> None:
+    """Classify slices; those of one study also get one answer together."""
+    from falx import console, findings_io
+    from falx.detect.detector import load
+
+    detector = load(run)
+    if heat_maps:
+        from falx.detect.overlay import make_folder, write_overlays
+
+        make_folder(heat_maps)
+    with console.progress() as listener:
+        findings = detector.predict(paths, listener=listener)
+        if heat_maps:
+            write_overlays(findings.slices, heat_maps, listener=listener)
+    if Path("-") not in (csv_file, json_file):
+        console.show_findings(findings)
+    if heat_maps:
+        console.say(f"Wrote {len(findings.slices)} pictures to {heat_maps}")
+    if csv_file:
+        console.write_text(csv_file, findings_io.as_csv(findings))
+    if json_file:
+        console.write_json(json_file, findings_io.as_dict(findings))
+    if strict and findings.unreadable:
+        raise typer.Exit(3)
+    if not findings.slices:
+        fail(f"None of {len(findings.unreadable)} files could be read; name images.")
+
+
+def evaluate(
+    run: RunArgument,
+    data: DataArgument,
+    out: OutOption = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of tumor masks, as falx phantom writes, to hold heat maps to."),
+    ] = None,
+    bank_gb: BankOption = defaults.BANK_GB,
+) -> None:
+    """Test a detector on labeled slices."""
+    from falx import console
+
+    with training("falx evaluate") as listener:
+        from falx.verbs.evaluate import evaluate as run_evaluation
+
+        done = run_evaluation(run, data, out=out, masks=masks, bank_gb=bank_gb, listener=listener)
+    if done.twins:
+        seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
+        console.warn(f"{seen}.")
+    console.show_scores({"all": done.scores, "without twins": done.without_twins})
+    if done.maps:
+        console.show_map_scores(done.maps)
+    console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
+
+
+def doctor() -> None:
+    """Show versions, processor, caches, weights and extras."""
+    from falx import console
+    from falx.verbs.doctor import doctor as look
+
+    with console.native_silence():
+        checks = look()
+    console.show_checks(checks)
