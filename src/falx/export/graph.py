@@ -27,10 +27,10 @@ def answering(network: keras.Model) -> Any:
     import tensorflow as tf
 
     complete = explained(network)
-    grey = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32, INPUT)
+    grey = tf.TensorSpec((None, *complete.input_shape[1:]), tf.float32, INPUT)
 
     def answer(grey_levels: Any) -> dict[str, Any]:
-        logits, heat_maps = complete([grey_levels], training=False)
+        logits, heat_maps = complete(grey_levels, training=False)
         return dict(zip(OUTPUTS, (logits, heat_maps, _probabilities(logits)), strict=True))
 
     return tf.function(answer, input_signature=[grey])

@@ -17,7 +17,7 @@ from openvino.tools.ovc import convert_model
 from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
-from falx.model.explain import explained
+from falx.export.graph import OUTPUTS, answering
 from falx.model.network import network_input
 from falx.recipe import Recipe
 
@@ -63,10 +63,16 @@ def write_network(network: keras.Model, file: Path) -> None:
     Raises:
         OSError: it can't be written whole.
     """
-    if keras.backend.backend() == "tensorflow":
-        write_openvino(explained(network), file)
-    else:
+    if keras.backend.backend() != "tensorflow":
         _write_by_tensorflow(network, file)
+        return
+    converted = convert_model(answering(network).get_concrete_function())
+    # TensorFlow gives outputs in the order of their names, which are lost.
+    by_name = dict(zip(sorted(OUTPUTS), converted.outputs, strict=True))
+    for name, output in by_name.items():
+        output.get_tensor().set_names({name})
+    ordered = [by_name[name].get_node() for name in OUTPUTS]
+    _save(openvino.Model(ordered, converted.get_parameters(), network.name), file)
 
 
 def write_openvino(network: keras.Model, file: Path) -> None:
@@ -78,11 +84,14 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     import tensorflow as tf
 
     # Keras' own export traces the network three times and takes nearly twice as long.
-    grey = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32, network.input.name)
-    answer = tf.function(lambda levels: network(levels, training=False))
-    converted = convert_model(answer.get_concrete_function(grey))
+    values = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32, network.input.name)
+    answer = tf.function(lambda values: network(values, training=False))
+    _save(convert_model(answer.get_concrete_function(values)), file)
+
+
+def _save(model: openvino.Model, file: Path) -> None:
     try:
-        openvino.save_model(converted, file, compress_to_fp16=False)
+        openvino.save_model(model, file, compress_to_fp16=False)
     except RuntimeError as error:
         # All that OpenVINO says of a full disk is that its stream failed.
         if "iostream" not in str(error):

@@ -33,7 +33,7 @@ def explained(network: keras.Model) -> keras.Model:
         layers.get("hidden"), layers.get("normalize"), layers["logits"], each="flatten" in layers
     )
     logits, heat_maps = head(pooling.input)
-    return keras.Model(network.input, [logits, heat_maps], name=network.name)
+    return keras.Model(network.inputs[0], [logits, heat_maps], name=network.name)
 
 
 class _ExplainedHead(keras.layers.Layer):
