@@ -62,7 +62,7 @@ def scored(table, labels, *positives, **options):
 
 
 def test_the_numbers_are_those_of_scikit_learn_on_the_rows(table, labels, positive):
-    sizes = scored(table, labels, positive, threshold=0.4)["Longer side of the image"]
+    sizes = scored(table, labels, positive, threshold=0.4)["Image size"]
     assert list(sizes) == [
         "small, up to 200 pixels",
         "medium, over 200 up to 300 pixels",
@@ -96,7 +96,7 @@ def test_sensitivity_rests_on_groups_with_positives_alone(table, positive):
     few = table.iloc[: 2 * LEAST_GROUPS]
     labels = np.zeros(2 * LEAST_GROUPS, np.int64)
     labels[0] = 1
-    (only,) = scored(few, labels, positive[: 2 * LEAST_GROUPS])["Stored in color"].values()
+    (only,) = scored(few, labels, positive[: 2 * LEAST_GROUPS])["Color"].values()
     assert only.estimates["accuracy"] is not None
     assert only.estimates["specificity"] is not None
     assert only.estimates["sensitivity"] is None
@@ -105,7 +105,7 @@ def test_sensitivity_rests_on_groups_with_positives_alone(table, positive):
 
 def test_repeats_are_averaged(table, labels, positive):
     other = positive[::-1].copy()
-    sites = scored(table, labels, positive, other)["Folder of origin"]
+    sites = scored(table, labels, positive, other)["Folder"]
     rows = np.arange(N) % 3 == 1
     expected = [accuracy_score(labels[rows], p[rows] >= 0.5) for p in (positive, other)]
     assert sites["site1"].estimates["accuracy"].value == pytest.approx(np.mean(expected))
@@ -122,7 +122,7 @@ def test_several_classes_have_metrics_of_their_own(table, labels):
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=60))
 def test_every_slice_is_in_one_third_and_the_thirds_are_in_order(sizes):
     table = pd.DataFrame({"height": sizes, "width": 1})
-    parts = FACTORS["Longer side of the image"](table)
+    parts = FACTORS["Image size"](table)
     assert sorted(np.concatenate(list(parts.values()))) == list(range(len(sizes)))
     assert 1 <= len(parts) <= 3
     assert (len(parts) == 1) == (len(set(sizes)) == 1)
@@ -151,7 +151,7 @@ def test_parts_add_up_to_the_whole(table, labels, positive):
     ],
 )
 def test_the_folder_of_origin_leaves_out_class_part_and_machine(path, label, origin):
-    parts = FACTORS["Folder of origin"](pd.DataFrame({"path": [path], "label": [label]}))
+    parts = FACTORS["Folder"](pd.DataFrame({"path": [path], "label": [label]}))
     assert list(parts) == [origin]
 
 

@@ -232,8 +232,9 @@ def limits(report: Report) -> Section:
 def _claim(scores: Scores) -> str:
     bound = clopper_pearson(0, scores.groups)[1]
     return (
-        f"The test holds {count(scores.groups, 'group')}, as many independent observations. Even "
-        f"without a single error, so many could not rule out that {percent(bound)} are wrong."
+        f"The test holds {count(scores.groups, 'group')}; it has no more independent observations "
+        "than that. Even without a single error, so many could not rule out that "
+        f"{percent(bound)} are wrong."
     )
 
 

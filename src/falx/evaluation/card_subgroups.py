@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from falx.evaluation.card_numbers import cell
 from falx.evaluation.document import Block, Bullets, Line, Paragraph, Section, Table, line
-from falx.evaluation.subgroups import LEAST_GROUPS, shown_metrics
+from falx.evaluation.subgroups import LEAST_GROUPS, MEANINGS, shown_metrics
 from falx.evaluation.templates import count, listed, number
 from falx.evaluation.weighted import METRICS
 
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
 def subgroups(report: Report, factors: tuple[Factor, ...]) -> Section:
     """Whether some kind of slice fares otherwise than all."""
     metrics = shown_metrics(report.scores.classes)
-    told_apart = [factor for factor in factors if len(factor.subgroups) > 1]
+    several = [factor for factor in factors if len(factor.subgroups) > 1]
     alike = [
-        f"{factor.name} ({factor.subgroups[0].name})"
+        f"{factor.name.lower()} ({factor.subgroups[0].name})"
         for factor in factors
         if len(factor.subgroups) == 1
     ]
-    tables: list[Block] = []
-    for factor in told_apart:
-        rows = tuple(_subgroup_row(part, metrics) for part in factor.subgroups)
-        head = ("Subgroup", *(METRICS[name] for name in metrics), "Slices", "Groups")
-        tables.append(Table(f"{factor.name}.", head, rows, (len(head) - 2, len(head) - 1)))
-    lines = [*_departures(told_apart, report.scores)]
+    lines = [*_departures(several, report.scores)]
     if alike:
         lines.append(line(f"Nothing to compare, since all are alike: {listed(alike)}."))
     lines.append(
         line("Not known to falx, so not compared: age, sex, ethnicity, scanner, size of tumors.")
     )
-    few = (
-        f"Too few groups are fewer than {LEAST_GROUPS} that bear on the number: for sensitivity, "
-        "those with positives."
-        if report.binary
-        else f"Too few groups are fewer than {LEAST_GROUPS} that bear on the number."
-    )
-    return Section("Subgroups", (Bullets(tuple(lines)), Paragraph(line(few)), *tables))
+    few = f"Too few groups are fewer than {LEAST_GROUPS} that bear on the number"
+    whose = ": for sensitivity, those with positives." if report.binary else "."
+    blocks: list[Block] = [Bullets(tuple(lines))]
+    if several:
+        head = ("By", "Subgroup", *(METRICS[name] for name in metrics), "Slices", "Groups")
+        rows = tuple(
+            (line(factor.name), *_row(part, metrics))
+            for factor in several
+            for part in factor.subgroups
+        )
+        blocks.append(Table(MEANINGS, head, rows, (len(head) - 2, len(head) - 1)))
+        blocks.append(Paragraph(line(f"{few}{whose}")))
+    return Section("Subgroups", tuple(blocks))
 
 
-def _subgroup_row(part: Subgroup, metrics: tuple[str, ...]) -> tuple[Line, ...]:
+def _row(part: Subgroup, metrics: tuple[str, ...]) -> tuple[Line, ...]:
     cells = (
         line("too few groups") if found is None else cell(found)
         for found in (part.estimates[name] for name in metrics)
@@ -67,7 +68,7 @@ def _departures(factors: list[Factor], scores: Scores) -> Iterator[Line]:
         yield line("No subgroup has enough groups for a comparison.")
         return
     found = [
-        f"{factor.name}, {part.name}: {_name(metric)} {part.estimates[metric]} is {side} the "
+        f"{factor.name} {part.name}: {_name(metric)} {part.estimates[metric]} is {side} the "
         f"{number(scores.estimates[metric].value)} of all slices."
         for factor in factors
         for part in factor.subgroups

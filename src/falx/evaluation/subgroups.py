@@ -175,23 +175,23 @@ def _origin(path: str, label: str) -> str:
 
 
 FACTORS: dict[str, Callable[[pd.DataFrame], Parts]] = {
-    "Longer side of the image": lambda table: _thirds(
+    "Image size": lambda table: _thirds(
         table[["height", "width"]].max(axis=1), ("small", "medium", "large"), 0, " pixels"
     ),
-    "Brightness (mean grey level, 0 to 1)": lambda table: _thirds(
-        table["mean"], ("dark", "medium", "bright"), 3
-    ),
-    "Contrast (standard deviation of grey levels)": lambda table: _thirds(
-        table["spread"], ("low", "medium", "high"), 3
-    ),
-    "Proportions of the head (width over height)": lambda table: _thirds(
+    "Brightness": lambda table: _thirds(table["mean"], ("dark", "medium", "bright"), 3),
+    "Contrast": lambda table: _thirds(table["spread"], ("low", "medium", "high"), 3),
+    "Head shape": lambda table: _thirds(
         np.exp(table["head_aspect"]), ("narrow", "medium", "wide"), 2
     ),
     "File format": lambda table: _named(table["format"].tolist()),
-    "Stored in color": lambda table: _named(["yes" if each else "no" for each in table["color"]]),
-    "Folder of origin": lambda table: _named(
+    "Color": lambda table: _named(["in color" if each else "in grey" for each in table["color"]]),
+    "Folder": lambda table: _named(
         [_origin(*each) for each in zip(table["path"], table["label"], strict=True)]
     ),
-    "Part that the data came in": lambda table: _named(table["split"].tolist()),
+    "Given part": lambda table: _named(table["split"].tolist()),
 }
-"""What slices are parted by, and how: rows of a catalog to the part of each."""
+"""What slices are parted by, and how: rows of a catalog to the rows of each part."""
+MEANINGS = (
+    "Image size is the longer side, brightness the mean and contrast the standard deviation of "
+    "grey levels from 0 to 1, head shape the width of the head over its height."
+)

@@ -114,13 +114,13 @@ def _training(folder: Path) -> SavedRun:
 def _crossval(folder: Path) -> SavedRun:
     catalog, predictions = Catalog.load(folder / "catalog.parquet"), _predictions(folder)
     usable = catalog.usable()
-    repeats = [table for _, table in predictions.groupby("repeat", sort=True)]
+    repeats = [table for _, table in predictions.groupby(predictions["repeat"].astype(int))]
     for table in repeats:
         _check_same(usable.table, table)
     tested = OutOfFold(
         usable,
         np.stack([_probabilities(table, catalog.classes) for table in repeats]),
-        np.stack([table["fold"].to_numpy(np.int64) for table in repeats]),
+        np.stack([table["fold"].astype(int).to_numpy() for table in repeats]),
         _NO_VIEWS,
     )
     return _saved(folder, catalog, tested)
@@ -149,17 +149,12 @@ def _saved(
 
 
 def _predictions(folder: Path) -> pd.DataFrame:
-    names = dict.fromkeys(("path", "label", "predicted"), "str")
-    return pd.read_csv(
-        folder / "predictions.csv",
-        dtype=names,
-        keep_default_na=False,
-        float_precision="round_trip",
-    )
+    """The table as text: a class may be called 1, and a file NA."""
+    return pd.read_csv(folder / "predictions.csv", dtype="str", keep_default_na=False)
 
 
 def _probabilities(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    return table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    return table[[f"p_{name}" for name in classes]].to_numpy(object).astype(np.float64)
 
 
 def _check_same(slices: pd.DataFrame, predictions: pd.DataFrame) -> None:
