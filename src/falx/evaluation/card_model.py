@@ -145,8 +145,8 @@ def intended_use(card: Card) -> Section:
                         "Any decision about a patient: it was neither tested nor approved for one."
                     ),
                     line(
-                        f"Anything but {classes}: every slice is given one of these, one that "
-                        "shows another disease, another organ or no body at all, too."
+                        f"Anything but {classes}: every picture gets one of these answers, also "
+                        "one of another disease, of another organ, or of no body at all."
                     ),
                     line(
                         "Computed tomography, other planes, sequences, ages and states (after "

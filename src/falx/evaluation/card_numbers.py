@@ -171,8 +171,8 @@ def calibration(report: Report, threshold: float) -> Section:
     if scores.n < _FEW_A_BIN * CALIBRATION_BINS:
         lines.append(
             line(
-                f"{count(scores.n, 'slice')} are few for {CALIBRATION_BINS} bins: even a perfectly "
-                "calibrated model would have a calibration error well above 0 here."
+                f"{count(scores.n, 'slice')} are few for {CALIBRATION_BINS} bins: chance alone "
+                "gives even a perfectly calibrated model a calibration error."
             )
         )
     return Section(

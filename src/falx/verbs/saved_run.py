@@ -37,6 +37,7 @@ class SavedRun:
         environment: what environment.json says.
         tested: predictions on the test part, or out of fold; they have no views.
         split: of a training, or None.
+        split_name: how slices were split, in words.
         settings: of its detector, or None.
         parameters: of its network, or 0.
         made: the day on which it was finished, or an empty string where no log says so.
@@ -48,17 +49,10 @@ class SavedRun:
     environment: dict[str, Any]
     tested: Results | OutOfFold
     split: Split | None
+    split_name: str
     settings: Settings | None
     parameters: int
     made: str
-
-    @property
-    def split_name(self) -> str:
-        """The split in words."""
-        if isinstance(self.tested, OutOfFold):
-            return self.tested.split_name
-        words = shlex.split(self.environment["command"])
-        return split_words(words[words.index("--split") + 1])
 
 
 def load_run(run: Path) -> SavedRun:
@@ -135,17 +129,26 @@ def _saved(
     settings: Settings | None = None,
     parameters: int = 0,
 ) -> SavedRun:
+    environment = json.loads((folder / "environment.json").read_text("utf-8"))
     return SavedRun(
         folder=folder,
         catalog=catalog,
         recipe=load_recipe(folder / "recipe.yaml"),
-        environment=json.loads((folder / "environment.json").read_text("utf-8")),
+        environment=environment,
         tested=tested,
         split=split,
+        split_name=_split_name(tested, environment["command"]),
         settings=settings,
         parameters=parameters,
         made=_made(folder / "log.jsonl"),
     )
+
+
+def _split_name(tested: Results | OutOfFold, command: str) -> str:
+    if isinstance(tested, OutOfFold):
+        return tested.split_name
+    words = shlex.split(command)
+    return split_words(words[words.index("--split") + 1])
 
 
 def _predictions(folder: Path) -> pd.DataFrame:
