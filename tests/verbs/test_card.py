@@ -17,11 +17,12 @@ from falx.data.catalog import Catalog
 from falx.errors import BadInput, BrokenRun
 from falx.evaluation.card import model_card
 from falx.evaluation.intervals import Estimate
+from falx.evaluation.report import Mistake
 from falx.evaluation.subgroups import Factor, Subgroup
 from falx.evaluation.templates import fill
 from falx.notice import NOTICE
 from falx.runfolder import PARTIAL
-from falx.verbs.card import _card
+from falx.verbs.card import card_of
 from falx.verbs.saved_run import load_run
 
 
@@ -49,7 +50,7 @@ def three(phantoms, short, tmp_path_factory):
 @pytest.fixture(scope="module")
 def card(run):
     """The card of the run, before it is a document."""
-    return _card(load_run(run))
+    return card_of(load_run(run))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_subgroups_are_those_of_the_predictions(run, card):
 
 
 def test_enough_groups_give_numbers(folded):
-    parts = _card(load_run(folded.folder)).factors
+    parts = card_of(load_run(folded.folder)).factors
     (contrast,) = [factor for factor in parts if factor.name == "Contrast"]
     table = Catalog.load(folded.folder / "catalog.parquet").usable().table
     rows = np.argsort(table["spread"].to_numpy())[:20]
@@ -184,6 +185,36 @@ def test_a_subgroup_that_fares_otherwise_is_named(card):
     assert expected in said
     assert "Folder siteA: accuracy" not in said
     assert "- 2 numbers were compared; by chance alone about 1 in 20 would stand out." in said
+
+
+def test_twins_in_training_are_the_first_thing_said(card):
+    report = replace(card.report, twins=3, split="random 70/15/15, blind to copies")
+    document = model_card(replace(card, report=report))
+    said = fill("document.md.j2", document=document)
+    warning = "Not independent: 3 of 10 test slices have a twin in training."
+    assert said.index(f"> **{warning}**") < said.index("## Model details")
+    assert f"Random 70/15/15, blind to copies. {warning}" in said
+    assert '<div class="notice act">' in fill("document.html.j2", document=document)
+
+
+def test_numbers_by_study_are_given_where_there_are_studies(card):
+    study = {"share": 0.1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+             "roc_auc": {"value": None, "low": None, "high": None}}  # fmt: skip
+    document = model_card(replace(card, report=replace(card.report, study=study)))
+    said = fill("document.md.j2", document=document)
+    by_study = said[said.index("By study: 12 studies of two slices or more.") :]
+    assert row(by_study, "Accuracy") == ["0.750 (0.500 to 1.000)"]
+    assert row(by_study, "ROC AUC") == ["–"]
+
+
+def test_a_hostile_file_name_stays_text(card):
+    bad = Mistake("yes/<script>|`x`.png", "yes", "no", 0.1)
+    document = model_card(replace(card, report=replace(card.report, errors=(bad,))))
+    said = fill("document.md.j2", document=document)
+    assert r"| `` yes/<script>\|`x`.png `` | yes | no | 0.100 |" in said
+    html = fill("document.html.j2", document=document)
+    assert "<code>yes/&lt;script&gt;|`x`.png</code>" in html
+    assert "<script>" not in html
 
 
 def test_a_cross_validation_has_no_detector_and_counts_repeats(folded):

@@ -198,8 +198,8 @@ def effort(report: Report) -> Section:
     lines = [
         line(
             f"Training took {duration(seconds)} on {count(cores, 'processor core')}, "
-            f"{_hours(hours)} core hours at the most. A training that was stopped and went on "
-            "counts from there."
+            f"{_hours(hours)} core hours at the most. What came before a stop, and features that "
+            "an earlier run had left, are not in that."
         ),
         line(
             f"Energy was not measured. If every core drew {WATTS_A_CORE} W all along, which is an "

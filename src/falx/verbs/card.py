@@ -43,11 +43,12 @@ def card(run: str | Path, *, out: str | Path | None = None) -> Carded:
     folder = Path(out) if out else found.folder
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"'{folder}' is a file; name a folder with --out.")
-    written = write_document(model_card(_card(found)), folder, NAME)
+    written = write_document(model_card(card_of(found)), folder, NAME)
     return Carded(*written)
 
 
-def _card(run: SavedRun) -> Card:
+def card_of(run: SavedRun) -> Card:
+    """What a run gives a card to tell."""
     return Card(
         report=_report(run),
         recipe=run.recipe,
