@@ -48,7 +48,17 @@ def slices(phantoms, tmp_path):
 def test_the_help_names_every_verb(falx):
     code, out, _ = falx("--help")
     assert code == 0
-    for verb in ("audit", "train", "crossval", "evaluate", "predict", "demo", "phantom", "doctor"):
+    for verb in (
+        "audit",
+        "train",
+        "crossval",
+        "evaluate",
+        "predict",
+        "card",
+        "demo",
+        "phantom",
+        "doctor",
+    ):
         assert verb in out
 
 
@@ -228,3 +238,17 @@ def test_the_installed_command_starts():
         [sys.executable, "-m", "falx.cli", "--help"], capture_output=True, text=True, check=True
     )
     assert "Usage: falx" in done.stdout or "Usage: python -m falx.cli" in done.stdout
+
+
+def test_card_names_the_files_that_it_wrote(falx, run, tmp_path):
+    code, out, remarks = falx("card", run, "--out", tmp_path / "cards")
+    assert (code, out) == (0, "")
+    assert "card.md" in remarks
+    assert (tmp_path / "cards" / "card.html").is_file()
+
+
+def test_card_of_what_is_no_run_is_one_sentence(falx, tmp_path):
+    code, _, remarks = falx("card", tmp_path)
+    assert code == 2
+    assert one_sentence(remarks)
+    assert "no training and no cross-validation" in remarks

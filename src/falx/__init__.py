@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from falx.detect.detector import Detector, load
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.recipe import Recipe, load_recipe
+    from falx.verbs.card import card
     from falx.verbs.crossval import crossval
     from falx.verbs.demo import demo
     from falx.verbs.doctor import doctor
@@ -47,6 +48,7 @@ _HOMES = {
     "StudyFinding": "falx.detect.finding",
     "Recipe": "falx.recipe",
     "load_recipe": "falx.recipe",
+    "card": "falx.verbs.card",
     "crossval": "falx.verbs.crossval",
     "demo": "falx.verbs.demo",
     "doctor": "falx.verbs.doctor",
@@ -66,6 +68,7 @@ __all__ = [
     "StudyFinding",
     "audit",
     "build_catalog",
+    "card",
     "crossval",
     "demo",
     "doctor",

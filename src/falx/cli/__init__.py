@@ -15,7 +15,7 @@ import typer
 from falx.cli.data import audit, phantom
 from falx.cli.shared import fail
 from falx.cli.training import crossval, demo, pretrain, train
-from falx.cli.using import doctor, evaluate, predict
+from falx.cli.using import card, doctor, evaluate, predict
 from falx.errors import FalxError
 from falx.notice import NOTICE
 
@@ -84,5 +84,5 @@ def _options(
         forbid_network()
 
 
-for command in (audit, train, crossval, evaluate, predict, demo, phantom, pretrain, doctor):
+for command in (audit, train, crossval, evaluate, predict, card, demo, phantom, pretrain, doctor):
     app.command()(command)

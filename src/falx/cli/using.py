@@ -87,6 +87,23 @@ def evaluate(
     console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
 
 
+def card(
+    run: Annotated[Path, typer.Argument(help="The folder of a training or cross-validation.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write into; by default the run folder.")
+    ] = None,
+) -> None:
+    """Write a model card: what a detector is, is for, and is worth, and what is not known."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("train", "falx card"):
+        from falx.verbs.card import card as write_card
+
+        done = write_card(run, out=out)
+    console.say(f"Wrote {done.markdown} and {done.html}")
+
+
 def doctor() -> None:
     """Show versions, processor, caches, weights and extras."""
     from falx import console

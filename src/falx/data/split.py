@@ -6,6 +6,7 @@ falx.data.duplicates). Parts and folds are stratified by label as far as groups 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,6 +230,17 @@ def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:
 def twins_in_training(split: Split, groups: np.ndarray) -> np.ndarray:
     """Which test rows share a group with a training row: bool (test,)."""
     return np.isin(groups[split.test], groups[split.train])
+
+
+def split_words(how: str) -> str:
+    """What `--split` was asked for, in words."""
+    words = {"random": "random 70/15/15, blind to copies", "given": "as the data came"}
+    return words.get(how) or (f"leak-free {how}" if is_shares(how) else f"from {how}")
+
+
+def is_shares(how: str) -> bool:
+    """Whether a split is asked for by shares, such as 70/15/15."""
+    return re.fullmatch(r"\d+/\d+/\d+", how) is not None
 
 
 def _class_counts(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:

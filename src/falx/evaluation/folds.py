@@ -38,6 +38,12 @@ class OutOfFold:
     def repeats(self) -> int:
         return len(self.probabilities)
 
+    @property
+    def split_name(self) -> str:
+        """How slices were tested, in words."""
+        times = f", {self.repeats} times" if self.repeats > 1 else ""
+        return f"leak-free {int(self.folds.max())}-fold cross-validation{times}"
+
     @cached_property
     def predicted(self) -> np.ndarray:
         """Label given to each slice in each repeat: str (repeats, n)."""

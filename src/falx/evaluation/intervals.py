@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,12 @@ class Estimate:
         """Value, low and high as JSON can hold them; what is undefined becomes None."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         return {name: None if math.isnan(number) else number for name, number in bounds.items()}
+
+    @classmethod
+    def from_dict(cls, bounds: Mapping[str, float | None]) -> Estimate:
+        """What `as_dict` gave."""
+        known = {name: math.nan if number is None else number for name, number in bounds.items()}
+        return cls(**known)
 
     def __str__(self) -> str:
         if math.isnan(self.value):

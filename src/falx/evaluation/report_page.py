@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 MISTAKES_SHOWN = 200
 
-_GLOSSES = {
+GLOSSES = {
     "accuracy": "share of slices called right",
     "balanced_accuracy": "the same, with every class counting alike",
     "sensitivity": "share of the positive that is found",
@@ -143,7 +143,7 @@ def write_report(report: Report, path: Path) -> None:
         effort=_effort(report),
         recipe=report.recipe.to_yaml() if report.recipe else "",
         limits=list(sentences.limits(report)),
-        facts=list(_facts(report.environment)),
+        facts=list(facts(report.environment)),
     )
 
 
@@ -189,7 +189,7 @@ def _columns(report: Report) -> Iterator[_Column]:
 def _row(name: str, columns: list[_Column]) -> _Row:
     cells = tuple(_cell(column, name) for column in columns)
     drawing = mark(columns[0].estimates[name]) if name in _DRAWN else None
-    return _Row(METRICS[name], _GLOSSES[name], cells, drawing)
+    return _Row(METRICS[name], GLOSSES[name], cells, drawing)
 
 
 def _cell(column: _Column, name: str) -> _Cell:
@@ -248,8 +248,7 @@ def _maps(maps: MapScores | None) -> dict[str, Any] | None:
 
 
 def _from_json(entry: Mapping[str, float | None]) -> _Cell:
-    numbers = {key: math.nan if bound is None else bound for key, bound in entry.items()}
-    return _written(Estimate(**numbers))
+    return _written(Estimate.from_dict(entry))
 
 
 def _picture(figure: Figure) -> _Picture:
@@ -268,14 +267,14 @@ def _effort(report: Report) -> str:
     return f"{size} in {duration(report.seconds)}."
 
 
-def _facts(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def facts(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Name and value of each entry, nested ones with their parents' names before them."""
     for key, value in environment.items():
         name = f"{prefix}{key.replace('_', ' ')}"
         if key in {"command", "training_seconds"}:
             continue
         if isinstance(value, Mapping):
-            yield from _facts(value, "" if key == "versions" else f"{name} ")
+            yield from facts(value, "" if key == "versions" else f"{name} ")
         elif isinstance(value, list | tuple):
             yield name, ", ".join(map(str, value)) or number(None)
         else:

@@ -13,12 +13,13 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
+from falx.data.split import Split
 from falx.detect.finding import decide
 from falx.evaluation import figures
 from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
 from falx.evaluation.metrics import Scores, score
-from falx.evaluation.report import Figure, Mistake
+from falx.evaluation.report import Figure, Mistake, PartCounts
 from falx.evaluation.studies import find_studies, score_studies
 
 _SHOWN = 24
@@ -138,6 +139,19 @@ class Results:
             )
             for row in self.wrong
         )
+
+
+def count_parts(usable: Catalog, split: Split) -> tuple[PartCounts, ...]:
+    """Slices and groups of each part."""
+    labels, groups = usable.labels, usable.groups
+    return tuple(
+        PartCounts(
+            part=name,
+            counts={c: int((labels[rows] == code).sum()) for code, c in enumerate(usable.classes)},
+            groups=len(np.unique(groups[rows])),
+        )
+        for name, rows in vars(split).items()
+    )
 
 
 def write_results(folder: Path, results: Results, test: Scores, **more: Any) -> None:

@@ -236,7 +236,7 @@ def _size_limits(scores: Scores) -> Iterator[str]:
 def _split_limit(report: Report) -> str:
     if report.kind == "cross-validation":
         return (
-            "Each number is of many networks, none of which is the detector that `falx train` "
+            "Each number is of many networks, none of which is the detector that falx train "
             "makes of the same data; it says what the recipe is worth on slices like these."
         )
     if report.kind == "report":

@@ -128,6 +128,7 @@ def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
     """What one does with a cross-validation, and the commands for it."""
     return (
         ("Read the report", shlex.quote(f"{run}/report.html")),
+        ("Write a model card", f"falx card {shlex.quote(str(run))}"),
         ("Train a detector", train_command),
     )
 
@@ -191,14 +192,12 @@ def _write_report(
         captions = [f"{m.label} → {m.predicted}, {m.times} of {found.repeats}" for m in mistakes]
         if mistakes:
             figures += draw_repeated(folder / "figures", found.views, found.worst(), captions)
-    folds = int(found.folds.max())
-    times = f", {found.repeats} times" if found.repeats > 1 else ""
     report = Report(
         title=basis.title,
         audit=audit(basis.catalog),
         recipe=basis.recipe,
         scores=scores,
-        split=f"leak-free {folds}-fold cross-validation{times}",
+        split=found.split_name,
         parts=(),
         twins=0,
         figures=figures,

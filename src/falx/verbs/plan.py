@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +16,11 @@ from falx.data.split import (
     Split,
     check_classes,
     given_split,
+    is_shares,
     read_split,
     split_at_random,
     split_by_group,
+    split_words,
     twins_in_training,
 )
 from falx.errors import BadInput
@@ -47,10 +48,7 @@ class Plan:
     @property
     def split_name(self) -> str:
         """The split in words."""
-        if self.how in {"random", "given"}:
-            words = {"random": "random 70/15/15, blind to copies", "given": "as the data came"}
-            return words[self.how]
-        return f"leak-free {self.how}" if _shares(self.how) else f"from {self.how}"
+        return split_words(self.how)
 
     @property
     def command(self) -> str:
@@ -91,7 +89,7 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
         return split_at_random(labels, seed=seed)
     if how == "given":
         return given_split(table["split"].tolist(), labels, groups, seed=seed)
-    if _shares(how):
+    if is_shares(how):
         numbers = np.array([int(part) for part in how.split("/")], float)
         if numbers.sum() != 100:
             raise BadInput(f"The shares of --split must sum to 100, got {how}.")
@@ -102,7 +100,3 @@ def make_split(how: str, usable: Catalog, seed: int) -> Split:
         f"--split takes shares such as {defaults.SPLIT}, 'random', 'given', or a CSV file, "
         f"not '{how}'."
     )
-
-
-def _shares(how: str) -> bool:
-    return re.fullmatch(r"\d+/\d+/\d+", how) is not None

@@ -14,10 +14,11 @@ import pandas as pd
 from falx.data.audit import audit
 from falx.data.split import split_table
 from falx.evaluation.metrics import Scores
-from falx.evaluation.report import PartCounts, Report
+from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
 from falx.evaluation.results import (
     Results,
+    count_parts,
     draw_comparison,
     draw_figures,
     draw_training,
@@ -91,6 +92,7 @@ def next_steps(run: Path) -> tuple[tuple[str, str], ...]:
         ("Read the report", f"{quoted}/report.html"),
         ("Classify images", f"falx predict {quoted} IMAGE..."),
         ("Test on other data", f"falx evaluate {quoted} DATA"),
+        ("Write a model card", f"falx card {quoted}"),
     )
 
 
@@ -111,7 +113,7 @@ def _write_report(
         recipe=plan.basis.recipe,
         scores=outcome.scores,
         split=plan.split_name,
-        parts=_part_counts(plan),
+        parts=count_parts(plan.basis.usable, plan.split),
         twins=outcome.twins,
         without_twins=outcome.without_twins,
         blind=blind.scores if blind else None,
@@ -127,17 +129,3 @@ def _write_report(
         study=outcome.studies,
     )
     write_report(report, folder / "report.html")
-
-
-def _part_counts(plan: Plan) -> tuple[PartCounts, ...]:
-    """Slices and groups of each part."""
-    usable = plan.basis.usable
-    labels, groups = usable.labels, usable.groups
-    return tuple(
-        PartCounts(
-            part=name,
-            counts={c: int((labels[rows] == code).sum()) for code, c in enumerate(usable.classes)},
-            groups=len(np.unique(groups[rows])),
-        )
-        for name, rows in vars(plan.split).items()
-    )

@@ -1,18 +1,19 @@
-"""The pages that falx writes: one HTML file each, and how numbers are written in them.
+"""The pages that falx writes: one file each, and how numbers are written in them.
 
-Templates loop and choose, no more; everything that they show comes ready from Python. A page needs
-nothing beside it: pictures are data URIs, and its own policy forbids scripts and the network.
+Templates loop and choose, no more; everything that they show comes ready from Python. An HTML page
+needs nothing beside it: pictures are data URIs, and its own policy forbids scripts and the network.
 """
 
 from __future__ import annotations
 
 import base64
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from falx.notice import NOTICE
 
@@ -38,11 +39,21 @@ class Mark:
 
 def write_page(path: Path, template: str, /, **content: Any) -> None:
     """Fill a template and write it, whole or not at all."""
+    write_whole(path, fill(template, **content))
+
+
+def fill(template: str, /, **content: Any) -> str:
+    """What a template makes of its content."""
+    # A file name that is not valid Unicode must not keep a page from being written.
     page = _environment().get_template(template).render(**content)
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def write_whole(path: Path, page: str) -> None:
+    """Write a page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.partial")
-    # A file name that is not valid Unicode must not keep a page from being written.
-    temporary.write_text(page, "utf-8", errors="replace")
+    temporary.write_text(page, "utf-8")
     temporary.replace(path)
 
 
@@ -122,17 +133,50 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
+def markdown(text: str) -> str:
+    """Text that Markdown, in a table too, shows as it is (CommonMark 0.31, 2.4)."""
+    return re.sub(r"[\\`*_\[\]<>|~$]|&(?=[#\w])", r"\\\g<0>", _on_one_line(text))
+
+
+def markdown_code(text: str, *, in_table: bool = False) -> str:
+    """Text in a code span, behind more backticks than it holds.
+
+    In a table a bar needs a backslash even there, else it must have none (GitHub Flavored Markdown,
+    4.10).
+    """
+    plain = _on_one_line(text)
+    plain = plain.replace("|", r"\|") if in_table else plain
+    fence = "`" * (_longest_run(plain) + 1)
+    space = " " if "`" in plain else ""
+    return f"{fence}{space}{plain}{space}{fence}"
+
+
+def markdown_listing(text: str) -> str:
+    """Text in a code block, behind longer fences than it holds."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split("\n")).replace("\r", " ")
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(__name__, "."),
-        autoescape=True,
+        autoescape=select_autoescape(disabled_extensions=("md.j2",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals["disclaimer"] = NOTICE
     environment.filters.update(
-        number=number, interval=interval, percent=percent, count=count, duration=duration
-    )
+        number=number, interval=interval, percent=percent, count=count, duration=duration,
+        markdown=markdown, markdown_code=markdown_code, markdown_listing=markdown_listing,
+    )  # fmt: skip
     return environment
