@@ -67,8 +67,8 @@
   }
 
   /**
-   * One logit is that of the positive class, whatever the label. Of several, only differences count:
-   * the evidence for a class is its share less the mean over the classes.
+   * The evidence for a class, place by place. One logit is that of the positive class, whatever the
+   * label. Of several, only differences count: a class's share less the mean over the classes.
    */
   function evidenceFor({ dims, data }, label) {
     const [, rows, columns, logits] = dims;

@@ -79,14 +79,14 @@
   }
 
   function png(view) {
-    const header = { width: view.getUint32(16), height: view.getUint32(20), bits: view.getUint8(24) };
+    const [width, height, bits] = [view.getUint32(16), view.getUint32(20), view.getUint8(24)];
     let whole = false;
     for (let at = 8; at + 12 <= view.byteLength && !whole; ) {
       const end = at + 12 + view.getUint32(at);
       whole = end <= view.byteLength && view.getUint32(at + 4) === 0x49454e44; // IEND
       at = end;
     }
-    return { ...header, channels: 1, whole };
+    return { width, height, bits, channels: 1, whole };
   }
 
   function jpeg(view, content) {
@@ -148,7 +148,7 @@
   function checkSize(width, height) {
     if (width * height > LIMITS.pixels || Math.max(width, height) > LIMITS.side) {
       throw new UnreadableImage(
-        `This image has ${width} x ${height} pixels, more than this page decodes; use falx predict.`,
+        `This image has ${width} x ${height} pixels, more than this page opens; use falx predict.`,
       );
     }
   }
@@ -191,7 +191,8 @@
       }
       const grey = keep(new cv.Mat());
       cv.cvtColor(channels, grey, cv.COLOR_RGB2GRAY);
-      return { height, width, levels: grey.data32F.map((level) => Math.min(Math.max(level, 0), 1)) };
+      const within = grey.data32F.map((level) => Math.min(Math.max(level, 0), 1));
+      return { height, width, levels: within };
     });
   }
 

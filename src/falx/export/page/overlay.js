@@ -30,7 +30,8 @@
       put(picture, plain);
       const heat = heatAt(size, slice, region, evidence);
       const strongest = heat.reduce((most, value) => Math.max(most, value), 0);
-      if (strongest) cover(keep, picture, heat.map((value) => falx.rint((255 * value) / strongest)));
+      const levels = heat.map((value) => falx.rint((255 * value) / strongest));
+      if (strongest) cover(keep, picture, levels);
       put(picture, covered);
       return strongest;
     });

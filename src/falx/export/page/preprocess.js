@@ -83,7 +83,7 @@
     write(binary, levels.data, (level) => (level > threshold ? 1 : 0));
     const kernel = keep(cv.getStructuringElement(cv.MORPH_ELLIPSE, new cv.Size(5, 5)));
     cv.morphologyEx(binary, binary, cv.MORPH_OPEN, kernel);
-    const [parts, statistics, centers] = [keep(new cv.Mat()), keep(new cv.Mat()), keep(new cv.Mat())];
+    const [parts, statistics, centers] = Array.from({ length: 3 }, () => keep(new cv.Mat()));
     const count = cv.connectedComponentsWithStats(binary, parts, statistics, centers);
     if (count < 2) return null;
     const area = (part) => statistics.intAt(part, cv.CC_STAT_AREA);
@@ -136,7 +136,8 @@
     const [rows, columns] = [box.bottom - box.top, box.right - box.left];
     const missing = rendering.aspect === "keep" ? Math.abs(rows - columns) : 0;
     const [before, after] = [Math.floor(missing / 2), missing - Math.floor(missing / 2)];
-    const [top, bottom, left, right] = rows > columns ? [0, 0, before, after] : [before, after, 0, 0];
+    const beside = rows > columns;
+    const [top, bottom, left, right] = beside ? [0, 0, before, after] : [before, after, 0, 0];
     return withMats((keep) => {
       const levels = keep(levelsIn(box, slice));
       if (missing) {
