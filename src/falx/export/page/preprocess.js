@@ -1,0 +1,179 @@
+"use strict";
+// From a slice to the square that the network sees: falx.image.crop and falx.image.render, function
+// by function, on the same OpenCV.
+//
+// A slice is {height, width, levels}, levels float32 in [0, 1]; NumPy computes in float32 where
+// Math.fround stands here.
+
+(function () {
+  const WORK_SIZE = 256;
+  const LEAST_SHARE = 0.05;
+
+  /** Call `use` with a function that keeps an OpenCV object until the end and frees it then. */
+  function withMats(use) {
+    const kept = [];
+    try {
+      return use((mat) => {
+        kept.push(mat);
+        return mat;
+      });
+    } finally {
+      kept.forEach((mat) => mat.delete());
+    }
+  }
+
+  /** Nearest integer, halves to the even one, as in Python and NumPy. */
+  function rint(value) {
+    const below = Math.floor(value);
+    const rest = value - below;
+    return rest > 0.5 || (rest === 0.5 && below % 2) ? below + 1 : below;
+  }
+
+  /** The median grey of the outermost rim, 1/32 of the shorter side wide. */
+  function backgroundLevel({ height, width, levels }) {
+    const rim = Math.max(1, Math.floor(Math.min(height, width) / 32));
+    const edges = new Float32Array(2 * rim * (height + width));
+    let count = 0;
+    const add = (rows, columns) => {
+      for (let row = rows[0]; row < rows[1]; row += 1) {
+        edges.set(levels.subarray(row * width + columns[0], row * width + columns[1]), count);
+        count += columns[1] - columns[0];
+      }
+    };
+    add([0, rim], [0, width]);
+    add([height - rim, height], [0, width]);
+    add([0, height], [0, rim]);
+    add([0, height], [width - rim, width]);
+    edges.sort();
+    // The count is even.
+    return Math.fround(Math.fround(edges[count / 2 - 1] + edges[count / 2]) / 2);
+  }
+
+  /** The smallest box around the head: {top, left, bottom, right}, half-open. */
+  function headBox(slice) {
+    const { height, width } = slice;
+    return withMats((keep) => {
+      const pixels = keep(new cv.Mat(height, width, cv.CV_32FC1));
+      pixels.data32F.set(slice.levels);
+      const scale = Math.min(1, WORK_SIZE / Math.max(height, width));
+      const size = new cv.Size(Math.max(1, rint(width * scale)), Math.max(1, rint(height * scale)));
+      const small = keep(new cv.Mat());
+      cv.resize(pixels, small, size, 0, 0, cv.INTER_AREA);
+      const thing = largestThing(keep, small, backgroundLevel(slice));
+      if (!thing) return { top: 0, left: 0, bottom: height, right: width };
+      const mask = keep(new cv.Mat());
+      cv.resize(thing, mask, new cv.Size(width, height), 0, 0, cv.INTER_NEAREST);
+      return boxOf(mask);
+    });
+  }
+
+  /** The largest component that differs from the background, or null if it covers under 5 %. */
+  function largestThing(keep, pixels, background) {
+    const levels = keep(new cv.Mat(pixels.rows, pixels.cols, cv.CV_8UC1));
+    write(levels, pixels.data32F, (level) => {
+      const contrast = Math.abs(Math.fround(level - background));
+      return Math.min(Math.fround(contrast * 255), 255);
+    });
+    cv.GaussianBlur(levels, levels, new cv.Size(5, 5), 0);
+    const binary = keep(new cv.Mat());
+    const otsu = cv.threshold(levels, binary, 0, 255, cv.THRESH_BINARY + cv.THRESH_OTSU);
+    // Half of Otsu's threshold: on slices with one very bright part (fat, contrast agent) the full
+    // threshold keeps that part alone.
+    const threshold = Math.max(otsu / 2, 8);
+    write(binary, levels.data, (level) => (level > threshold ? 1 : 0));
+    const kernel = keep(cv.getStructuringElement(cv.MORPH_ELLIPSE, new cv.Size(5, 5)));
+    cv.morphologyEx(binary, binary, cv.MORPH_OPEN, kernel);
+    const [parts, statistics, centers] = Array.from({ length: 3 }, () => keep(new cv.Mat()));
+    const count = cv.connectedComponentsWithStats(binary, parts, statistics, centers);
+    if (count < 2) return null;
+    const area = (part) => statistics.intAt(part, cv.CC_STAT_AREA);
+    let largest = 1;
+    for (let part = 2; part < count; part += 1) if (area(part) > area(largest)) largest = part;
+    if (area(largest) < LEAST_SHARE * binary.data.length) return null;
+    write(binary, parts.data32S, (part) => (part === largest ? 1 : 0));
+    fill(keep, binary);
+    return binary;
+  }
+
+  /** Fill a Mat of uint8 by a function of each value. */
+  function write(mat, values, valueOf) {
+    // Each use of `data` makes a new array on OpenCV's memory.
+    const to = mat.data;
+    for (let i = 0; i < to.length; i += 1) to[i] = valueOf(values[i]);
+  }
+
+  function fill(keep, mask) {
+    const [contours, hierarchy] = [keep(new cv.MatVector()), keep(new cv.Mat())];
+    cv.findContours(mask, contours, hierarchy, cv.RETR_EXTERNAL, cv.CHAIN_APPROX_NONE);
+    cv.drawContours(mask, contours, -1, new cv.Scalar(1), cv.FILLED);
+  }
+
+  function boxOf(mask) {
+    const [height, width] = [mask.rows, mask.cols];
+    const box = { top: height, left: width, bottom: 0, right: 0 };
+    mask.data.forEach((inside, i) => {
+      if (!inside) return;
+      const [row, column] = [Math.floor(i / width), i % width];
+      box.top = Math.min(box.top, row);
+      box.bottom = Math.max(box.bottom, row + 1);
+      box.left = Math.min(box.left, column);
+      box.right = Math.max(box.right, column + 1);
+    });
+    return box;
+  }
+
+  /**
+   * The plain view of a slice, and the rectangle of the slice that it shows.
+   *
+   * `rendering` is {size, crop: "none" | "head", aspect: "stretch" | "keep"}. Gives {view, region}:
+   * grey levels uint8 (size * size), and {top, left, bottom, right}, which may reach beyond the
+   * slice.
+   */
+  function render(slice, rendering) {
+    const { height, width } = slice;
+    const whole = { top: 0, left: 0, bottom: height, right: width };
+    const box = rendering.crop === "head" ? headBox(slice) : whole;
+    const [rows, columns] = [box.bottom - box.top, box.right - box.left];
+    const missing = rendering.aspect === "keep" ? Math.abs(rows - columns) : 0;
+    const [before, after] = [Math.floor(missing / 2), missing - Math.floor(missing / 2)];
+    const beside = rows > columns;
+    const [top, bottom, left, right] = beside ? [0, 0, before, after] : [before, after, 0, 0];
+    return withMats((keep) => {
+      const levels = keep(levelsIn(box, slice));
+      if (missing) {
+        const background = new cv.Scalar(rint(backgroundLevel(slice) * 255));
+        cv.copyMakeBorder(levels, levels, top, bottom, left, right, cv.BORDER_CONSTANT, background);
+      }
+      const view = keep(resized(levels, rendering.size));
+      const region = {
+        top: box.top - top,
+        left: box.left - left,
+        bottom: box.bottom + bottom,
+        right: box.right + right,
+      };
+      return { view: view.data.slice(), region };
+    });
+  }
+
+  /** The part of a slice inside a box, as grey levels: a Mat of uint8. */
+  function levelsIn(box, { width, levels }) {
+    const part = new cv.Mat(box.bottom - box.top, box.right - box.left, cv.CV_8UC1);
+    const to = part.data;
+    for (let row = box.top, i = 0; row < box.bottom; row += 1) {
+      for (let column = box.left; column < box.right; column += 1, i += 1) {
+        to[i] = rint(Math.fround(levels[row * width + column] * 255));
+      }
+    }
+    return part;
+  }
+
+  function resized(levels, size) {
+    const shrinks = Math.min(levels.rows, levels.cols) > size;
+    const view = new cv.Mat();
+    const method = shrinks ? cv.INTER_AREA : cv.INTER_LINEAR;
+    cv.resize(levels, view, new cv.Size(size, size), 0, 0, method);
+    return view;
+  }
+
+  Object.assign(falx, { withMats, rint, backgroundLevel, headBox, render });
+})();

@@ -1,0 +1,128 @@
+"""A detector as a page that classifies images in the browser, from a folder, without a server.
+
+The page renders slices by OpenCV.js, the same C++ as falx.image, and runs the network on ONNX
+Runtime. Its scripts are classic ones and its binaries are packed into scripts, since that is all
+that a page opened as a file may load.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import importlib.util
+import json
+import tempfile
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import keras
+
+from falx.detect.detector import Settings
+from falx.environment import version
+from falx.export.npm import Package, fetch, member
+from falx.export.onnx import write_onnx
+from falx.notice import NOTICE
+from falx.recipe import Rendering
+
+RUNTIME = Package(
+    "onnxruntime-web",
+    "1.30.0",
+    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+)
+OPENCV = Package(
+    "@techstark/opencv-js",
+    "5.0.0-release.1",
+    "PIm+eB0MFtieXoNC2GRao0dv/02sehG+Nv2nSW5D6pQm6J/4WqvDHm0RyoqOmGYQm67jdGiaOdIeTShCY3PIUg==",
+)
+
+_PAGE = resources.files("falx").joinpath("export", "page")
+
+
+def write_web(network: keras.Model, folder: Path, *, settings: Settings) -> None:
+    """Write a page, index.html, and all that it needs into a folder.
+
+    Args:
+        network: as `build_network` made it, on TensorFlow.
+        folder: made where it isn't there.
+        settings: of the detector that the network belongs to.
+
+    Raises:
+        Offline: a package is not in falx's cache, and falx may not use the network.
+        MissingExtra: npm is not installed, or can't fetch a package.
+    """
+    runtime, opencv = fetch(RUNTIME), fetch(OPENCV)
+    for part in (folder, folder / "vendor", folder / "licenses"):
+        part.mkdir(parents=True, exist_ok=True)
+    _write_page(folder, settings)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "network.onnx"
+        write_onnx(network, file)
+        _pack(folder, "network.onnx", file.read_bytes())
+    _write_runtime(folder, runtime)
+    _write_opencv(folder, opencv)
+
+
+def _write_page(folder: Path, settings: Settings) -> None:
+    for file in _PAGE.iterdir():
+        if file.name.endswith((".js", ".css")):
+            (folder / file.name).write_bytes(file.read_bytes())
+    words = {
+        "notice": NOTICE,
+        "version": version("falx") or "",
+        "recipe": settings.recipe,
+        "classes": ", ".join(settings.classes),
+        "rendering": _rendering(settings.rendering),
+        "reading": _reading(settings),
+    }
+    page = Template(_PAGE.joinpath("index.html").read_text("utf-8"))
+    filled = page.substitute({name: html.escape(text) for name, text in words.items()})
+    (folder / "index.html").write_text(filled, "utf-8")
+    content = {
+        "classes": settings.classes,
+        "threshold": settings.threshold,
+        "rendering": settings.rendering.model_dump(),
+        "recipe": settings.recipe,
+    }
+    script = f"falx.settings = {json.dumps(content, indent=2)};\n"
+    (folder / "settings.js").write_text(script, "utf-8")
+
+
+def _rendering(rendering: Rendering) -> str:
+    crop = "cut to the head, " if rendering.crop == "head" else ""
+    aspect = "padded" if rendering.aspect == "keep" else "stretched"
+    return f"Slices are {crop}{aspect} to a square of {rendering.size} pixels"
+
+
+def _reading(settings: Settings) -> str:
+    if len(settings.classes) > 2:
+        return "A slice is given the class with the highest probability."
+    positive = settings.classes[1]
+    return f"A slice is called {positive} from a probability of {settings.threshold:g} up."
+
+
+def _write_runtime(folder: Path, tarball: Path) -> None:
+    vendor = folder / "vendor"
+    (vendor / "ort.wasm.min.js").write_bytes(member(tarball, "dist/ort.wasm.min.js"))
+    for kind in ("mjs", "wasm"):
+        content = member(tarball, f"dist/ort-wasm-simd-threaded.{kind}")
+        _pack(vendor, f"onnxruntime.{kind}", content)
+    # The npm package holds no license; the Python package, of the same source, holds both files.
+    found = importlib.util.find_spec("onnxruntime")
+    assert found is not None
+    assert found.origin is not None
+    for source, name in (("LICENSE", ""), ("ThirdPartyNotices.txt", "-notices")):
+        content = Path(found.origin).with_name(source).read_bytes()
+        (folder / "licenses" / f"onnxruntime{name}.txt").write_bytes(content)
+
+
+def _write_opencv(folder: Path, tarball: Path) -> None:
+    (folder / "vendor" / "opencv.js").write_bytes(member(tarball, "dist/opencv.js"))
+    (folder / "licenses" / "opencv.txt").write_bytes(member(tarball, "LICENSE"))
+
+
+def _pack(folder: Path, name: str, content: bytes) -> None:
+    """Write a file as a script that puts it, compressed, where falx.js unpacks it."""
+    packed = base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
+    (folder / f"{name}.js").write_text(f'falx.packed["{name}"] = "{packed}";\n', "ascii")
