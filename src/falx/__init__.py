@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from falx.verbs.demo import demo
     from falx.verbs.doctor import doctor
     from falx.verbs.evaluate import evaluate
+    from falx.verbs.export import export
     from falx.verbs.pretrain import pretrain
     from falx.verbs.train import train
 
@@ -53,6 +54,7 @@ _HOMES = {
     "demo": "falx.verbs.demo",
     "doctor": "falx.verbs.doctor",
     "evaluate": "falx.verbs.evaluate",
+    "export": "falx.verbs.export",
     "pretrain": "falx.verbs.pretrain",
     "train": "falx.verbs.train",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export",
     "load",
     "load_recipe",
     "pretrain",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from falx.evaluation.explain import MapScores
     from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
+    from falx.verbs.export import Exported
 
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False)
@@ -181,6 +182,26 @@ def show_map_scores(maps: MapScores) -> None:
         ("evidence inside the tumor", maps.inside, maps.inside_chance),
     ):
         _out.print(f"  {words}: {value}, by chance {chance:.3f}")
+
+
+def show_parity(done: Exported) -> None:
+    """What an export is, and how close it comes to its network."""
+    parity = done.parity
+    expected, actual = (scores.estimates["roc_auc"] for scores in (parity.expected, parity.actual))
+    table = Table(box=None, show_header=False)
+    for name, value in (
+        ("precision", str(done.attempt)),
+        ("size", f"{done.bytes / 1e6:.2f} MB"),
+        ("slices compared", f"{parity.expected.n}, {parity.views} views of each"),
+        ("largest change of a probability", f"{parity.largest:.2g}"),
+        ("labels changed", str(parity.changed)),
+        ("AUC of the network", str(expected)),
+        ("AUC of the export", str(actual)),
+        ("AUC lost, over all views", f"{parity.auc_loss:+.4f}"),
+        ("largest change in a heat map", f"{parity.heat:.1%} of its strongest place"),
+    ):
+        table.add_row(name, value)
+    _out.print(table)
 
 
 def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:

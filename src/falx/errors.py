@@ -38,5 +38,9 @@ class BrokenRun(FalxError):
     """A run or detector folder is incomplete, altered, or from another version of falx."""
 
 
+class NotEqual(FalxError):
+    """An exported network does not answer as the one that it was made of."""
+
+
 class Offline(FalxError):
     """The network was needed while falx was told to stay off it."""

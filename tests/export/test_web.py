@@ -12,7 +12,7 @@ import pytest
 from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import load
-from falx.export.openvino import export_detector
+from falx.export.detector import export_detector
 from falx.export.web import write_web
 from falx.image.render import render_with_region
 from falx.model.network import build_network

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from falx.cli.data import audit, phantom
+from falx.cli.deploying import export
 from falx.cli.shared import fail
 from falx.cli.training import crossval, demo, pretrain, train
 from falx.cli.using import card, doctor, evaluate, predict
@@ -84,5 +85,9 @@ def _options(
         forbid_network()
 
 
-for command in (audit, train, crossval, evaluate, predict, card, demo, phantom, pretrain, doctor):
+_COMMANDS = (
+    *(audit, train, crossval, evaluate, predict, card, export),
+    *(demo, phantom, pretrain, doctor),
+)
+for command in _COMMANDS:
     app.command()(command)

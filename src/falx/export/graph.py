@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
+from falx.export.runtimes import INPUT, OUTPUTS, Answers
 from falx.model.explain import explained
+from falx.model.network import network_input
 
-INPUT = "grey_levels"
-"""float32 (batch, size, size, 1), [0, 255]."""
-
-OUTPUTS = ("logits", "heat_maps", "probabilities")
-"""float32 (batch, k), (batch, rows, columns, k) in shares of the logits, and (batch, classes).
-
-Of two classes k is 1, and the logit is that of the second, positive one; of more it is as many.
-"""
+_BATCH = 32
 
 
 def answering(network: keras.Model) -> Any:
@@ -34,6 +30,18 @@ def answering(network: keras.Model) -> Any:
         return dict(zip(OUTPUTS, (logits, heat_maps, _probabilities(logits)), strict=True))
 
     return tf.function(answer, input_signature=[grey])
+
+
+def keras_answers(network: keras.Model, views: np.ndarray) -> Answers:
+    """What Keras says of views uint8 (n, size, size)."""
+    function = answering(network)
+    batches = [
+        function(network_input(views[start : start + _BATCH]))
+        for start in range(0, len(views), _BATCH)
+    ]
+    return Answers(
+        **{name: np.concatenate([batch[name].numpy() for batch in batches]) for name in OUTPUTS}
+    )
 
 
 def _probabilities(logits: Any) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from falx.model.network import backbone_of, network_input
+from falx.model.network import backbone_of, copied, network_input
 
 STEPS = 127
 """From zero to a channel's largest weight."""
@@ -31,8 +31,7 @@ def with_rounded_kernels(network: keras.Model, views: np.ndarray) -> keras.Model
         network: as `build_network` made it.
         views: uint8 (n, size, size), from training; they stand for what layers will be given.
     """
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
+    copy = copied(network)
     backbone = backbone_of(copy)
     products = dict(_input_products(network, views))
     for layer in _convolutions(backbone):
@@ -90,9 +89,7 @@ def _convolutions(backbone: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in backbone.layers if isinstance(layer, kinds)]
 
 
-def _input_products(
-    network: keras.Model, views: np.ndarray
-) -> Iterator[tuple[str, np.ndarray]]:
+def _input_products(network: keras.Model, views: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Of each 1 x 1 convolution: its name, and the sum of its inputs' outer products."""
     backbone = backbone_of(network)
     layers = [layer for layer in _convolutions(backbone) if _is_pointwise(layer)]

@@ -1,4 +1,4 @@
-"""A trained network as an OpenVINO detector folder."""
+"""A trained network as OpenVINO's file.xml and file.bin."""
 
 from __future__ import annotations
 
@@ -14,72 +14,47 @@ import numpy as np
 import openvino
 from openvino.tools.ovc import convert_model
 
-from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
-from falx.detect.engine import Engine
 from falx.errors import BrokenRun
-from falx.export.graph import OUTPUTS, answering
+from falx.export.graph import answering
+from falx.export.precision import EIGHT_BITS, Precision
+from falx.export.runtimes import OUTPUTS
 from falx.model.network import network_input
-from falx.recipe import Recipe
-
-TOLERANCE = 1e-3
-"""Largest difference of a logit between Keras and OpenVINO, absolute and relative."""
-
-
-def export_detector(
-    network: keras.Model,
-    folder: Path,
-    *,
-    recipe: Recipe,
-    classes: tuple[str, ...],
-    study_share: float,
-    threshold: float = 0.5,
-    check: np.ndarray,
-) -> None:
-    """Write network.keras, network.xml, network.bin and detector.json into a new folder.
-
-    Args:
-        check: views uint8 (n, size, size) on which both runtimes must agree.
-
-    Raises:
-        BrokenRun: they don't.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    # A network of its own, since what a training compiled into it others can't load.
-    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
-    write_network(network, folder / NETWORK_FILE)
-    settings = Settings(
-        classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
-    )
-    settings.save(folder)
-    check_parity(network, folder / NETWORK_FILE, check)
 
 
 def write_network(network: keras.Model, file: Path) -> None:
-    """Write the network of a detector, which also says where its logits come from.
+    """Write a network in float32, with outputs in the order and by the names of `OUTPUTS`.
 
     Args:
-        network: as `build_network` made it.
+        network: as `build_network` made it, on any backend.
 
     Raises:
         OSError: it can't be written whole.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() == "tensorflow":
+        _save(_converted(network), file)
+    else:
         _write_by_tensorflow(network, file)
-        return
-    converted = convert_model(answering(network).get_concrete_function())
-    # TensorFlow gives outputs in the order of their names, which are lost.
-    by_name = dict(zip(sorted(OUTPUTS), converted.outputs, strict=True))
-    for name, output in by_name.items():
-        output.get_tensor().set_names({name})
-    ordered = [by_name[name].get_node() for name in OUTPUTS]
-    _save(openvino.Model(ordered, converted.get_parameters(), network.name), file)
+
+
+def write_precision(
+    network: keras.Model, file: Path, precision: Precision, views: np.ndarray
+) -> None:
+    """Write a network in a precision; see falx.export.formats.Format.write."""
+    model = _converted(network)
+    if precision in EIGHT_BITS:
+        from falx.export.quantize import quantized
+
+        model = quantized(model, list(network_input(views)[:, None]))
+    if precision == "int8-weights":
+        _free_activations(model)
+    _save(model, file, halved=precision != "fp32")
 
 
 def write_openvino(network: keras.Model, file: Path) -> None:
-    """Write a network of TensorFlow as file.xml and file.bin in float32, with the batch left open.
+    """Write any network of TensorFlow in float32, with the batch left open.
 
     Raises:
-        OSError: they can't be written whole.
+        OSError: it can't be written whole.
     """
     import tensorflow as tf
 
@@ -89,9 +64,29 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     _save(convert_model(answer.get_concrete_function(values)), file)
 
 
-def _save(model: openvino.Model, file: Path) -> None:
+def _converted(network: keras.Model) -> openvino.Model:
+    converted = convert_model(answering(network).get_concrete_function())
+    # TensorFlow gives outputs in the order of their names, and OpenVINO drops the names.
+    by_name = dict(zip(sorted(OUTPUTS), converted.outputs, strict=True))
+    for name, output in by_name.items():
+        output.get_tensor().set_names({name})
+    ordered = [by_name[name].get_node() for name in OUTPUTS]
+    return openvino.Model(ordered, converted.get_parameters(), network.name)
+
+
+def _free_activations(model: openvino.Model) -> None:
+    """Let activations pass unrounded; weights stay as they are, since they are rounded already."""
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() == "FakeQuantize":
+            source = operation.input_value(0)
+            for target in list(operation.output(0).get_target_inputs()):
+                target.replace_source_output(source)
+    model.validate_nodes_and_infer_types()
+
+
+def _save(model: openvino.Model, file: Path, *, halved: bool = False) -> None:
     try:
-        openvino.save_model(model, file, compress_to_fp16=False)
+        openvino.save_model(model, file, compress_to_fp16=halved)
     except RuntimeError as error:
         # All that OpenVINO says of a full disk is that its stream failed.
         if "iostream" not in str(error):
@@ -123,23 +118,4 @@ def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
     if done.returncode:
         raise BrokenRun(
             f"The network could not be converted by TensorFlow: {done.stderr.strip()[-500:]}"
-        )
-
-
-def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
-    """Compare logits of a network with those of the file that was written of it.
-
-    Args:
-        views: uint8 (n, size, size).
-
-    Raises:
-        BrokenRun: they differ by more than `TOLERANCE`.
-    """
-    expected = network.predict_on_batch(network_input(views))
-    actual = Engine(file).logits(views)
-    if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
-        largest = float(np.abs(actual - expected).max())
-        raise BrokenRun(
-            f"OpenVINO and Keras differ by up to {largest:.4f} in a logit, more than {TOLERANCE}; "
-            "report this with your versions (falx doctor)."
         )

@@ -12,17 +12,13 @@ import gzip
 import html
 import importlib.util
 import json
-import tempfile
 from importlib import resources
 from pathlib import Path
 from string import Template
 
-import keras
-
 from falx.detect.detector import Settings
 from falx.environment import version
 from falx.export.npm import Package, fetch, member
-from falx.export.onnx import write_onnx
 from falx.notice import NOTICE
 from falx.recipe import Rendering
 
@@ -40,11 +36,11 @@ OPENCV = Package(
 _PAGE = resources.files("falx").joinpath("export", "page")
 
 
-def write_web(network: keras.Model, folder: Path, *, settings: Settings) -> None:
+def write_web(network: Path, folder: Path, *, settings: Settings) -> None:
     """Write a page, index.html, and all that it needs into a folder.
 
     Args:
-        network: as `build_network` made it, on TensorFlow.
+        network: an ONNX file.
         folder: made where it isn't there.
         settings: of the detector that the network belongs to.
 
@@ -56,10 +52,7 @@ def write_web(network: keras.Model, folder: Path, *, settings: Settings) -> None
     for part in (folder, folder / "vendor", folder / "licenses"):
         part.mkdir(parents=True, exist_ok=True)
     _write_page(folder, settings)
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary) / "network.onnx"
-        write_onnx(network, file)
-        _pack(folder, "network.onnx", file.read_bytes())
+    _pack(folder, "network.onnx", network.read_bytes())
     _write_runtime(folder, runtime)
     _write_opencv(folder, opencv)
 

@@ -128,6 +128,13 @@ def backbone_of(network: keras.Model) -> keras.Model:
     return next(layer for layer in network.layers if isinstance(layer, keras.Model))
 
 
+def copied(network: keras.Model) -> keras.Model:
+    """A network of the same layers and values that shares no variable."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 def _narrow_place(backbone: keras.Model, below: int) -> int:
     """The last layer before layer `below` that no connection passes by."""
     number = {layer.name: place for place, layer in enumerate(backbone.layers)}

@@ -10,7 +10,8 @@ import pytest
 from falx.detect.detector import load
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
-from falx.export import openvino
+from falx.export.detector import check_parity, export_detector
+from falx.export.openvino import write_network, write_openvino
 from falx.model.network import build_network, network_input
 from falx.recipe import load_recipe, recipe_names
 
@@ -28,7 +29,7 @@ def views(n=5):
 def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
     recipe = small(name)
     network = build_network(recipe, len(classes))
-    openvino.export_detector(
+    export_detector(
         network, tmp_path, recipe=recipe, classes=classes, study_share=0.1, check=views()
     )
     logits = keras.ops.convert_to_numpy(network(network_input(views()), training=False))
@@ -41,11 +42,11 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
 def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network = build_network(small("lite"), 2)
     file = tmp_path / "network.xml"
-    openvino.write_network(network, file)
-    openvino.check_parity(network, file, views())
+    write_network(network, file)
+    check_parity(network, file, views())
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
-        openvino.check_parity(network, file, views())
+        check_parity(network, file, views())
 
 
 def test_an_export_that_answers_otherwise_is_refused(tmp_path):
@@ -54,14 +55,14 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path):
     network = build_network(recipe, 2)
     network.get_layer("logits").bias.assign([float("nan")])
     with pytest.raises(BrokenRun, match="report this with your versions"):
-        openvino.export_detector(
+        export_detector(
             network, tmp_path, recipe=recipe, classes=("no", "yes"), study_share=0.1, check=views()
         )
 
 
 def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     recipe = small("paper")
-    openvino.export_detector(
+    export_detector(
         build_network(recipe, 2),
         tmp_path / "runs" / "detector",
         recipe=recipe,
@@ -81,11 +82,11 @@ def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     content = (folder / "network.xml").read_bytes() + (folder / "network.bin").read_bytes()
     assert settings.network_sha256 == hashlib.sha256(content).hexdigest()
     kept = keras.saving.load_model(folder / "network.keras")
-    openvino.check_parity(kept, folder / "network.xml", views(7))
+    check_parity(kept, folder / "network.xml", views(7))
 
 
 def test_views_of_another_size_are_refused(tmp_path):
     network = build_network(small("lite"), 2)
-    openvino.write_openvino(network, tmp_path / "network.xml")
+    write_openvino(network, tmp_path / "network.xml")
     with pytest.raises(ValueError, match=r"must be \(n, 64, 64\)"):
         Engine(tmp_path / "network.xml").logits(np.zeros((1, 32, 32), np.uint8))

@@ -1,0 +1,163 @@
+"""Whether an exported network answers as the network that it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from falx.detect.finding import decide
+from falx.evaluation.metrics import Scores, score
+from falx.export.precision import Precision
+from falx.export.runtimes import Answers
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far an export may be from its network.
+
+    Attributes:
+        probability: largest difference of a slice's probability.
+        auc: largest loss of AUC.
+    """
+
+    probability: float
+    auc: float
+
+
+BOUNDS: dict[Precision, Bound] = {
+    "fp32": Bound(0.001, 0.001),
+    "fp16": Bound(0.05, 0.005),
+    "int8": Bound(0.1, 0.005),
+    "int8-weights": Bound(0.1, 0.005),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Parity:
+    """An exported network held to its original on slices that neither was fitted to.
+
+    Attributes:
+        expected: numbers of the network, on the plain view of each slice.
+        actual: those of the export.
+        expected_probabilities: of the network on the plain views, float (slices, classes).
+        actual_probabilities: of the export.
+        changed: slices that are labeled otherwise.
+        auc_loss: of AUC, over all views of all slices; negative where the export is better.
+        views: of each slice, the plain one included.
+        heat: largest difference of a place in a heat map, as a share of the strongest place of its
+            map.
+        bound: what the precision promises.
+    """
+
+    expected: Scores
+    actual: Scores
+    expected_probabilities: np.ndarray
+    actual_probabilities: np.ndarray
+    changed: int
+    auc_loss: float
+    views: int
+    heat: float
+    bound: Bound
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Of each slice's probability, the largest over classes: float (slices,)."""
+        apart: np.ndarray = np.abs(self.expected_probabilities - self.actual_probabilities)
+        return apart.max(axis=1)
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of a slice's probability."""
+        return float(self.differences.max())
+
+    @property
+    def problem(self) -> str:
+        """What breaks the bound, in words; empty where nothing does."""
+        if not self.largest <= self.bound.probability:
+            return (
+                f"it moves the probability of a slice by {self.largest:.4f}, more than "
+                f"{self.bound.probability:g}"
+            )
+        if not self.auc_loss <= self.bound.auc:
+            return f"it loses {self.auc_loss:.4f} of AUC, more than {self.bound.auc:g}"
+        return ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold."""
+        return {
+            "passed": not self.problem,
+            "problem": self.problem,
+            "slices": self.expected.n,
+            "views": self.views,
+            "bound": {"probability": self.bound.probability, "auc": self.bound.auc},
+            "largest_difference": self.largest,
+            "mean_difference": float(self.differences.mean()),
+            "labels_changed": self.changed,
+            "auc_loss": self.auc_loss,
+            "heat_map_difference": self.heat,
+            **{
+                name: {"keras": self.expected.estimates[name].as_dict(),
+                       "export": self.actual.estimates[name].as_dict()}
+                for name in ("roc_auc", "accuracy", "calibration_error", "brier", "log_loss")
+            },
+        }  # fmt: skip
+
+
+def compare(
+    expected: Answers,
+    actual: Answers,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    classes: Sequence[str],
+    *,
+    threshold: float,
+    precision: Precision,
+) -> Parity:
+    """Hold the answers of an export to those of its network.
+
+    AUC is compared over several views of each slice, since on one view of a few dozen slices it
+    moves by half a point through a handful of pairs that change places.
+
+    Args:
+        expected: of n slices, v views each: first all plain ones, then all second ones, and so on.
+        actual: of the same.
+        labels: class codes of the slices, int (n,).
+        groups: group of each slice, int (n,).
+    """
+    n = len(labels)
+    views = len(expected.probabilities) // n
+    found = [_summing_to_one(answers.probabilities) for answers in (expected, actual)]
+    plain = [each[:n] for each in found]
+    scores = [score(labels, each, groups, classes, threshold=threshold) for each in plain]
+    areas = [_area(np.tile(labels, views), each) for each in found]
+    called = [[decide(row, classes, threshold)[0] for row in each] for each in plain]
+    strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3), keepdims=True)
+    apart = np.abs(expected.heat_maps[:n] - actual.heat_maps[:n])
+    return Parity(
+        expected=scores[0],
+        actual=scores[1],
+        expected_probabilities=plain[0],
+        actual_probabilities=plain[1],
+        changed=sum(one != other for one, other in zip(*called, strict=True)),
+        auc_loss=areas[0] - areas[1],
+        views=views,
+        heat=float((apart / np.maximum(strongest, np.finfo(np.float32).tiny)).max()),
+        bound=BOUNDS[precision],
+    )
+
+
+def _summing_to_one(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities that were rounded to 8 bits may be a step away from it."""
+    values = probabilities.astype(np.float64)
+    result: np.ndarray = values / values.sum(axis=1, keepdims=True)
+    return result
+
+
+def _area(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(labels, probabilities[:, 1]))
+    return float(roc_auc_score(labels, probabilities, multi_class="ovr"))

@@ -1,0 +1,69 @@
+"""A trained network as the detector folder that a run keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
+from falx.detect.engine import Engine
+from falx.errors import BrokenRun
+from falx.export.openvino import write_network
+from falx.model.network import network_input
+from falx.recipe import Recipe
+
+KERAS_FILE = "network.keras"
+"""The network as Keras saves it, from which every other format is made."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit between Keras and OpenVINO, absolute and relative."""
+
+
+def export_detector(
+    network: keras.Model,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    study_share: float,
+    threshold: float = 0.5,
+    check: np.ndarray,
+) -> None:
+    """Write network.keras, network.xml, network.bin and detector.json into a new folder.
+
+    Args:
+        check: views uint8 (n, size, size) on which both runtimes must agree.
+
+    Raises:
+        BrokenRun: they don't.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # A network of its own, since what a training compiled into it others can't load.
+    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / KERAS_FILE)
+    write_network(network, folder / NETWORK_FILE)
+    settings = Settings(
+        classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
+    )
+    settings.save(folder)
+    check_parity(network, folder / NETWORK_FILE, check)
+
+
+def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
+    """Compare logits of a network with those of the file that was written of it.
+
+    Args:
+        views: uint8 (n, size, size).
+
+    Raises:
+        BrokenRun: they differ by more than `TOLERANCE`.
+    """
+    expected = network.predict_on_batch(network_input(views))
+    actual = Engine(file).logits(views)
+    if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        largest = float(np.abs(actual - expected).max())
+        raise BrokenRun(
+            f"OpenVINO and Keras differ by up to {largest:.4f} in a logit, more than {TOLERANCE}; "
+            "report this with your versions (falx doctor)."
+        )

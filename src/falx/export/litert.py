@@ -1,0 +1,55 @@
+"""A trained network as a LiteRT (TensorFlow Lite) file, for Android, iOS and microcontrollers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from falx.export.graph import answering
+from falx.export.precision import Precision
+from falx.export.runtimes import INPUT, OUTPUTS
+from falx.model.network import network_input
+
+
+def write_precision(
+    network: keras.Model, file: Path, precision: Precision, views: np.ndarray
+) -> None:
+    """Write a network in a precision; see falx.export.formats.Format.write."""
+    import tensorflow as tf
+
+    def samples() -> Iterator[dict[str, np.ndarray]]:
+        for view in network_input(views)[:, None]:
+            yield {INPUT: view}
+
+    with tempfile.TemporaryDirectory() as folder:
+        _save(network, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != "fp32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "fp16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.representative_dataset = samples
+        file.write_bytes(converter.convert())
+
+
+def _save(network: keras.Model, folder: str) -> None:
+    """Save a network with constants for variables, which LiteRT would want initialized."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = answering(network)
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+
+    def answer(grey_levels: Any) -> dict[str, Any]:
+        # TensorFlow gives outputs in the order of their names.
+        return dict(zip(sorted(OUTPUTS), frozen(grey_levels), strict=True))
+
+    module = tf.Module()
+    module.answer = tf.function(answer, input_signature=function.input_signature)
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.answer})

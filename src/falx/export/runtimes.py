@@ -1,0 +1,71 @@
+"""Exports opened by the runtimes that they are for; nothing here needs Keras or TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+INPUT = "grey_levels"
+"""float32 (batch, size, size, 1), [0, 255]."""
+
+OUTPUTS = ("logits", "heat_maps", "probabilities")
+"""float32 (batch, k), (batch, rows, columns, k) in shares of the logits, and (batch, classes).
+
+Of two classes k is 1, and the logit is that of the second, positive one; of more it is as many.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network says of n views; see `OUTPUTS`."""
+
+    logits: np.ndarray
+    heat_maps: np.ndarray
+    probabilities: np.ndarray
+
+
+Runtime = Callable[[np.ndarray], Answers]
+"""From views uint8 (n, size, size) to answers, in one call of the runtime."""
+
+
+def open_openvino(file: Path, threads: int) -> Runtime:
+    """Open file.xml in OpenVINO."""
+    import openvino
+
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    compiled = openvino.Core().compile_model(file, "CPU", settings)
+
+    def answer(views: np.ndarray) -> Answers:
+        found = compiled(_input(views))
+        return Answers(*(np.array(found[name]) for name in OUTPUTS))
+
+    return answer
+
+
+def open_onnx(file: Path, threads: int) -> Runtime:
+    """Open an ONNX file in ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return lambda views: Answers(*session.run(OUTPUTS, {INPUT: _input(views)}))
+
+
+def open_litert(file: Path, threads: int) -> Runtime:
+    """Open a LiteRT file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(model_path=str(file), num_threads=threads).get_signature_runner()
+    return lambda views: Answers(**run(**{INPUT: _input(views)}))
+
+
+def _input(views: np.ndarray) -> np.ndarray:
+    return views[..., None].astype(np.float32)

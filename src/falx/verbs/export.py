@@ -1,0 +1,341 @@
+"""`export`: a detector for another runtime, held to its network before it is kept."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+import pandas as pd
+
+from falx import defaults
+from falx.data.catalog import Catalog
+from falx.detect.detector import Settings, detector_folder
+from falx.environment import environment, version
+from falx.errors import BadInput, NotEqual
+from falx.evaluation.parity import Parity, compare
+from falx.export.detector import KERAS_FILE
+from falx.export.formats import FORMATS, Format, size_of
+from falx.export.graph import keras_answers
+from falx.export.package import write_package
+from falx.export.precision import EIGHT_BITS, Precision
+from falx.export.quantize import prepared
+from falx.export.runtimes import Answers, Runtime
+from falx.export.tune import tuned
+from falx.parallel import cores
+from falx.progress import Listener, Progress, silent
+from falx.runfolder import check_free, new_folder, stamped
+from falx.training.setup import open_shelf
+from falx.training.views import PLAIN, Views, render_views
+from falx.verbs.saved_run import SavedRun, load_run
+
+Target = Literal["openvino", "onnx", "litert", "web"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+_CALIBRATION = 512
+"""Views that 8-bit networks are measured on; more moved probabilities no less."""
+
+_CHECKED = 512
+"""Views that an export is held to its network on, and slices at most."""
+
+_MOST_VIEWS = 8
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A way to write a network.
+
+    Attributes:
+        tuned: whether scales and offsets are tuned to 8 bits first (falx.export.tune).
+    """
+
+    precision: Precision
+    tuned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.precision}, tuned" if self.tuned else self.precision
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` hands back.
+
+    Attributes:
+        folder: with the network, labels.json, README.md, classify.py, parity.json and parity.csv,
+            or with a page.
+        attempt: how it was written: in the precision asked for, or in "int8-weights" where int8 is
+            too far from the network.
+        bytes: of the network.
+        parity: what was found.
+        before: attempts that were too far from the network.
+    """
+
+    folder: Path
+    attempt: Attempt
+    bytes: int
+    parity: Parity
+    before: tuple[tuple[Attempt, Parity], ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of how it came about, in sentences."""
+        lost = [f"{attempt} was left, since {parity.problem}" for attempt, parity in self.before]
+        if self.parity.problem:
+            lost.append(f"kept although {self.parity.problem}")
+        return tuple(f"{sentence[0].upper()}{sentence[1:]}." for sentence in lost)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A trained network, and the views that exports are made and checked on.
+
+    Attributes:
+        calibration: of training slices, uint8 (views, size, size).
+        rows: of the slices of validation and test that exports are checked on.
+        views: all plain ones of those, then all second ones, and so on.
+        expected: what Keras says of them.
+    """
+
+    run: SavedRun
+    settings: Settings
+    network: keras.Model
+    calibration: np.ndarray
+    rows: np.ndarray
+    views: np.ndarray
+    expected: Answers
+
+    @cached_property
+    def prepared(self) -> keras.Model:
+        """The network with kernels on 255 steps, as 8-bit exports take it."""
+        return prepared(self.network, self.calibration)
+
+    @cached_property
+    def tuned(self) -> keras.Model:
+        """The prepared network, tuned to answer as the original in 8 bits."""
+        return tuned(self.prepared, self.network, self.calibration)
+
+    def write(self, format_: Format, file: Path, attempt: Attempt) -> None:
+        """Write the network to a file."""
+        network = self.network
+        if attempt.precision in EIGHT_BITS:
+            network = self.tuned if attempt.tuned else self.prepared
+        format_.write(network, file, attempt.precision, self.calibration)
+
+    def parity(self, runtime: Runtime, precision: Precision) -> Parity:
+        """Hold an export to the network."""
+        usable = self.run.catalog.usable()
+        return compare(
+            self.expected,
+            answers_of(runtime, self.views),
+            usable.labels[self.rows],
+            usable.groups[self.rows],
+            usable.classes,
+            threshold=self.settings.threshold,
+            precision=precision,
+        )
+
+
+def export(
+    run: str | Path,
+    to: Target,
+    *,
+    precision: Precision = "fp32",
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    force: bool = False,
+    bank_gb: float = defaults.BANK_GB,
+    listener: Listener = silent,
+) -> Exported:
+    """Write a trained network for another runtime, and prove that it answers alike.
+
+    Args:
+        run: the folder of a training.
+        to: the format; "web" is a page that classifies images in the browser.
+        precision: of weights and activations. Where int8 moves a slice's probability or the AUC too
+            far, weights alone are stored in 8 bits, and the record says what int8 would have lost.
+        out: the folder to be made; by default `runs/<time>-<format>-<precision>`.
+        data: where the slices of the run lie, if no longer where it found them.
+        force: keep an export that does not answer as its network; its record says so.
+        bank_gb: the most that views may take on disk, in gigabytes.
+
+    Raises:
+        NotEqual: the export does not answer as the network.
+        FalxError: run, data or options can't be used.
+    """
+    _check_choice("format", to, TARGETS)
+    _check_choice("precision", precision, PRECISIONS)
+    target = Path(out) if out else stamped(f"{to}-{precision}")
+    check_free(target, "the export")
+    source = open_source(run, data=data, bank_gb=bank_gb, listener=listener)
+    with new_folder(target, "the export") as filling:
+        exported = write_export(source, filling, to, precision, force=force, listener=listener)
+    return replace(exported, folder=target)
+
+
+def next_steps(folder: Path, to: Target) -> tuple[tuple[str, str], ...]:
+    """What one does with an export, and the commands for it."""
+    quoted = shlex.quote(str(folder))
+    if to == "web":
+        return (("Open in a browser", f"{quoted}/index.html"),)
+    steps = [("Classify images without falx", f"python {quoted}/classify.py IMAGE...")]
+    if to == "openvino":
+        steps.append(("Classify images with falx", f"falx predict {quoted} IMAGE..."))
+    return (*steps, ("Read how to use it", f"{quoted}/README.md"))
+
+
+def open_source(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    bank_gb: float = defaults.BANK_GB,
+    listener: Listener = silent,
+) -> Source:
+    """Read a run, render its slices, and ask its network about those that it was not trained on.
+
+    Raises:
+        FalxError: the run is no training, or its slices are gone.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise BadInput("falx export needs Keras on TensorFlow; unset KERAS_BACKEND.")
+    found = load_run(Path(run))
+    if found.split is None or found.settings is None:
+        raise BadInput(f"'{run}' is a cross-validation, which keeps no network; export a training.")
+    usable = found.catalog.usable()
+    if data is not None:
+        usable = Catalog(Path(data), usable.classes, usable.table)
+    if not usable.file(0).is_file():
+        raise BadInput(
+            f"'{usable.file(0)}' is not there, and exports are checked on the slices of the run; "
+            "say with --data where they lie now."
+        )
+    recipe = found.recipe
+    views = render_views(
+        usable, recipe.rendering, open_shelf(bank_gb), recipe.augmentation, listener=listener
+    )
+    network = keras.saving.load_model(detector_folder(Path(run)) / KERAS_FILE)
+    generator = np.random.default_rng(0)
+    held_out = np.concatenate([found.split.validation, found.split.test])
+    rows = np.sort(generator.permutation(held_out)[:_CHECKED])
+    checked = _views_of(views, rows, _CHECKED)
+    trained_on = generator.permutation(found.split.train)[:_CALIBRATION]
+    return Source(
+        run=found,
+        settings=found.settings,
+        network=network,
+        calibration=_views_of(views, trained_on, _CALIBRATION),
+        rows=rows,
+        views=checked,
+        expected=keras_answers(network, checked),
+    )
+
+
+def write_export(
+    source: Source,
+    folder: Path,
+    to: Target,
+    precision: Precision,
+    *,
+    force: bool = False,
+    listener: Listener = silent,
+) -> Exported:
+    """Fill a folder with an export.
+
+    Raises:
+        NotEqual: it does not answer as the network, and `force` is off.
+    """
+    format_ = FORMATS["onnx" if to == "web" else to]
+    file = folder / format_.file
+    tried: list[tuple[Attempt, Parity]] = []
+    for attempt in _attempts(precision):
+        task = f"Exporting {to} {attempt}"
+        listener(Progress(task, 0, 1))
+        source.write(format_, file, attempt)
+        tried.append((attempt, source.parity(format_.open(file, cores()), attempt.precision)))
+        listener(Progress(task, 1, 1))
+        if force or not tried[-1][1].problem:
+            break
+    kept, parity = tried[-1]
+    if parity.problem and not force:
+        raise NotEqual(
+            f"The {format_.title} network in {kept.precision} does not answer as the trained one: "
+            f"{parity.problem}; try another precision, or keep it with --force."
+        )
+    size = size_of(file)
+    write_package(folder, to, file, source.settings)
+    record = _record(source, to, kept, size, parity, tried[:-1])
+    (folder / "parity.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    _slices(source, parity).to_csv(folder / "parity.csv", index=False)
+    return Exported(folder, kept, size, parity, tuple(tried[:-1]))
+
+
+def answers_of(runtime: Runtime, views: np.ndarray) -> Answers:
+    """What a runtime says of any number of views, a batch at a time."""
+    batches = [runtime(views[start : start + _BATCH]) for start in range(0, len(views), _BATCH)]
+    return Answers(
+        *(
+            np.concatenate([getattr(batch, name) for batch in batches])
+            for name in ("logits", "heat_maps", "probabilities")
+        )
+    )
+
+
+def _attempts(precision: Precision) -> Iterator[Attempt]:
+    yield Attempt(precision)
+    if precision == "int8":
+        yield Attempt("int8", tuned=True)
+        yield Attempt("int8-weights")
+
+
+def _views_of(views: Views, rows: np.ndarray, wanted: int) -> np.ndarray:
+    """Plain views of some slices, then augmented ones, the same number of each slice."""
+    each = min(max(wanted // len(rows), 1), _MOST_VIEWS)
+    return np.concatenate([views.take(PLAIN + number, rows) for number in range(each)])
+
+
+def _record(
+    source: Source,
+    to: Target,
+    kept: Attempt,
+    size: int,
+    parity: Parity,
+    tried: Sequence[tuple[Attempt, Parity]],
+) -> dict[str, Any]:
+    """What parity.json says."""
+    packages = FORMATS["onnx" if to == "web" else to].packages
+    return {
+        "format": to,
+        "precision": kept.precision,
+        "tuned": kept.tuned,
+        "bytes": size,
+        **parity.as_dict(),
+        "tried_before": [{**asdict(attempt), **found.as_dict()} for attempt, found in tried],
+        "network_sha256": source.settings.network_sha256,
+        "runtime": {package: version(package) for package in packages},
+        "environment": environment(),
+    }
+
+
+def _slices(source: Source, parity: Parity) -> pd.DataFrame:
+    """What parity.csv says: each slice, with its probabilities by Keras and by the export."""
+    table = source.run.catalog.usable().table.iloc[source.rows]
+    classes, n = source.settings.classes, len(source.rows)
+    found = {"keras": parity.expected_probabilities, "export": parity.actual_probabilities}
+    columns = {
+        f"{who}_p_{name}": values[:, code]
+        for who, values in found.items()
+        for code, name in enumerate(classes)
+    }
+    return table[["path", "index", "label"]].reset_index(drop=True).assign(**columns)[:n]
+
+
+def _check_choice(what: str, given: str, choices: Sequence[str]) -> None:
+    if given not in choices:
+        raise BadInput(f"There is no {what} '{given}'; choose from {', '.join(choices)}.")
