@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
     from falx.evaluation.explain import MapScores
+    from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
 
@@ -181,6 +182,23 @@ def show_map_scores(maps: MapScores) -> None:
         ("evidence inside the tumor", maps.inside, maps.inside_chance),
     ):
         _out.print(f"  {words}: {value}, by chance {chance:.3f}")
+
+
+def show_map_checks(checks: MapChecks) -> None:
+    """What heat maps are worth as far as can be told without masks."""
+    _out.print(f"\nHeat maps, checked on {checks.n} of {checks.of} slices")
+    if checks.deletion:
+        table = Table("", "area", "beats random order by", "another's map by", box=None)
+        for name in ("deletion", "insertion"):
+            course = getattr(checks.deletion, name)
+            cells = course.by_map.area, course.over_random, course.over_other
+            table.add_row(name, *map(str, cells))
+        _out.print(table)
+    if checks.randomization:
+        table = Table("random part of the network", "maps alike (rank correlation)", box=None)
+        for name, value in checks.randomization.correlation.items():
+            table.add_row(name, str(value))
+        _out.print(table)
 
 
 def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:

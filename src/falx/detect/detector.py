@@ -39,6 +39,8 @@ SCHEMA = 2
 SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
+KERAS_FILE = "network.keras"
+"""The same network for those who train on; nothing here reads it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,12 @@ class Detector:
     def probabilities(self, views: np.ndarray) -> np.ndarray:
         """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
         return class_probabilities(self._engine.logits(views))
+
+    def evidence(self, views: np.ndarray, classes: Iterable[int]) -> np.ndarray:
+        """Evidence for a class each, by its code, of plain views: float32 (n, rows, columns)."""
+        heat_maps = self._engine.answers(views)[1]
+        pairs = zip(heat_maps, classes, strict=True)
+        return np.stack([evidence_for(heat, int(code)) for heat, code in pairs])
 
     def predict(
         self, paths: str | Path | Iterable[str | Path], *, listener: Listener = silent

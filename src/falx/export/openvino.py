@@ -14,7 +14,7 @@ import numpy as np
 import openvino
 from openvino.tools.ovc import convert_model
 
-from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
 from falx.model.explain import explained
@@ -45,7 +45,7 @@ def export_detector(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # A network of its own, since what a training compiled into it others can't load.
-    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
+    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / KERAS_FILE)
     write_network(network, folder / NETWORK_FILE)
     settings = Settings(
         classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
