@@ -178,7 +178,8 @@ def show_scores(scores: Mapping[str, Scores | None]) -> None:
 def show_map_scores(maps: MapScores) -> None:
     """How well heat maps agree with masks."""
     for words, value, chance in (
-        ("strongest place on the tumor", maps.pointing, maps.pointing_chance),
+        ("peak on the tumor", maps.pointing, maps.pointing_chance),
+        ("distance of the peak from it", maps.distance, maps.distance_chance),
         ("evidence inside the tumor", maps.inside, maps.inside_chance),
     ):
         _out.print(f"  {words}: {value}, by chance {chance:.3f}")

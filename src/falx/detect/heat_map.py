@@ -25,11 +25,12 @@ class HeatMap:
     shape: tuple[int, int]
 
     def on_slice(self) -> np.ndarray:
-        """Evidence at each pixel of the slice, 0 where there is none or against: float32.
+        """Evidence at each pixel of the slice: float32 (height, width).
 
+        Places that speak against the class count as 0, and so does what the network did not see.
         Computed at each call: findings by the thousand would fill memory with it.
         """
-        return np.maximum(spread(self.values, self.region, self.shape), 0)
+        return spread(np.maximum(self.values, 0), self.region, self.shape)
 
     @property
     def peak(self) -> tuple[int, int] | None:
@@ -54,8 +55,8 @@ class HeatMap:
 def spread(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.ndarray:
     """What each place says, at each pixel: float32 (height, width), 0 outside the region.
 
-    By a cubic B-spline (Unser, IEEE Signal Process. Mag. 16, 1999) a place wide, which smooths
-    somewhat more than linear interpolation, so that the strongest pixel can lie between places; see
+    By cubic B-splines (Unser, IEEE Signal Process. Mag. 16, 1999), which smooth more than linear
+    interpolation does, so that the strongest pixel can lie between the middles of places; see
     docs/explain.md for what that is worth.
 
     Args:
@@ -69,17 +70,16 @@ def spread(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.nda
 
 
 def _weights(pixels: int, start: int, end: int, places: int) -> np.ndarray:
-    """How much each place counts at each pixel, in all 1 from `start` to `end`: (pixels, places).
+    """How much each place counts at each pixel, most in its middle: float32 (pixels, places).
 
-    The outermost places go on beyond the edge.
+    Places part the stretch from `start` to `end` evenly; pixels beyond it see none. In all it is 1,
+    but towards the edge, where evidence fades: nothing is known of what lies beyond.
     """
     centers = np.arange(pixels) + 0.5
     position = (centers - start) / (end - start) * places - 0.5
-    distance = np.abs(position[:, None] - np.arange(-2, places + 2))
+    distance = np.abs(position[:, None] - np.arange(places))
     near = 2 / 3 - distance**2 + distance**3 / 2
     weights = np.where(distance < 1, near, np.maximum(2 - distance, 0) ** 3 / 6)
-    weights[:, 2] += weights[:, :2].sum(axis=1)
-    weights[:, -3] += weights[:, -2:].sum(axis=1)
     seen = (centers > start) & (centers < end)
-    result: np.ndarray = (weights[:, 2:-2] * seen[:, None]).astype(np.float32)
+    result: np.ndarray = (weights * seen[:, None]).astype(np.float32)
     return result

@@ -185,7 +185,8 @@ def order_of(heat: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     pixels a step.
     """
     cells = size // CELL
-    evidence = spread(heat, Region(0, 0, cells, cells), (cells, cells)).ravel()
+    # Evidence fades at the edge, so that it had better be positive.
+    evidence = spread(heat - heat.min(), Region(0, 0, cells, cells), (cells, cells)).ravel()
     order = np.lexsort((rng.random(cells**2), -evidence))
     ranks = np.empty(cells**2, np.int64)
     ranks[order] = np.arange(cells**2)

@@ -34,8 +34,10 @@ def against_masks(maps: MapScores | None) -> dict[str, Any] | None:
     if maps is None:
         return None
     rows = (
-        ("Pointing game", "slices whose strongest place touches the tumor", maps.pointing,
+        ("Pointing game", "slices whose peak lies on the tumor", maps.pointing,
          maps.pointing_chance),
+        ("Distance", "from the peak to the tumor, in sides of the view; lower is better",
+         maps.distance, maps.distance_chance),
         ("Evidence inside", "share of the evidence that lies inside the tumor", maps.inside,
          maps.inside_chance),
     )  # fmt: skip
