@@ -187,19 +187,17 @@ def show_map_scores(maps: MapScores) -> None:
 
 def show_map_checks(checks: MapChecks) -> None:
     """What heat maps are worth as far as can be told without masks."""
-    _out.print(f"\nHeat maps, checked on {checks.n} of {checks.of} slices")
-    if checks.deletion:
-        table = Table("", "area", "beats random order by", "another's map by", box=None)
-        for name in ("deletion", "insertion"):
-            course = getattr(checks.deletion, name)
-            cells = course.by_map.area, course.over_random, course.over_other
-            table.add_row(name, *map(str, cells))
-        _out.print(table)
+    _out.print(f"  heat maps checked on {checks.n} of {checks.of} slices:")
+    table = Table(box=None, show_header=False)
+    for name in ("deletion", "insertion") if checks.deletion else ():
+        course = getattr(checks.deletion, name)
+        table.add_row(f"{name}, area under the curve", str(course.by_map.area))
+        table.add_row(f"{name}, better than random order by", str(course.over_random))
+        table.add_row(f"{name}, better than another slice's map by", str(course.over_other))
     if checks.randomization:
-        table = Table("random part of the network", "maps alike (rank correlation)", box=None)
         for name, value in checks.randomization.correlation.items():
-            table.add_row(name, str(value))
-        _out.print(table)
+            table.add_row(f"maps alike with random weights, {name}", str(value))
+    _out.print(table)
 
 
 def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:

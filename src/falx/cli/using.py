@@ -44,7 +44,8 @@ def predict(
 
         make_folder(heat_maps)
     with console.progress() as listener:
-        findings = detector.predict(paths, listener=listener)
+        shown = heat_maps or json_file
+        findings = detector.predict(paths, maps="mirrored" if shown else "plain", listener=listener)
         if heat_maps:
             write_overlays(findings.slices, heat_maps, listener=listener)
     if Path("-") not in (csv_file, json_file):

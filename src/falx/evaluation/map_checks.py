@@ -81,8 +81,8 @@ def check_maps(
     others = _answered_otherwise(results, answers, views, asked, rng)
     if others is not None:
         deletion = score_deletion(
-            views, others, list(detector.evidence(views, asked)), detector.probabilities,
-            asked, groups, seed=seed, listener=listener,
+            views, others, list(detector.evidence(views, asked, maps="mirrored")),
+            detector.probabilities, asked, groups, seed=seed, listener=listener,
         )  # fmt: skip
     return MapChecks(len(rows), len(fit), deletion, randomization)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from falx.evaluation.randomization import ALIKE
 from falx.evaluation.templates import count, interval, number, signed
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def _deletion_words(scores: DeletionScores) -> str:
     own, random = scores.deletion.by_map.area.value, scores.deletion.by_random.area.value
     courses = scores.deletion, scores.insertion
     opening = (
-        "Where places give way to those of the most alike slice that was answered otherwise, the "
-        f"probability keeps an area of {number(own, 2)} in the order of the map, and of "
-        f"{number(random, 2)} in random order. "
+        "As places give way to those of the most alike slice that was answered otherwise, the "
+        f"answer's probability falls: the area under it is {number(own, 2)} where places go in the "
+        f"order of the map, and {number(random, 2)} where they go at random. "
     )
     if not any(course.over_random.low > 0 for course in courses):
         return f"{opening}Maps can't be told from chance: don't read them as reasons."
@@ -105,10 +106,16 @@ def _deletion_words(scores: DeletionScores) -> str:
 
 
 def _randomization_words(scores: RandomizationScores) -> str:
-    *_, last = scores.correlation.values()
+    head, *_, last = scores.correlation.values()
     alike = f"rank correlation {number(last.value, 2)}, {interval(last, 2)}"
     if scores.passed:
-        return f"Passed: maps of a network of random weights are others ({alike})."
+        passed = f"Passed: maps of a network of random weights are others ({alike})."
+        if head.value < ALIKE:
+            return passed
+        return (
+            f"{passed} But a random head alone leaves much of their order ({number(head.value, 2)}): "
+            "they show in part where features are strong, whatever these say."
+        )
     return (
         f"Not passed: maps of a network of random weights are much the same ({alike}), so maps "
         "show little that was learned."

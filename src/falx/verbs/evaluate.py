@@ -196,7 +196,7 @@ def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: List
                 raise BadInput(
                     f"The mask '{masks / named}' is not of the size of '{path}'; mend or remove it."
                 )
-            (finding,) = detector.find([shown[index]])
+            (finding,) = detector.find([shown[index]], maps="mirrored")
             if outline.any() and finding.heat_map is not None:
                 maps.append(finding.heat_map)
                 outlines.append(outline)
