@@ -114,6 +114,11 @@ def test_what_the_areas_mean_is_said():
 def test_a_map_that_does_not_change_has_not_passed():
     assert "Passed: " in said(randomization=randomized(Estimate(0.1, 0, 0.2)))
     assert "Not passed: " in said(randomization=randomized(Estimate(0.45, 0.3, 0.6)))
+    assert "But a random head" not in said(randomization=randomized(Estimate(0.1, 0, 0.2)))
+    head = RandomizationScores(
+        12, dict(zip(STAGES, (Estimate(0.6, 0.5, 0.7), NO, NO), strict=True))
+    )
+    assert "But a random head alone leaves much of their order (0.60)" in said(randomization=head)
     assert randomized(Estimate(0.1, 0, 0.2)).as_dict()["passed"] is True
 
 

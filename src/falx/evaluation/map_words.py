@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from falx.evaluation.randomization import ALIKE
 from falx.evaluation.templates import count, interval, number, signed
 
 if TYPE_CHECKING:
@@ -110,11 +109,12 @@ def _randomization_words(scores: RandomizationScores) -> str:
     alike = f"rank correlation {number(last.value, 2)}, {interval(last, 2)}"
     if scores.passed:
         passed = f"Passed: maps of a network of random weights are others ({alike})."
-        if head.value < ALIKE:
+        if not scores.outlasts_head:
             return passed
         return (
-            f"{passed} But a random head alone leaves much of their order ({number(head.value, 2)}): "
-            "they show in part where features are strong, whatever these say."
+            f"{passed} But a random head alone leaves much of their order "
+            f"({number(head.value, 2)}): they show in part where features are strong, whatever "
+            "these say."
         )
     return (
         f"Not passed: maps of a network of random weights are much the same ({alike}), so maps "

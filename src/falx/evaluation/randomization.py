@@ -53,6 +53,11 @@ class RandomizationScores:
         """Whether maps of a wholly random network are sure to be others than the trained one's."""
         return self.correlation[STAGES[-1]].high < ALIKE
 
+    @property
+    def outlasts_head(self) -> bool:
+        """Whether maps stay much as they are when the head alone is random."""
+        return self.correlation[STAGES[0]].value >= ALIKE
+
     def as_dict(self) -> dict[str, Any]:
         """The scores as plain values that JSON can hold."""
         found = {name: value.as_dict() for name, value in self.correlation.items()}
