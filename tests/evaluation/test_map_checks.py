@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from falx.console import show_map_checks
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.detect.detector import KERAS_FILE, load
@@ -102,6 +104,41 @@ def test_what_can_not_be_checked_is_left_out(run, results):
     assert check_maps(load(run), results, run / "nowhere", 4).randomization is None
     same = replace(results, threshold=0.0)
     assert check_maps(load(run), same, run / "nowhere", 4).deletion is None
+
+
+def test_of_several_classes_all_slices_are_checked_each_for_its_answer(results):
+    classes = ("glioma", "meningioma", "no tumor")
+
+    class Bright:
+        """Answers by how bright a view is, and shows all of it as evidence."""
+
+        def probabilities(self, views):
+            level = views.mean(axis=(1, 2))
+            code = np.digitize(level, edges)
+            return np.eye(3)[code] * 0.7 + 0.1
+
+        def evidence(self, views, asked, maps):
+            assert maps == "mirrored"
+            assert (self.probabilities(views).argmax(axis=1) == asked).all()
+            return np.ones((len(views), 2, 2))
+
+    levels = results.views.mean(axis=(1, 2))
+    edges = np.quantile(levels, [1 / 3, 2 / 3])
+    three = replace(results, classes=classes, probabilities=Bright().probabilities(results.views))
+    checks = check_maps(Bright(), three, Path("nowhere"), 12)
+    assert (checks.n, checks.of) == (12, 60)
+    start, *_, end = checks.deletion.deletion.by_map.points
+    assert (start.value, end.value) == (pytest.approx(0.8), pytest.approx(0.1))
+    words = map_words.checks(checks, classes)["sentences"][0]
+    assert words == "Checked on 12 of 60 slices, drawn at random."
+
+
+def test_the_terminal_shows_both_checks(capsys):
+    show_map_checks(MapChecks(12, 30, scores(YES, NO), randomized(NO)))
+    shown = capsys.readouterr().out
+    assert "12 of 30 slices" in shown
+    assert shown.count("0.200 (0.100 to 0.300)") >= 3
+    assert "with random weights, all" in shown
 
 
 def test_what_the_areas_mean_is_said():
