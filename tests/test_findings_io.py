@@ -89,5 +89,5 @@ def test_json_says_where_the_evidence_lies_in_pixels_of_the_slice():
     heat_map = HeatMap(values, Region(0, 0, 70, 140), (70, 140))
     finding = Finding(Path("a.png"), 0, "yes", 0.9, {"no": 0.1, "yes": 0.9}, heat_map=heat_map)
     content = as_dict(Findings(("no", "yes"), (finding,)))["slices"][0]["heat_map"]
-    assert content["peak"] == {"row": 35, "column": 110}
-    assert content["extent"] == {"top": 30, "left": 100, "bottom": 40, "right": 120}
+    assert content["peak"] == {"row": 34, "column": 109}
+    assert content["extent"] == {"top": 28, "left": 96, "bottom": 42, "right": 124}

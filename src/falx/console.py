@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
     from falx.evaluation.explain import MapScores
+    from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.metrics import Scores
     from falx.verbs.doctor import Check
     from falx.verbs.export import Exported
@@ -178,7 +179,8 @@ def show_scores(scores: Mapping[str, Scores | None]) -> None:
 def show_map_scores(maps: MapScores) -> None:
     """How well heat maps agree with masks."""
     for words, value, chance in (
-        ("strongest place on the tumor", maps.pointing, maps.pointing_chance),
+        ("peak on the tumor", maps.pointing, maps.pointing_chance),
+        ("distance of the peak from it", maps.distance, maps.distance_chance),
         ("evidence inside the tumor", maps.inside, maps.inside_chance),
     ):
         _out.print(f"  {words}: {value}, by chance {chance:.3f}")
@@ -201,6 +203,21 @@ def show_parity(done: Exported) -> None:
         ("largest change in a heat map", f"{parity.heat:.1%} of its strongest place"),
     ):
         table.add_row(name, value)
+    _out.print(table)
+
+
+def show_map_checks(checks: MapChecks) -> None:
+    """What heat maps are worth as far as can be told without masks."""
+    _out.print(f"  heat maps checked on {checks.n} of {checks.of} slices:")
+    table = Table(box=None, show_header=False)
+    for name in ("deletion", "insertion") if checks.deletion else ():
+        course = getattr(checks.deletion, name)
+        table.add_row(f"{name}, area under the curve", str(course.by_map.area))
+        table.add_row(f"{name}, better than random order by", str(course.over_random))
+        table.add_row(f"{name}, better than another slice's map by", str(course.over_other))
+    if checks.randomization:
+        for name, value in checks.randomization.correlation.items():
+            table.add_row(f"maps alike with random weights, {name}", str(value))
     _out.print(table)
 
 

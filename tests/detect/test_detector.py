@@ -16,6 +16,7 @@ from falx.detect.detector import Settings, load
 from falx.detect.engine import BATCH
 from falx.errors import BadInput, BrokenRun
 from falx.export.detector import export_detector
+from falx.image.render import render
 from falx.model.network import build_network
 from falx.recipe import load_recipe
 
@@ -104,6 +105,24 @@ def test_slices_at_hand_get_the_same_answer_as_their_files(detector, phantoms):
     for given, read in zip(found, detector.predict(files).slices, strict=True):
         assert given.probability == pytest.approx(read.probability, abs=1e-5)
         assert (given.path, given.index, given.study) == (read.path, read.index, read.study)
+
+
+def test_mirrored_maps_are_the_mean_with_those_of_the_mirrored_slice(detector, phantoms):
+    (slice_,) = read_slices(phantoms / "yes" / "00001.png")
+    (plain,) = detector.find([slice_])
+    (mirrored,) = detector.find([slice_], maps="mirrored")
+    view = render(slice_.pixels, detector.settings.rendering)
+    ours, other = detector.evidence(np.stack([view, view[:, ::-1]]), [1, 1])
+    np.testing.assert_allclose(mirrored.heat_map.values, (ours + other[:, ::-1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(plain.heat_map.values, ours, atol=1e-6)
+    assert mirrored == plain
+
+
+def test_a_symmetric_slice_has_a_symmetric_map_where_mirrored(detector):
+    half = np.random.default_rng(0).integers(0, 256, (1, 64, 32), np.uint8)
+    view = np.concatenate([half, half[:, :, ::-1]], axis=2)
+    (values,) = detector.evidence(view, [1], maps="mirrored")
+    np.testing.assert_allclose(values, values[:, ::-1], atol=1e-6)
 
 
 def test_without_slices_there_are_no_answers(detector):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from falx.data.phantom import make_phantom, write_phantoms
 from falx.detect.detector import load
 from falx.detect.finding import evidence_for
-from falx.detect.heat_map import HeatMap
+from falx.detect.heat_map import HeatMap, spread
 from falx.detect.overlay import draw_overlay, write_overlays
 from falx.errors import BadInput
 from falx.image.crop import Box
@@ -28,12 +28,12 @@ def test_the_peak_is_in_the_middle_of_the_place():
     row, column = heat_map.peak
     assert (row, column) in {(r, c) for r in (24, 25) for c in (109, 110)}
     assert heat_map.on_slice().shape == (70, 140)
-    assert heat_map.on_slice().max() == pytest.approx(2.0 * 0.95 * 0.975)
+    assert heat_map.on_slice().max() == pytest.approx(2.0 * (2 / 3) ** 2, rel=0.01)
 
 
 def test_the_extent_is_where_evidence_is_at_least_half_the_strongest():
     heat_map = one_place(3, 3, Region(0, 0, 70, 70), (70, 70))
-    assert heat_map.extent == Box(30, 30, 40, 40)
+    assert heat_map.extent == Box(28, 28, 42, 42)
 
 
 def test_a_region_inside_the_slice_leaves_the_rest_without_evidence():
@@ -48,6 +48,22 @@ def test_a_region_beyond_the_slice_keeps_its_places():
     row, column = heat_map.peak
     assert row in (34, 35)
     assert column in (14, 15)
+
+
+def test_a_peak_can_lie_between_places_and_is_drawn_towards_the_stronger():
+    values = np.zeros((7, 7), np.float32)
+    values[3, 3:5] = 1.0
+    row, column = HeatMap(values, Region(0, 0, 70, 70), (70, 70)).peak
+    assert row in (34, 35)
+    assert column in (39, 40)
+    values[3, 4] = 0.5
+    assert 35 < HeatMap(values, Region(0, 0, 70, 70), (70, 70)).peak[1] < 39
+
+
+def test_even_evidence_is_even_and_fades_at_the_edge():
+    even = spread(np.full((7, 7), 0.3), Region(0, 0, 70, 70), (70, 70))
+    np.testing.assert_allclose(even[15:-15, 15:-15], 0.3, rtol=1e-6)
+    assert even.max() == pytest.approx(0.3)
 
 
 def test_without_evidence_there_is_no_peak():

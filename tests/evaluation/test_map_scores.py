@@ -32,18 +32,20 @@ CORNER = tumor(slice(0, 10), slice(0, 10))
 """One place of forty-nine."""
 
 
-def test_pointing_is_the_share_of_slices_whose_strongest_place_touches_the_tumor() -> None:
+def test_pointing_is_the_share_of_slices_whose_peak_lies_on_the_tumor() -> None:
     scores = score_maps([heat(0, 0), heat(0, 0), heat(3, 3), heat(0, 1)], [CORNER] * 4, range(4))
     assert scores.n == 4
     assert scores.pointing.value == 0.5
     assert scores.pointing_chance == pytest.approx(1 / 49)
 
 
-def test_a_tumor_that_only_touches_a_place_counts() -> None:
-    touching = tumor(slice(5, 12), slice(0, 3))
-    scores = score_maps([heat(1, 0)], [touching], [0])
-    assert scores.pointing.value == 1
-    assert scores.pointing_chance == pytest.approx(2 / 49)
+def test_distance_is_from_the_peak_to_the_tumor_in_sides_of_the_view() -> None:
+    (one,) = [heat(3, 3)]
+    row, column = one.peak or (0, 0)
+    scores = score_maps([one], [tumor(slice(row, row + 1), slice(column + 7, 70))], [0])
+    assert scores.distance.value == pytest.approx(0.1)
+    assert score_maps([heat(0, 0)], [CORNER], [0]).distance.value == 0
+    assert 0.3 < score_maps([heat(0, 0)], [CORNER], [0]).distance_chance < 0.7
 
 
 def test_inside_is_the_share_of_evidence_that_lies_in_the_tumor() -> None:
@@ -60,13 +62,15 @@ def test_a_map_without_evidence_points_nowhere() -> None:
     none = HeatMap(np.full((7, 7), -1, np.float32), WHOLE, SHAPE)
     scores = score_maps([none], [np.ones(SHAPE, bool)], [0])
     assert (scores.pointing.value, scores.inside.value) == (0, 0)
+    corner = score_maps([none], [CORNER], [0])
+    assert corner.distance.value == pytest.approx(corner.distance_chance)
 
 
 def test_only_what_the_network_sees_counts_for_chance() -> None:
     left = Region(0, 0, 70, 35)
     scores = score_maps([heat(0, 0, left)], [CORNER], [0])
     assert scores.inside_chance == pytest.approx(100 / (70 * 35))
-    assert scores.pointing_chance == pytest.approx(2 / 49)
+    assert scores.pointing_chance == scores.inside_chance
 
 
 def test_intervals_are_drawn_over_groups() -> None:

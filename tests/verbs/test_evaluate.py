@@ -85,6 +85,45 @@ def test_heat_maps_are_held_to_masks(run, others, tmp_path):
     assert "Pointing game" in (done.folder / "report.html").read_text()
 
 
+@pytest.fixture
+def decided(run, others, tmp_path):
+    """A detector that calls half of the slices positive."""
+    folder = tmp_path / "detector"
+    shutil.copytree(run / "detector", folder)
+    found = [one.probability for one in falx.load(run).predict(others).slices]
+    settings = json.loads((folder / "detector.json").read_text())
+    settings["threshold"] = float(np.median(found))
+    (folder / "detector.json").write_text(json.dumps(settings))
+    return folder
+
+
+def test_heat_maps_are_checked_without_masks(decided, others, tmp_path):
+    done = falx.evaluate(decided, others, map_slices=5, out=tmp_path / "out")
+    assert done.checks.n == 5
+    assert 10 <= done.checks.of <= 14
+    entry = json.loads((done.folder / "metrics.json").read_text())["heat_map_checks"]
+    assert entry == done.checks.as_dict()
+    assert set(entry) == {"n", "of", "deletion_insertion", "randomization"}
+    assert (done.folder / "figures" / "deletion_and_insertion.png").is_file()
+    page = (done.folder / "report.html").read_text("utf-8")
+    assert "Checked on 5 of" in page
+    assert "--map-slices 5" in page
+
+
+def test_checking_heat_maps_can_be_left_out(decided, others, tmp_path):
+    done = falx.evaluate(decided, others, map_slices=0, out=tmp_path / "out")
+    assert done.checks is None
+    assert "heat_map_checks" not in json.loads((done.folder / "metrics.json").read_text())
+
+
+def test_without_the_keras_network_nothing_is_randomized(decided, others, tmp_path):
+    (decided / "network.keras").unlink()
+    done = falx.evaluate(decided, others, map_slices=4, out=tmp_path / "out")
+    assert done.checks.randomization is None
+    assert done.checks.deletion is not None
+    assert "came without its Keras network" in (done.folder / "report.html").read_text("utf-8")
+
+
 def test_masks_that_are_not_there_are_one_sentence(run, others, tmp_path):
     with pytest.raises(BadInput, match="no folder of masks"):
         falx.evaluate(run, others, masks=tmp_path / "nowhere", out=tmp_path / "out")

@@ -44,7 +44,8 @@ def predict(
 
         make_folder(heat_maps)
     with console.progress() as listener:
-        findings = detector.predict(paths, listener=listener)
+        shown = heat_maps or json_file
+        findings = detector.predict(paths, maps="mirrored" if shown else "plain", listener=listener)
         if heat_maps:
             write_overlays(findings.slices, heat_maps, listener=listener)
     if Path("-") not in (csv_file, json_file):
@@ -69,6 +70,12 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of tumor masks, as falx phantom writes, to hold heat maps to."),
     ] = None,
+    map_slices: Annotated[
+        int,
+        typer.Option(
+            min=0, help="On how many slices to check heat maps at most; without masks too. 0: none."
+        ),
+    ] = defaults.MAP_SLICES,
     bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
     """Test a detector on labeled slices."""
@@ -77,13 +84,23 @@ def evaluate(
     with training("falx evaluate") as listener:
         from falx.verbs.evaluate import evaluate as run_evaluation
 
-        done = run_evaluation(run, data, out=out, masks=masks, bank_gb=bank_gb, listener=listener)
+        done = run_evaluation(
+            run,
+            data,
+            out=out,
+            masks=masks,
+            map_slices=map_slices,
+            bank_gb=bank_gb,
+            listener=listener,
+        )
     if done.twins:
         seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
         console.warn(f"{seen}.")
     console.show_scores({"all": done.scores, "without twins": done.without_twins})
     if done.maps:
         console.show_map_scores(done.maps)
+    if done.checks:
+        console.show_map_checks(done.checks)
     console.show_next(done.folder, (("Read the report", f"{done.folder}/report.html"),))
 
 

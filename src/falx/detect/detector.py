@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -39,6 +40,13 @@ SCHEMA = 2
 SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
+KERAS_FILE = "network.keras"
+"""The same network for those who train on; nothing here reads it."""
+
+
+Maps = Literal["plain", "mirrored"]
+"""How heat maps are made: of the view alone, or as the mean with the map of the mirrored view,
+mirrored back, which takes twice the work and points better (see docs/explain.md)."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +117,25 @@ class Detector:
         """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
         return class_probabilities(self._engine.logits(views))
 
+    def evidence(
+        self, views: np.ndarray, classes: Iterable[int], *, maps: Maps = "plain"
+    ) -> np.ndarray:
+        """Evidence for a class each, by its code, of plain views: float32 (n, rows, columns)."""
+        _, heat_maps = self._answers(views, maps)
+        pairs = zip(heat_maps, classes, strict=True)
+        return np.stack([evidence_for(heat, int(code)) for heat, code in pairs])
+
     def predict(
-        self, paths: str | Path | Iterable[str | Path], *, listener: Listener = silent
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        maps: Maps = "plain",
+        listener: Listener = silent,
     ) -> Findings:
         """Answers for files, folders and glob patterns; unreadable files are listed, not raised.
+
+        Args:
+            maps: how heat maps are made; "mirrored" is worth its time where somebody looks at them.
 
         Raises:
             BadInput: a path does not exist, or nothing is to be found there.
@@ -125,23 +148,32 @@ class Detector:
         unreadable: list[Unreadable] = []
         findings: list[Finding] = []
         for batch in _batches(self._rendered(files, unreadable, listener)):
-            findings.extend(self._findings(batch))
+            findings.extend(self._findings(batch, maps))
         settings = self.settings
         studies = study_findings(
             findings, settings.classes, share=settings.study_share, threshold=settings.threshold
         )
         return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
 
-    def find(self, slices: Sequence[Slice]) -> list[Finding]:
+    def find(self, slices: Sequence[Slice], *, maps: Maps = "plain") -> list[Finding]:
         """Answers for slices at hand; several of one file belong together, as in `predict`."""
         if not slices:
             return []
         of_file = Counter(slice_.path for slice_ in slices)
-        return self._findings([self._item(each, of_file[each.path] > 1) for each in slices])
+        items = [self._item(each, of_file[each.path] > 1) for each in slices]
+        return self._findings(items, maps)
 
-    def _findings(self, items: Sequence[_Item]) -> list[Finding]:
+    def _answers(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, k) of views, and heat maps (n, rows, columns, k)."""
+        logits, heat_maps = self._engine.answers(views)
+        if maps == "mirrored":
+            _, mirrored = self._engine.answers(views[:, :, ::-1])
+            heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
+        return logits, heat_maps
+
+    def _findings(self, items: Sequence[_Item], maps: Maps) -> list[Finding]:
         classes = self.settings.classes
-        logits, heat_maps = self._engine.answers(np.stack([item.view for item in items]))
+        logits, heat_maps = self._answers(np.stack([item.view for item in items]), maps)
         findings = []
         for item, row, heat in zip(items, class_probabilities(logits), heat_maps, strict=True):
             label, probability = decide(row, classes, self.settings.threshold)

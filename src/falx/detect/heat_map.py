@@ -25,27 +25,21 @@ class HeatMap:
     shape: tuple[int, int]
 
     def on_slice(self) -> np.ndarray:
-        """Evidence at each pixel of the slice, 0 where there is none or against: float32.
+        """Evidence at each pixel of the slice: float32 (height, width).
 
+        Places that speak against the class count as 0, and so does what the network did not see.
         Computed at each call: findings by the thousand would fill memory with it.
         """
-        (height, width), (rows, columns), region = self.shape, self.values.shape, self.region
-        down = _weights(height, region.top, region.bottom, rows)
-        across = _weights(width, region.left, region.right, columns)
-        spread: np.ndarray = down @ np.maximum(self.values, 0) @ across.T
-        return spread
+        return spread(np.maximum(self.values, 0), self.region, self.shape)
 
     @property
     def peak(self) -> tuple[int, int] | None:
-        """Row and column of the middle of the place of strongest evidence; None without any."""
-        if self.values.max() <= 0:
+        """Row and column of the pixel of strongest evidence; None without any."""
+        evidence = self.on_slice()
+        if evidence.max() <= 0:
             return None
-        (rows, columns), region = self.values.shape, self.region
-        row, column = np.unravel_index(np.argmax(self.values), self.values.shape)
-        down = int(region.top + (row + 0.5) * region.height / rows)
-        across = int(region.left + (column + 0.5) * region.width / columns)
-        # What a view shows beyond the slice is background, and so is what lies nearest.
-        return min(max(down, 0), self.shape[0] - 1), min(max(across, 0), self.shape[1] - 1)
+        row, column = np.unravel_index(np.argmax(evidence), self.shape)
+        return int(row), int(column)
 
     @property
     def extent(self) -> Box | None:
@@ -58,14 +52,34 @@ class HeatMap:
         return Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
 
-def _weights(pixels: int, start: int, end: int, places: int) -> np.ndarray:
-    """How much each place counts at each pixel, linear between their centers: (pixels, places).
+def spread(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.ndarray:
+    """What each place says, at each pixel: float32 (height, width), 0 outside the region.
 
-    Places part the stretch from `start` to `end` evenly; pixels beyond it see none.
+    By cubic B-splines (Unser, IEEE Signal Process. Mag. 16, 1999), which smooth more than linear
+    interpolation does, so that the strongest pixel can lie between the middles of places; see
+    docs/explain.md for what that is worth.
+
+    Args:
+        values: float (rows, columns); places part the region evenly.
+        shape: (height, width).
+    """
+    down = _weights(shape[0], region.top, region.bottom, values.shape[0])
+    across = _weights(shape[1], region.left, region.right, values.shape[1])
+    result: np.ndarray = down @ values @ across.T
+    return result
+
+
+def _weights(pixels: int, start: int, end: int, places: int) -> np.ndarray:
+    """How much each place counts at each pixel, most in its middle: float32 (pixels, places).
+
+    Places part the stretch from `start` to `end` evenly; pixels beyond it see none. In all it is 1,
+    but towards the edge, where evidence fades: nothing is known of what lies beyond.
     """
     centers = np.arange(pixels) + 0.5
-    position = ((centers - start) / (end - start) * places - 0.5).clip(0, places - 1)
-    weights = np.maximum(1 - np.abs(position[:, None] - np.arange(places)), 0)
+    position = (centers - start) / (end - start) * places - 0.5
+    distance = np.abs(position[:, None] - np.arange(places))
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    weights = np.where(distance < 1, near, np.maximum(2 - distance, 0) ** 3 / 6)
     seen = (centers > start) & (centers < end)
     result: np.ndarray = (weights * seen[:, None]).astype(np.float32)
     return result

@@ -70,7 +70,7 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np
 
     Colors are Inferno, which is uniform to the eye, from no evidence to the slice's strongest; the
     white line runs where evidence is half of that. The bar's numbers are shares of the logit, each
-    that of one of the network's places.
+    that of one of the network's places, smoothed over its neighbors.
 
     Args:
         pixels: float32 (height, width), [0, 1].

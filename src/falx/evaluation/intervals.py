@@ -77,6 +77,17 @@ def mean_interval(
     return Estimate(value, min(low, value), max(high, value))
 
 
+def difference_interval(differences: npt.ArrayLike, groups: npt.ArrayLike) -> Estimate:
+    """The mean of some values in [-1, 1], with its interval as in `mean_interval`.
+
+    Args:
+        differences: float (n,).
+        groups: group of each, int (n,).
+    """
+    found = mean_interval((np.asarray(differences, float) + 1) / 2, groups)
+    return Estimate(*(2 * bound - 1 for bound in (found.value, found.low, found.high)))
+
+
 def exact_interval(successes: int, n: int) -> Estimate:
     """The 95 % interval of a proportion that never covers less than it says.
 

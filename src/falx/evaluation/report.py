@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from falx.data.audit import Audit
+    from falx.evaluation.map_checks import MapChecks
     from falx.recipe import Recipe
 
 
@@ -82,6 +83,7 @@ class Report:
         next_steps: what one can do now, each with its command.
         folds: of a cross-validation.
         maps: how well heat maps agree with masks, where there are any.
+        map_checks: whether heat maps are true, as far as can be told without masks.
         study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
 
@@ -101,6 +103,7 @@ class Report:
     next_steps: tuple[tuple[str, str], ...]
     study: dict[str, Any] | None = None
     maps: MapScores | None = None
+    map_checks: MapChecks | None = None
     without_twins: Scores | None = None
     blind: Scores | None = None
     blind_twins: int = 0

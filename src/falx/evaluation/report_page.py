@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from falx.evaluation import sentences
-from falx.evaluation.explain import MapScores
+from falx.evaluation import map_words, sentences
 from falx.evaluation.intervals import Estimate
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, FoldScores, Report
@@ -130,7 +129,8 @@ def write_report(report: Report, path: Path) -> None:
         paper=sentences.paper_words() if report.binary else "",
         classes=_class_rows(report.scores),
         study=_study(report.study),
-        maps=_maps(report.maps),
+        maps=map_words.against_masks(report.maps),
+        checks=map_words.checks(report.map_checks, report.scores.classes),
         figures=[_picture(figure) for figure in report.figures],
         asked=f"“{report.scores.classes[1]}”" if report.binary else "the answer",
         mistakes=[
@@ -228,22 +228,6 @@ def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "n": count(study["n"], "study", "studies"),
         "answer": mean if study["share"] else "that of its strongest slice",
         "rows": [(METRICS[name], _from_json(study[name])) for name in METRICS if name in study],
-    }
-
-
-def _maps(maps: MapScores | None) -> dict[str, Any] | None:
-    """Scores of heat maps as rows: name, what it means, value, and what chance would give."""
-    if maps is None:
-        return None
-    rows = (
-        ("Pointing game", "slices whose strongest place touches the tumor", maps.pointing,
-         maps.pointing_chance),
-        ("Evidence inside", "share of the evidence that lies inside the tumor", maps.inside,
-         maps.inside_chance),
-    )  # fmt: skip
-    return {
-        "n": count(maps.n, "slice"),
-        "rows": [(*words, _written(value), number(chance)) for *words, value, chance in rows],
     }
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,13 @@ from falx.detect.finding import decide
 from falx.evaluation import figures
 from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
+from falx.evaluation.map_figures import deletion_insertion
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake, PartCounts
 from falx.evaluation.studies import find_studies, score_studies
+
+if TYPE_CHECKING:
+    from falx.evaluation.map_checks import MapChecks
 
 _SHOWN = 24
 
@@ -239,6 +243,19 @@ def draw_repeated(
     )
     caption = "Misclassified slices, those wrong in most repeats first."
     return (_saved(folder, "Errors that repeat", caption, sheet),)
+
+
+def draw_map_checks(folder: Path, checks: MapChecks) -> tuple[Figure, ...]:
+    """Draw deletion and insertion, where they could be done."""
+    if checks.deletion is None:
+        return ()
+    folder.mkdir(exist_ok=True)
+    caption = (
+        "The probability of the answer while places of a slice give way to those of a slice that "
+        "was answered otherwise, and while they come back; bands are 95 % intervals over groups."
+    )
+    drawn = deletion_insertion(checks.deletion)
+    return (_saved(folder, "Deletion and insertion", caption, drawn),)
 
 
 def draw_comparison(folder: Path, scores: Mapping[str, Scores]) -> tuple[Figure, ...]:

@@ -7,15 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
 from falx.export.openvino import write_network
 from falx.model.network import network_input
 from falx.recipe import Recipe
-
-KERAS_FILE = "network.keras"
-"""The network as Keras saves it, from which every other format is made."""
 
 TOLERANCE = 1e-3
 """Largest difference of a logit between Keras and OpenVINO, absolute and relative."""

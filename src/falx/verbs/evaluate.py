@@ -15,15 +15,16 @@ from falx import defaults
 from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, group_rows
 from falx.data.read import read_slices
-from falx.detect.detector import Detector, detector_folder, load
+from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.detect.heat_map import HeatMap
 from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.explain import MapScores, score_maps
+from falx.evaluation.map_checks import MapChecks, check_maps
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
-from falx.evaluation.results import Results, draw_figures, write_results
+from falx.evaluation.results import Results, draw_figures, draw_map_checks, write_results
 from falx.progress import Listener, Progress, silent
 from falx.recipe import load_recipe
 from falx.runfolder import check_free, new_folder, stamped
@@ -45,6 +46,8 @@ class Evaluated:
             and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
         maps: how well heat maps agree with masks, where there are any.
+        checks: whether heat maps are true, as far as can be told without masks; None where that
+            was not asked for, or fewer than two slices have maps to check.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Evaluated:
     twins: int | None
     without_twins: Scores | None
     maps: MapScores | None = None
+    checks: MapChecks | None = None
 
 
 def evaluate(
@@ -60,6 +64,7 @@ def evaluate(
     *,
     out: str | Path | None = None,
     masks: str | Path | None = None,
+    map_slices: int = defaults.MAP_SLICES,
     bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
 ) -> Evaluated:
@@ -71,6 +76,8 @@ def evaluate(
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
         masks: a folder with a mask of the tumor under the path of each slice of the positive class
             that has one, such as `falx phantom` writes; heat maps are compared with them.
+        map_slices: on how many slices to check heat maps at most, by deletion, insertion and
+            randomization (see falx.evaluation.map_checks); 0 for none.
         bank_gb: the most that views may take on disk, in gigabytes.
 
     Raises:
@@ -83,6 +90,7 @@ def evaluate(
     if masks is not None:
         _check_masks(Path(masks), detector.settings.classes)
     home = detector_folder(Path(run)).parent
+    network = detector_folder(Path(run)) / KERAS_FILE
     catalog = build_catalog(Path(data), least=1, listener=listener)
     catalog = _with_classes(catalog, detector.settings.classes)
     results = _predicted(detector, catalog.usable(), open_shelf(bank_gb), listener)
@@ -94,6 +102,7 @@ def evaluate(
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
         maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,
+        checks=check_maps(detector, results, network, map_slices, listener=listener),
     )
     with new_folder(done.folder, "the evaluation") as filling:
         write_results(
@@ -104,8 +113,11 @@ def evaluate(
             studies=results.study_scores(detector.settings.study_share),
             without_twins=rest.as_dict() if rest else None,
             heat_maps=done.maps.as_dict() if done.maps else None,
+            heat_map_checks=done.checks.as_dict() if done.checks else None,
         )
         named = ["--masks", str(masks)] if masks else []
+        if map_slices != defaults.MAP_SLICES:
+            named += ["--map-slices", str(map_slices)]
         command = shlex.join(["falx", "evaluate", str(run), str(data), *named])
         report = _report(filling, done, results, catalog, detector, home, command)
         write_report(report, filling / "report.html")
@@ -184,7 +196,7 @@ def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: List
                 raise BadInput(
                     f"The mask '{masks / named}' is not of the size of '{path}'; mend or remove it."
                 )
-            (finding,) = detector.find([shown[index]])
+            (finding,) = detector.find([shown[index]], maps="mirrored")
             if outline.any() and finding.heat_map is not None:
                 maps.append(finding.heat_map)
                 outlines.append(outline)
@@ -205,6 +217,9 @@ def _report(
     recipe, about = home / "recipe.yaml", home / "environment.json"
     trained = json.loads(about.read_text("utf-8")) if about.is_file() else {}
     detector_name = shlex.quote(str(home))
+    figures = draw_figures(folder / "figures", results, done.scores)
+    if done.checks:
+        figures += draw_map_checks(folder / "figures", done.checks)
     return Report(
         title=f"{settings.recipe} on {catalog.root.name}",
         audit=audit(catalog),
@@ -214,7 +229,7 @@ def _report(
         parts=(),
         twins=done.twins,
         without_twins=done.without_twins,
-        figures=draw_figures(folder / "figures", results, done.scores),
+        figures=figures,
         errors=results.mistakes(),
         parameters=0,
         seconds=trained.get("training_seconds"),
@@ -223,4 +238,5 @@ def _report(
         next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
         study=results.study_scores(settings.study_share),
         maps=done.maps,
+        map_checks=done.checks,
     )

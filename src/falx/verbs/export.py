@@ -16,11 +16,10 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.catalog import Catalog
-from falx.detect.detector import Settings, detector_folder
+from falx.detect.detector import KERAS_FILE, Settings, detector_folder
 from falx.environment import environment, version
 from falx.errors import BadInput, NotEqual
 from falx.evaluation.parity import Parity, compare
-from falx.export.detector import KERAS_FILE
 from falx.export.formats import FORMATS, Format, size_of
 from falx.export.graph import keras_answers
 from falx.export.package import write_package
