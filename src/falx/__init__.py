@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from falx.detect.detector import Detector, load
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.recipe import Recipe, load_recipe
+    from falx.verbs.bench import bench
     from falx.verbs.card import card
     from falx.verbs.crossval import crossval
     from falx.verbs.demo import demo
@@ -49,6 +50,7 @@ _HOMES = {
     "StudyFinding": "falx.detect.finding",
     "Recipe": "falx.recipe",
     "load_recipe": "falx.recipe",
+    "bench": "falx.verbs.bench",
     "card": "falx.verbs.card",
     "crossval": "falx.verbs.crossval",
     "demo": "falx.verbs.demo",
@@ -69,6 +71,7 @@ __all__ = [
     "Slice",
     "StudyFinding",
     "audit",
+    "bench",
     "build_catalog",
     "card",
     "crossval",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from falx.data.audit import Audit
     from falx.detect.finding import Findings
+    from falx.evaluation.deployment import Row
     from falx.evaluation.explain import MapScores
     from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.metrics import Scores
@@ -49,22 +50,6 @@ def show_log(verbose: bool) -> None:
     logger = logging.getLogger("falx")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
-
-
-@contextmanager
-def native_silence() -> Iterator[None]:
-    """Keep what native code writes to standard error off it, as TensorFlow does on being loaded."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextmanager
@@ -200,7 +185,7 @@ def show_parity(done: Exported) -> None:
         ("AUC of the network", str(expected)),
         ("AUC of the export", str(actual)),
         ("AUC lost, over all views", f"{parity.auc_loss:+.4f}"),
-        ("largest change in a heat map", f"{parity.heat:.1%} of its strongest place"),
+        ("change in a heat map, typically", f"{parity.heat:.1%} of its strongest place"),
     ):
         table.add_row(name, value)
     _out.print(table)
@@ -219,6 +204,35 @@ def show_map_checks(checks: MapChecks) -> None:
         for name, value in checks.randomization.correlation.items():
             table.add_row(f"maps alike with random weights, {name}", str(value))
     _out.print(table)
+
+
+def show_bench(rows: Sequence[Row]) -> None:
+    """A row an export: what it is worth and what it costs, with all threads."""
+    table = Table(box=None)
+    for name in ("", "MB", "AUC", "change", "ms", "95 %", "per s", "start s", "memory"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
+    table.add_column("")
+    for row in rows:
+        cells = [row.name, f"{row.bytes / 1e6:.2f}"]
+        auc = row.parity.actual.estimates["roc_auc"].value if row.parity else None
+        cells += [f"{auc:.3f}", f"{row.parity.largest:.2g}"] if row.parity else ["", ""]
+        timing = row.timings[max(row.timings)] if row.timings else None
+        cells += (
+            [
+                f"{timing.median_ms:.1f}",
+                f"{timing.p95_ms:.1f}",
+                f"{timing.per_second:.0f}",
+                f"{timing.startup_s:.2f}",
+                f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
+            ]
+            if timing
+            else [""] * 5
+        )
+        table.add_row(*cells, row.mark)
+    _out.print(table)
+    for row in rows:
+        if row.why and row.parity:
+            warn(f"{row.name}: {row.why}")
 
 
 def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from falx.cli.data import audit, phantom
-from falx.cli.deploying import export
+from falx.cli.deploying import bench, export
 from falx.cli.shared import fail
 from falx.cli.training import crossval, demo, pretrain, train
 from falx.cli.using import card, doctor, evaluate, predict
@@ -86,7 +86,7 @@ def _options(
 
 
 _COMMANDS = (
-    *(audit, train, crossval, evaluate, predict, card, export),
+    *(audit, train, crossval, evaluate, predict, card, export, bench),
     *(demo, phantom, pretrain, doctor),
 )
 for command in _COMMANDS:

@@ -55,3 +55,30 @@ def export(
     for remark in done.remarks:
         console.warn(remark)
     console.show_next(done.folder, next_steps(done.folder, to))
+
+
+def bench(
+    run: RunArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Processes an export and number of threads.")
+    ] = defaults.BENCH_ROUNDS,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="That each process measures one slice, and many.")
+    ] = defaults.BENCH_SECONDS,
+    bank_gb: BankOption = defaults.BANK_GB,
+) -> None:
+    """Export to every format and precision, and measure each on this machine."""
+    from falx import console
+    from falx.extras import needs
+
+    with needs("export", "falx bench"), training("falx bench") as listener:
+        from falx.verbs.bench import bench as run_bench
+
+        done = run_bench(
+            run, out=out, data=data, rounds=rounds, seconds=seconds, bank_gb=bank_gb,
+            listener=listener,
+        )  # fmt: skip
+    console.show_bench(done.rows)
+    console.show_next(done.folder, (("Look at the figure", f"{done.folder}/bench.png"),))

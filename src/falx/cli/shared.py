@@ -13,6 +13,7 @@ import typer
 
 from falx import defaults
 from falx.errors import BadInput
+from falx.logs import native_silence
 from falx.progress import Listener
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def training(feature: str) -> Iterator[Listener]:
     from falx.extras import needs
 
     with needs("train", feature):
-        with console.native_silence():
+        with native_silence():
             import keras  # noqa: F401
         try:
             with console.progress(narrated=True) as listener:

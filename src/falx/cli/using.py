@@ -16,6 +16,7 @@ from falx.cli.shared import (
     fail,
     training,
 )
+from falx.logs import native_silence
 
 
 def predict(
@@ -126,6 +127,6 @@ def doctor() -> None:
     from falx import console
     from falx.verbs.doctor import doctor as look
 
-    with console.native_silence():
+    with native_silence():
         checks = look()
     console.show_checks(checks)

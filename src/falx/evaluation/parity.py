@@ -48,8 +48,8 @@ class Parity:
         changed: slices that are labeled otherwise.
         auc_loss: of AUC, over all views of all slices; negative where the export is better.
         views: of each slice, the plain one included.
-        heat: largest difference of a place in a heat map, as a share of the strongest place of its
-            map.
+        heat: largest difference of a place in a slice's heat map, as a share of its strongest
+            place; the median over slices.
         bound: what the precision promises.
     """
 
@@ -135,8 +135,8 @@ def compare(
     scores = [score(labels, each, groups, classes, threshold=threshold) for each in plain]
     areas = [_area(np.tile(labels, views), each) for each in found]
     called = [[decide(row, classes, threshold)[0] for row in each] for each in plain]
-    strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3), keepdims=True)
-    apart = np.abs(expected.heat_maps[:n] - actual.heat_maps[:n])
+    strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3))
+    apart = np.abs(expected.heat_maps[:n] - actual.heat_maps[:n]).max(axis=(1, 2, 3))
     return Parity(
         expected=scores[0],
         actual=scores[1],
@@ -145,7 +145,7 @@ def compare(
         changed=sum(one != other for one, other in zip(*called, strict=True)),
         auc_loss=areas[0] - areas[1],
         views=views,
-        heat=float((apart / np.maximum(strongest, np.finfo(np.float32).tiny)).max()),
+        heat=float(np.median(apart / np.maximum(strongest, np.finfo(np.float32).tiny))),
         bound=BOUNDS[precision],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from falx.export.graph import answering
 from falx.export.precision import Precision
 from falx.export.runtimes import INPUT, OUTPUTS
+from falx.logs import native_silence
 from falx.model.network import network_input
 
 
@@ -26,7 +28,9 @@ def write_precision(
         for view in network_input(views)[:, None]:
             yield {INPUT: view}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with native_silence(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        # It measures activations by the interpreter that it tells others not to use.
+        warnings.simplefilter("ignore")
         _save(network, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision != "fp32":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from falx.export.graph import answering
-from falx.export.precision import EIGHT_BITS, Precision
+from falx.export.kernels import STEPS
+from falx.export.precision import Precision
 from falx.export.runtimes import INPUT
 from falx.model.network import network_input
 
@@ -22,51 +24,87 @@ def write_precision(
     network: keras.Model, file: Path, precision: Precision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.export.formats.Format.write."""
-    import onnx
-
-    model = _converted(network)
+    _write_plain(network, file)
     if precision == "fp16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        model = convert_float_to_float16(model, keep_io_types=True)
-    elif precision in EIGHT_BITS:
-        from falx.export.quantize import quantized
-
-        model = quantized(model, [{INPUT: view} for view in network_input(views)[:, None]])
-    if precision == "int8-weights":
-        _free_activations(model.graph)
-    onnx.save(model, file)
+        _halve(file)
+    elif precision == "int8":
+        _quantize(file, views)
+    elif precision == "int8-weights":
+        _shrink_weights(file)
 
 
-def _converted(network: keras.Model) -> Any:
+def _write_plain(network: keras.Model, file: Path) -> None:
     import tf2onnx
 
     # It tells each step of its optimizer.
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     function = answering(network)
-    model, _ = tf2onnx.convert.from_function(
-        function, input_signature=function.input_signature, opset=OPSET
+    tf2onnx.convert.from_function(
+        function, input_signature=function.input_signature, opset=OPSET, output_path=str(file)
     )
-    return model
 
 
-def _free_activations(graph: Any) -> None:
-    """Let activations pass unrounded; weights stay as they are, since they are rounded already."""
-    rounding = {node.output[0]: node for node in graph.node if node.op_type == "QuantizeLinear"}
-    restoring = {
-        node.output[0]: rounding[node.input[0]].input[0]
-        for node in graph.node
-        if node.op_type == "DequantizeLinear" and node.input[0] in rounding
-    }
-    kept = [
-        node
-        for node in graph.node
-        if node.output[0] not in rounding and node.output[0] not in restoring
-    ]
-    for node in kept:
-        for place, name in enumerate(node.input):
-            while name in restoring:
-                name = restoring[name]
-            node.input[place] = name
-    del graph.node[:]
-    graph.node.extend(kept)
+def _halve(file: Path) -> None:
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(onnx.load(file), keep_io_types=True), file)
+
+
+def _quantize(file: Path, views: np.ndarray) -> None:
+    """Put weights and activations in 8 bits; ranges of activations are those that views span.
+
+    Weights are signed and activations are not, as processors multiply them fastest.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        # Normalization becomes part of the convolution before it, or neither would run in 8 bits.
+        fused = Path(folder) / "fused.onnx"
+        quant_pre_process(file, fused, skip_symbolic_shape=True)
+        quantize_static(
+            fused,
+            file,
+            _Inputs(views),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+
+
+class _Inputs:
+    """Views one by one, as the quantizer asks for them."""
+
+    def __init__(self, views: np.ndarray) -> None:
+        self._views: Iterator[np.ndarray] = iter(network_input(views))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        view = next(self._views, None)
+        return None if view is None else {INPUT: view[None]}
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return iter(self.get_next, None)
+
+
+def _shrink_weights(file: Path) -> None:
+    """Store the kernels of convolutions in 8 bits, an output channel at a time."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(file)
+    graph = model.graph
+    stored = {each.name: each for each in graph.initializer}
+    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"} & set(stored)
+    for name in sorted(kernels):
+        kernel = numpy_helper.to_array(stored[name])
+        step = np.abs(kernel).max(axis=(1, 2, 3)) / STEPS
+        steps = np.rint(kernel / np.where(step > 0, step, 1)[:, None, None, None])
+        graph.initializer.remove(stored[name])
+        for part, values in (("steps", steps.astype(np.int8)), ("step", step)):
+            graph.initializer.append(numpy_helper.from_array(values, f"{name}_{part}"))
+        parts = [f"{name}_steps", f"{name}_step"]
+        graph.node.insert(0, helper.make_node("DequantizeLinear", parts, [name], axis=0))
+    onnx.save(model, file)

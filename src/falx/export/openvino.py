@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras
@@ -42,9 +45,7 @@ def write_precision(
     """Write a network in a precision; see falx.export.formats.Format.write."""
     model = _converted(network)
     if precision in EIGHT_BITS:
-        from falx.export.quantize import quantized
-
-        model = quantized(model, list(network_input(views)[:, None]))
+        model = _quantized(model, views)
     if precision == "int8-weights":
         _free_activations(model)
     _save(model, file, halved=precision != "fp32")
@@ -72,6 +73,27 @@ def _converted(network: keras.Model) -> openvino.Model:
         output.get_tensor().set_names({name})
     ordered = [by_name[name].get_node() for name in OUTPUTS]
     return openvino.Model(ordered, converted.get_parameters(), network.name)
+
+
+def _quantized(model: openvino.Model, views: np.ndarray) -> openvino.Model:
+    """The model with weights and activations in 8 bits, by the ranges that views span."""
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    nncf.set_log_level(logging.ERROR)
+    # Its bar would stand between those of falx.
+    with redirect_stdout(io.StringIO()):
+        return nncf.quantize(
+            model,
+            nncf.Dataset(list(network_input(views)[:, None])),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(views),
+            advanced_parameters=AdvancedQuantizationParameters(
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+                disable_bias_correction=True,
+            ),
+        )
 
 
 def _free_activations(model: openvino.Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from falx.export.precision import EIGHT_BITS, Precision
 from falx.export.quantize import prepared
 from falx.export.runtimes import Answers, Runtime
 from falx.export.tune import tuned
+from falx.logs import native_silence
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.runfolder import check_free, new_folder, stamped
@@ -175,7 +176,13 @@ def export(
     check_free(target, "the export")
     source = open_source(run, data=data, bank_gb=bank_gb, listener=listener)
     with new_folder(target, "the export") as filling:
-        exported = write_export(source, filling, to, precision, force=force, listener=listener)
+        attempts = (Attempt(precision),) if force else attempts_at(precision)
+        exported = write_export(source, filling, to, attempts, listener=listener)
+        if exported.parity.problem and not force:
+            raise NotEqual(
+                f"The network for {to} in {exported.attempt} does not answer as the trained one: "
+                f"{exported.parity.problem}; try another precision, or keep it with --force."
+            )
     return replace(exported, folder=target)
 
 
@@ -236,43 +243,43 @@ def open_source(
     )
 
 
+def attempts_at(precision: Precision) -> tuple[Attempt, ...]:
+    """Ways to write a network in a precision, each to be tried where the last is too far off."""
+    if precision != "int8":
+        return (Attempt(precision),)
+    return Attempt("int8"), Attempt("int8", tuned=True), Attempt("int8-weights")
+
+
 def write_export(
     source: Source,
     folder: Path,
     to: Target,
-    precision: Precision,
+    attempts: Sequence[Attempt],
     *,
-    force: bool = False,
     listener: Listener = silent,
 ) -> Exported:
-    """Fill a folder with an export.
-
-    Raises:
-        NotEqual: it does not answer as the network, and `force` is off.
-    """
+    """Fill a folder with an export: the first attempt that is close enough, else the last."""
     format_ = FORMATS["onnx" if to == "web" else to]
     file = folder / format_.file
     tried: list[tuple[Attempt, Parity]] = []
-    for attempt in _attempts(precision):
+    for attempt in attempts:
         task = f"Exporting {to} {attempt}"
         listener(Progress(task, 0, 1))
         source.write(format_, file, attempt)
-        tried.append((attempt, source.parity(format_.open(file, cores()), attempt.precision)))
+        # Native code says what it delegates to.
+        with native_silence():
+            parity = source.parity(format_.open(file, cores()), attempt.precision)
+        tried.append((attempt, parity))
         listener(Progress(task, 1, 1))
-        if force or not tried[-1][1].problem:
+        if not parity.problem:
             break
-    kept, parity = tried[-1]
-    if parity.problem and not force:
-        raise NotEqual(
-            f"The {format_.title} network in {kept.precision} does not answer as the trained one: "
-            f"{parity.problem}; try another precision, or keep it with --force."
-        )
+    *before, (kept, parity) = tried
     size = size_of(file)
     write_package(folder, to, file, source.settings)
-    record = _record(source, to, kept, size, parity, tried[:-1])
+    record = _record(source, to, kept, size, parity, before)
     (folder / "parity.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     _slices(source, parity).to_csv(folder / "parity.csv", index=False)
-    return Exported(folder, kept, size, parity, tuple(tried[:-1]))
+    return Exported(folder, kept, size, parity, tuple(before))
 
 
 def answers_of(runtime: Runtime, views: np.ndarray) -> Answers:
@@ -284,13 +291,6 @@ def answers_of(runtime: Runtime, views: np.ndarray) -> Answers:
             for name in ("logits", "heat_maps", "probabilities")
         )
     )
-
-
-def _attempts(precision: Precision) -> Iterator[Attempt]:
-    yield Attempt(precision)
-    if precision == "int8":
-        yield Attempt("int8", tuned=True)
-        yield Attempt("int8-weights")
 
 
 def _views_of(views: Views, rows: np.ndarray, wanted: int) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Measure an exported network in a process of its own.
+
+python -m falx.export.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first answer
+is there, and then a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from falx.export.runtimes import Answers, Runtime, open_litert, open_onnx, open_openvino
+
+READY = "ready"
+_WARM_UP = 3
+_LEAST = 10
+
+
+def measure(runtime: Runtime, views: np.ndarray, seconds: float) -> dict[str, float | None]:
+    """Latency of one view, throughput of all at once, and the most memory that was resident.
+
+    Args:
+        views: uint8 (n, size, size).
+        seconds: that each of the two is measured for.
+
+    Returns:
+        Milliseconds (median, and 95th percentile), views a second, and megabytes.
+    """
+    single = _times(lambda: runtime(views[:1]), seconds)
+    batch = _times(lambda: runtime(views), seconds)
+    return {
+        "median_ms": 1e3 * float(np.median(single)),
+        "p95_ms": 1e3 * float(np.quantile(single, 0.95)),
+        "per_second": len(views) / float(np.median(batch)),
+        "memory_mb": _peak_memory(),
+    }
+
+
+def open_keras(file: Path, threads: int) -> Runtime:
+    """Open a network.keras as most people would: `keras.Model.predict` on TensorFlow."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    network = keras.saving.load_model(file)
+
+    def answer(views: np.ndarray) -> Answers:
+        logits = network.predict(views[..., None].astype(np.float32), verbose=0)
+        nothing = np.empty((len(views), 0, 0, 0), np.float32)
+        return Answers(logits, nothing, nothing)
+
+    return answer
+
+
+def _times(call: Callable[[], Answers], seconds: float) -> list[float]:
+    for _ in range(_WARM_UP):
+        call()
+    found: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(found) < _LEAST or time.perf_counter() < end:
+        begun = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - begun)
+    return found
+
+
+def _peak_memory() -> float | None:
+    """Megabytes; only Linux says it of this process alone."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
+
+
+_OPENERS = {
+    "openvino": open_openvino,
+    "onnx": open_onnx,
+    "litert": open_litert,
+    "keras": open_keras,
+}
+
+
+def _main(name: str, file: str, views_file: str, threads: str, seconds: str) -> None:
+    views = np.load(views_file)
+    runtime = _OPENERS[name](Path(file), int(threads))
+    runtime(views[:1])
+    print(READY, flush=True)  # noqa: T201
+    print(json.dumps(measure(runtime, views, float(seconds))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

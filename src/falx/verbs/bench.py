@@ -1,0 +1,201 @@
+"""`bench`: every export of a detector, held to its network and measured on this machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from falx import defaults
+from falx.detect.detector import KERAS_FILE, detector_folder
+from falx.environment import environment
+from falx.evaluation import deployment, figures
+from falx.evaluation.deployment import Mark, Row, Timing
+from falx.export.formats import FORMATS
+from falx.export.measure import READY
+from falx.export.precision import Precision
+from falx.parallel import cores
+from falx.progress import Listener, Progress, silent
+from falx.runfolder import check_free, new_folder, stamped
+from falx.verbs.export import Source, Target, attempts_at, open_source, write_export
+
+logger = logging.getLogger(__name__)
+
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+_FORMATS: tuple[Target, ...] = ("openvino", "onnx", "litert")
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Benched:
+    """What `bench` hands back: the folder, with bench.md, .csv, .json, .png and exports/."""
+
+    folder: Path
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is to be measured: a format that falx.export.measure knows, and a file."""
+
+    format: str
+    file: Path
+
+
+def bench(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    rounds: int = defaults.BENCH_ROUNDS,
+    seconds: float = defaults.BENCH_SECONDS,
+    bank_gb: float = defaults.BANK_GB,
+    listener: Listener = silent,
+) -> Benched:
+    """Export to every format in every precision, and measure each.
+
+    Each export is measured in processes of its own, one after the other, and all of them in turn,
+    round after round, so that a noisy machine treats them alike. `keras.Model.predict` on
+    TensorFlow is measured with them, as the peer.
+
+    Args:
+        run: the folder of a training.
+        out: the folder to be made; by default `runs/<time>-bench`.
+        data: where the slices of the run lie, if no longer where it found them.
+        rounds: processes an export and number of threads.
+        seconds: that latency and throughput are measured for, each, in a process.
+        bank_gb: the most that views may take on disk, in gigabytes.
+
+    Raises:
+        FalxError: run or data can't be used.
+    """
+    folder = Path(out) if out else stamped("bench")
+    check_free(folder, "the benchmark")
+    source = open_source(run, data=data, bank_gb=bank_gb, listener=listener)
+    keras_file = detector_folder(Path(run)) / KERAS_FILE
+    with new_folder(folder, "the benchmark") as filling:
+        size = keras_file.stat().st_size
+        rows = [Row("Keras", "fp32", "passed", "the network itself", size, None)]
+        subjects = [_Subject("keras", keras_file)]
+        for to in _FORMATS:
+            for precision in _PRECISIONS:
+                place = filling / "exports" / f"{to}-{precision}"
+                rows.append(_exported(source, place, to, precision, listener))
+                subjects.append(_Subject(to, place / FORMATS[to].file))
+        measured = _measured(subjects, source.views[:_BATCH], rounds, seconds, listener)
+        complete = tuple(map(_with_timings, rows, measured))
+        about = {"command": shlex.join(["falx", "bench", str(run)]), "rounds": rounds,
+                 "seconds": seconds, **environment()}  # fmt: skip
+        _write(filling, complete, about)
+    return Benched(folder, complete)
+
+
+def _exported(
+    source: Source, folder: Path, to: Target, precision: Precision, listener: Listener
+) -> Row:
+    folder.mkdir(parents=True)
+    title = FORMATS[to].title
+    try:
+        done = write_export(source, folder, to, attempts_at(precision), listener=listener)
+    except Exception as error:
+        # Whatever a converter stumbles on is a finding here, and the other formats go on.
+        logger.exception("The export to %s in %s failed.", to, precision)
+        why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return Row(title, precision, "failed", why, 0, None)
+    mark: Mark = "not equal" if done.parity.problem else "passed"
+    why = done.parity.problem or " ".join(done.remarks)
+    return Row(title, str(done.attempt), mark, why, done.bytes, done.parity)
+
+
+def _measured(
+    subjects: Sequence[_Subject],
+    views: np.ndarray,
+    rounds: int,
+    seconds: float,
+    listener: Listener,
+) -> list[dict[int, Timing] | str]:
+    """Timings of each subject by number of threads, or why it could not be measured."""
+    counts = sorted({1, cores()})
+    found: list[dict[int, list[Timing]]] = [{count: [] for count in counts} for _ in subjects]
+    problems: dict[int, str] = {}
+    total = rounds * len(counts) * len(subjects)
+    with tempfile.TemporaryDirectory() as temporary:
+        views_file = Path(temporary) / "views.npy"
+        np.save(views_file, views)
+        turns = [
+            (number, count)
+            for _ in range(rounds)
+            for count in counts
+            for number, subject in enumerate(subjects)
+            if subject.file.is_file()
+        ]
+        for done, (number, count) in enumerate(turns, start=1):
+            result = _measure_once(subjects[number], views_file, count, seconds)
+            if isinstance(result, Timing):
+                found[number][count].append(result)
+            else:
+                problems[number] = result
+            listener(Progress("Measuring", done, total))
+    return [
+        problems.get(number) or {count: _median(each) for count, each in timings.items() if each}
+        for number, timings in enumerate(found)
+    ]
+
+
+def _measure_once(
+    subject: _Subject, views_file: Path, threads: int, seconds: float
+) -> Timing | str:
+    """One process's timing, or the last line that it said before it failed."""
+    command = [sys.executable, "-m", "falx.export.measure", subject.format, subject.file,
+               views_file, threads, seconds]  # fmt: skip
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(  # noqa: S603
+            list(map(str, command)), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        assert child.stdout is not None
+        ready = child.stdout.readline().strip() == READY
+        startup = time.perf_counter() - begun
+        output, _ = child.communicate()
+        errors.seek(0)
+        said = errors.read().strip().splitlines()
+    if child.returncode or not ready:
+        return f"it could not be measured: {said[-1] if said else f'exit {child.returncode}'}"
+    return Timing(startup_s=startup, **json.loads(output))
+
+
+def _median(timings: Sequence[Timing]) -> Timing:
+    values = {
+        name: statistics.median(getattr(timing, name) for timing in timings)
+        for name in ("startup_s", "median_ms", "p95_ms", "per_second")
+    }
+    memory = [timing.memory_mb for timing in timings if timing.memory_mb is not None]
+    return Timing(**values, memory_mb=statistics.median(memory) if memory else None)
+
+
+def _with_timings(row: Row, measured: dict[int, Timing] | str) -> Row:
+    if isinstance(measured, str):
+        return replace(row, mark="failed", why=measured)
+    return replace(row, timings=measured)
+
+
+def _write(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
+    table = deployment.as_table(rows)
+    table.to_csv(folder / "bench.csv", index=False)
+    content = {**about, "rows": json.loads(table.to_json(orient="records"))}
+    (folder / "bench.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    machine = f"{about['cpu']}, {about['cores']} cores"
+    text = f"`{about['command']}` on {machine}.\n\n{deployment.as_markdown(rows)}"
+    (folder / "bench.md").write_text(text, "utf-8")
+    figures.save(deployment.draw(rows), folder / "bench.png")
