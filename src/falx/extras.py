@@ -24,7 +24,7 @@ EXTRAS = {
         "tensorboard",
         "yaml",
     ),
-    "export": ("ai_edge_litert", "nncf", "onnx", "onnxruntime", "psutil", "tf2onnx"),
+    "export": ("ai_edge_litert", "nncf", "onnx", "onnxruntime", "tf2onnx"),
 }
 
 

@@ -15,7 +15,7 @@ from falx.data.read import read_slices
 from falx.detect.detector import Settings, load
 from falx.detect.engine import BATCH
 from falx.errors import BadInput, BrokenRun
-from falx.export.detector import export_detector
+from falx.exporting.detector import export_detector
 from falx.image.render import render
 from falx.model.network import build_network
 from falx.recipe import load_recipe

@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from falx.detect.finding import decide
 from falx.evaluation.metrics import Scores, score
-from falx.export.precision import Precision
-from falx.export.runtimes import Answers
+from falx.exporting.precision import Precision
+from falx.exporting.runtimes import Answers
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import openvino
 
 from falx.errors import BadInput
-from falx.export.openvino import write_openvino
+from falx.exporting.openvino import write_openvino
 from falx.model.network import network_input
 from falx.recipe import Precision
 from falx.training.shelf import Shelf, digest_of

@@ -22,9 +22,9 @@ from falx.detect.detector import KERAS_FILE, detector_folder
 from falx.environment import environment
 from falx.evaluation import deployment, figures
 from falx.evaluation.deployment import Mark, Row, Timing
-from falx.export.formats import FORMATS
-from falx.export.measure import READY
-from falx.export.precision import Precision
+from falx.exporting.formats import FORMATS
+from falx.exporting.measure import READY
+from falx.exporting.precision import Precision
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.runfolder import check_free, new_folder, stamped
@@ -47,7 +47,7 @@ class Benched:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is to be measured: a format that falx.export.measure knows, and a file."""
+    """What is to be measured: a format that falx.exporting.measure knows, and a file."""
 
     format: str
     file: Path
@@ -157,7 +157,7 @@ def _measure_once(
     subject: _Subject, views_file: Path, threads: int, seconds: float
 ) -> Timing | str:
     """One process's timing, or the last line that it said before it failed."""
-    command = [sys.executable, "-m", "falx.export.measure", subject.format, subject.file,
+    command = [sys.executable, "-m", "falx.exporting.measure", subject.format, subject.file,
                views_file, threads, seconds]  # fmt: skip
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:

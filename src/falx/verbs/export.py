@@ -20,13 +20,13 @@ from falx.detect.detector import KERAS_FILE, Settings, detector_folder
 from falx.environment import environment, version
 from falx.errors import BadInput, NotEqual
 from falx.evaluation.parity import Parity, compare
-from falx.export.formats import FORMATS, Format, size_of
-from falx.export.graph import keras_answers
-from falx.export.package import write_package
-from falx.export.precision import EIGHT_BITS, Precision
-from falx.export.quantize import prepared
-from falx.export.runtimes import Answers, Runtime
-from falx.export.tune import tuned
+from falx.exporting.formats import FORMATS, Format, size_of
+from falx.exporting.graph import keras_answers
+from falx.exporting.package import write_package
+from falx.exporting.precision import EIGHT_BITS, Precision
+from falx.exporting.quantize import prepared
+from falx.exporting.runtimes import Answers, Runtime
+from falx.exporting.tune import tuned
 from falx.logs import native_silence
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
@@ -54,7 +54,7 @@ class Attempt:
     """A way to write a network.
 
     Attributes:
-        tuned: whether scales and offsets are tuned to 8 bits first (falx.export.tune).
+        tuned: whether scales and offsets are tuned to 8 bits first (falx.exporting.tune).
     """
 
     precision: Precision

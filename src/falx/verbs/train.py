@@ -19,7 +19,7 @@ from falx.detect.detector import Detector, load
 from falx.evaluation.metrics import Scores
 from falx.evaluation.results import Results
 from falx.evaluation.studies import SHARES, choose_share, find_studies
-from falx.export.detector import export_detector
+from falx.exporting.detector import export_detector
 from falx.logs import logged_to
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe

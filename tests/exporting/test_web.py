@@ -12,8 +12,9 @@ import pytest
 from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import load
-from falx.export.detector import export_detector
-from falx.export.web import write_web
+from falx.exporting.detector import export_detector
+from falx.exporting.formats import FORMATS
+from falx.exporting.web import write_web
 from falx.image.render import render_with_region
 from falx.model.network import build_network
 from falx.model.weights import find_weights
@@ -72,7 +73,9 @@ def make(folder, classes, cache):
         check=noise(4, 96, 96),
     )
     detector = load(folder)
-    write_web(network, folder / "page", settings=detector.settings)
+    file = folder / "network.onnx"
+    FORMATS["onnx"].write(network, file, "fp32", noise(1, 96, 96))
+    write_web(file, folder / "page", settings=detector.settings)
     return detector, folder / "page"
 
 

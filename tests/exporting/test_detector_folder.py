@@ -10,8 +10,8 @@ import pytest
 from falx.detect.detector import load
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
-from falx.export.detector import check_parity, export_detector
-from falx.export.openvino import write_network, write_openvino
+from falx.exporting.detector import check_parity, export_detector
+from falx.exporting.openvino import write_network, write_openvino
 from falx.model.network import build_network, network_input
 from falx.recipe import load_recipe, recipe_names
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from falx.export.equalize import equalized
-from falx.export.kernels import with_rounded_kernels
+from falx.exporting.equalize import equalized
+from falx.exporting.kernels import with_rounded_kernels
 
 
 def prepared(network: keras.Model, views: np.ndarray) -> keras.Model:

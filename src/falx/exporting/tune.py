@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from falx.export.equalize import find_streams
+from falx.exporting.equalize import find_streams
 from falx.model.network import backbone_of, copied, network_input
 
 _STEPS = 40
@@ -44,7 +44,7 @@ def tuned(network: keras.Model, original: keras.Model, views: np.ndarray) -> ker
     """A copy of a network with rounded kernels, tuned to answer as the original in 8 bits.
 
     Args:
-        network: as falx.export.quantize.prepared gave it, on TensorFlow.
+        network: as falx.exporting.quantize.prepared gave it, on TensorFlow.
         original: the network that it was made of.
         views: uint8 (n, size, size), of training slices.
     """

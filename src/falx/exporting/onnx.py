@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from falx.export.graph import answering
-from falx.export.kernels import STEPS
-from falx.export.precision import Precision
-from falx.export.runtimes import INPUT
+from falx.exporting.graph import answering
+from falx.exporting.kernels import STEPS
+from falx.exporting.precision import Precision
+from falx.exporting.runtimes import INPUT
 from falx.model.network import network_input
 
 OPSET = 17
@@ -23,7 +23,7 @@ OPSET = 17
 def write_precision(
     network: keras.Model, file: Path, precision: Precision, views: np.ndarray
 ) -> None:
-    """Write a network in a precision; see falx.export.formats.Format.write."""
+    """Write a network in a precision; see falx.exporting.formats.Format.write."""
     _write_plain(network, file)
     if precision == "fp16":
         _halve(file)

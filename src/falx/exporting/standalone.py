@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from falx.export.runtimes import open_litert, open_onnx, open_openvino
+from falx.exporting.runtimes import open_litert, open_onnx, open_openvino
 from falx.image.render import render
 from falx.recipe import Rendering
 

@@ -10,7 +10,7 @@ import numpy as np
 from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
 from falx.errors import BrokenRun
-from falx.export.openvino import write_network
+from falx.exporting.openvino import write_network
 from falx.model.network import network_input
 from falx.recipe import Recipe
 

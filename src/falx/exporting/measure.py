@@ -1,6 +1,6 @@
 """Measure an exported network in a process of its own.
 
-python -m falx.export.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first answer
+python -m falx.exporting.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first answer
 is there, and then a line of JSON.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.export.runtimes import Answers, Runtime, open_litert, open_onnx, open_openvino
+from falx.exporting.runtimes import Answers, Runtime, open_litert, open_onnx, open_openvino
 
 READY = "ready"
 _WARM_UP = 3

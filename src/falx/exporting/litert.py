@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from falx.export.graph import answering
-from falx.export.precision import Precision
-from falx.export.runtimes import INPUT, OUTPUTS
+from falx.exporting.graph import answering
+from falx.exporting.precision import Precision
+from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.logs import native_silence
 from falx.model.network import network_input
 
@@ -21,7 +21,7 @@ from falx.model.network import network_input
 def write_precision(
     network: keras.Model, file: Path, precision: Precision, views: np.ndarray
 ) -> None:
-    """Write a network in a precision; see falx.export.formats.Format.write."""
+    """Write a network in a precision; see falx.exporting.formats.Format.write."""
     import tensorflow as tf
 
     def samples() -> Iterator[dict[str, np.ndarray]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
-from falx.export import runtimes, standalone
-from falx.export.formats import FORMATS
+from falx.exporting import runtimes, standalone
+from falx.exporting.formats import FORMATS
 from falx.image import crop, render
 from falx.notice import NOTICE
 from falx.recipe import Rendering
@@ -61,13 +61,13 @@ def write_package(folder: Path, to: str, file: Path, settings: Settings) -> None
     An OpenVINO network also becomes a detector that `falx predict` takes.
 
     Args:
-        to: a key of falx.export.formats.FORMATS, or "web".
+        to: a key of falx.exporting.formats.FORMATS, or "web".
         file: the network, in the folder.
         settings: of the detector that it belongs to.
     """
     if to == "web":
         # Only a page needs npm.
-        from falx.export.web import write_web
+        from falx.exporting.web import write_web
 
         write_web(file, folder, settings=settings)
         file.unlink()

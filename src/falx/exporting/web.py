@@ -18,7 +18,7 @@ from string import Template
 
 from falx.detect.detector import Settings
 from falx.environment import version
-from falx.export.npm import Package, fetch, member
+from falx.exporting.npm import Package, fetch, member
 from falx.notice import NOTICE
 from falx.recipe import Rendering
 
@@ -33,7 +33,7 @@ OPENCV = Package(
     "PIm+eB0MFtieXoNC2GRao0dv/02sehG+Nv2nSW5D6pQm6J/4WqvDHm0RyoqOmGYQm67jdGiaOdIeTShCY3PIUg==",
 )
 
-_PAGE = resources.files("falx").joinpath("export", "page")
+_PAGE = resources.files("falx").joinpath("exporting", "page")
 
 
 def write_web(network: Path, folder: Path, *, settings: Settings) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from falx.export import litert, onnx, openvino
-from falx.export.precision import Precision
-from falx.export.runtimes import Runtime, open_litert, open_onnx, open_openvino
+from falx.exporting import litert, onnx, openvino
+from falx.exporting.precision import Precision
+from falx.exporting.runtimes import Runtime, open_litert, open_onnx, open_openvino
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Format:
         file: the name of the network's file.
         packages: of the runtime, whose versions an export's record names.
         write: writes the network to a file in a precision. For int8 and mixed the network is one
-            that falx.export.quantize.prepared gave, and views, uint8 (n, size, size), are those on
+            that falx.exporting.quantize.prepared gave, and views, uint8 (n, size, size), are those on
             which activations are measured; else they are not looked at.
         open: opens the file in its own runtime, with a number of threads.
     """

@@ -18,9 +18,9 @@ import openvino
 from openvino.tools.ovc import convert_model
 
 from falx.errors import BrokenRun
-from falx.export.graph import answering
-from falx.export.precision import EIGHT_BITS, Precision
-from falx.export.runtimes import OUTPUTS
+from falx.exporting.graph import answering
+from falx.exporting.precision import EIGHT_BITS, Precision
+from falx.exporting.runtimes import OUTPUTS
 from falx.model.network import network_input
 
 
@@ -42,7 +42,7 @@ def write_network(network: keras.Model, file: Path) -> None:
 def write_precision(
     network: keras.Model, file: Path, precision: Precision, views: np.ndarray
 ) -> None:
-    """Write a network in a precision; see falx.export.formats.Format.write."""
+    """Write a network in a precision; see falx.exporting.formats.Format.write."""
     model = _converted(network)
     if precision in EIGHT_BITS:
         model = _quantized(model, views)
@@ -124,7 +124,7 @@ def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
     Keras saves it alike on all backends, so a process of its own reads and writes it on TensorFlow.
     """
     script = (
-        "import sys, keras, pathlib; from falx.export.openvino import write_network; "
+        "import sys, keras, pathlib; from falx.exporting.openvino import write_network; "
         "write_network(keras.saving.load_model(sys.argv[1]), pathlib.Path(sys.argv[2]))"
     )
     with tempfile.TemporaryDirectory() as folder:

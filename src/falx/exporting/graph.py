@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from falx.export.runtimes import INPUT, OUTPUTS, Answers
+from falx.exporting.runtimes import INPUT, OUTPUTS, Answers
 from falx.model.explain import explained
 from falx.model.network import network_input
 

@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from falx.errors import MissingExtra, Offline
-from falx.export.npm import Package, fetch, member
+from falx.exporting.npm import Package, fetch, member
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""An export is held to its network slice by slice, and over all views by AUC."""
+
+import numpy as np
+import pytest
+
+from falx.errors import BadInput
+from falx.evaluation.parity import BOUNDS, compare
+from falx.exporting.runtimes import Answers
+
+LABELS = np.array([0, 1] * 10)
+CLASSES = ("no", "yes")
+
+
+def answers(positive, heat=0.0):
+    p = np.asarray(positive, float)
+    logits = np.log(p / (1 - p))[:, None]
+    maps = np.broadcast_to(np.array([[1.0, 2.0], [3.0, 4.0]])[None, ..., None], (len(p), 2, 2, 1))
+    return Answers(logits, maps + heat, np.column_stack([1 - p, p]))
+
+
+def held(expected, actual, precision="fp32", threshold=0.5):
+    return compare(
+        answers(expected), actual if isinstance(actual, Answers) else answers(actual),
+        LABELS, np.arange(20), CLASSES, threshold=threshold, precision=precision,
+    )  # fmt: skip
+
+
+def chances(views=1):
+    return np.random.default_rng(0).uniform(0.05, 0.95, 20 * views)
+
+
+def test_what_answers_alike_passes():
+    parity = held(chances(), chances())
+    assert (parity.problem, parity.largest, parity.changed, parity.auc_loss, parity.heat) == (
+        "", 0, 0, 0, 0,
+    )  # fmt: skip
+    assert parity.as_dict()["passed"] is True
+
+
+def test_one_slice_that_moves_too_far_is_a_problem():
+    moved = chances()
+    moved[3] += 0.002
+    parity = held(chances(), moved)
+    assert parity.problem == "it moves the probability of a slice by 0.0020, more than 0.001"
+    assert held(chances(), moved, "fp16").problem == ""
+
+
+def test_lost_auc_is_a_problem_even_where_no_slice_moves_far():
+    truth = np.where(LABELS == 1, 0.501, 0.5)
+    moved = np.where(LABELS == 1, 0.5, 0.501)
+    parity = held(truth, moved, "int8")
+    assert parity.auc_loss == 1
+    assert parity.problem == "it loses 1.0000 of AUC, more than 0.005"
+
+
+def test_not_a_number_is_a_problem():
+    broken = answers(chances())
+    broken.probabilities[0] = np.nan
+    with pytest.raises(BadInput, match="are not numbers"):
+        held(chances(), broken)
+
+
+def test_slices_are_judged_by_their_plain_view_and_auc_by_all():
+    expected, actual = chances(3), chances(3)
+    actual[20:] = 1 - actual[20:]
+    parity = held(expected, actual)
+    assert parity.views == 3
+    assert parity.largest == 0
+    assert parity.auc_loss != 0
+
+
+def test_a_label_changes_where_a_probability_crosses_the_threshold():
+    expected, actual = np.full(20, 0.305), np.full(20, 0.305)
+    actual[:4] = 0.2995
+    assert held(expected, actual, threshold=0.3).changed == 4
+    assert held(expected, actual, threshold=0.5).changed == 0
+
+
+def test_heat_maps_are_compared_in_shares_of_the_strongest_place():
+    assert held(chances(), answers(chances(), heat=0.4)).heat == pytest.approx(0.1)
+
+
+def test_rounded_probabilities_need_not_sum_to_one():
+    rounded = answers(chances())
+    steps = np.floor(rounded.probabilities * 256) / 256
+    parity = held(chances(), Answers(rounded.logits, rounded.heat_maps, steps), "int8")
+    assert parity.problem == ""
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_every_precision_has_a_bound(precision):
+    assert 0 < BOUNDS[precision].probability <= 0.1
+    assert 0 < BOUNDS[precision].auc <= 0.005

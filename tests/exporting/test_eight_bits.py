@@ -1,0 +1,160 @@
+"""Kernels land on 255 steps, channels share a range, and the network stays what it was."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from falx.exporting.equalize import equalized, find_streams
+from falx.exporting.kernels import STEPS, round_kernel, round_to_nearest, with_rounded_kernels
+from falx.exporting.quantize import prepared
+from falx.exporting.tune import Rounded, tuned
+from falx.model.network import backbone_of, build_network, network_input
+from falx.model.weights import find_weights
+from falx.recipe import load_recipe
+
+KERNELS = arrays.arrays(
+    np.float32,
+    arrays.array_shapes(min_dims=2, max_dims=2, max_side=12),
+    elements=st.floats(-4, 4, width=32),
+)
+
+
+def views(n=8, size=64, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size), np.uint8)
+
+
+def steps_of(kernel, axes=(0,)):
+    """A kernel in units of its channels' steps; a channel of zeros has none."""
+    largest = np.abs(kernel).max(axis=axes, keepdims=True)
+    return kernel * STEPS / np.where(largest > 0, largest, 1)
+
+
+def products(samples):
+    return samples.T @ samples
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Phantom weights, which are not random, below a head that was drawn."""
+    recipe = load_recipe("demo").changed({"rendering.size": "64"})
+    weights = find_weights("phantom", recipe.backbone)
+    return build_network(recipe, 2, str(weights.file))
+
+
+def logits(network, given_views):
+    return network.predict_on_batch(network_input(given_views))
+
+
+@given(kernel=KERNELS, seed=st.integers(0, 99))
+def test_rounded_weights_are_whole_steps_and_the_largest_stays(kernel, seed):
+    samples = np.random.default_rng(seed).normal(size=(30, len(kernel)))
+    rounded = round_kernel(kernel, products(samples))
+    in_steps = steps_of(kernel.astype(np.float64))
+    scale = np.abs(kernel).max(axis=0)
+    found = rounded * STEPS / np.where(scale > 0, scale, 1)
+    np.testing.assert_allclose(found, np.rint(found), atol=1e-3)
+    assert np.abs(found).max() <= STEPS + 1e-3
+    np.testing.assert_allclose(np.abs(found).max(axis=0), np.abs(in_steps).max(axis=0), atol=1e-3)
+
+
+@given(kernel=KERNELS)
+def test_rounding_twice_changes_nothing(kernel):
+    once = round_to_nearest(kernel, axes=(0,))
+    np.testing.assert_allclose(round_to_nearest(once, axes=(0,)), once, rtol=1e-6, atol=1e-37)
+
+
+def test_on_correlated_inputs_outputs_change_less_than_by_rounding_to_nearest():
+    generator = np.random.default_rng(0)
+    samples = generator.normal(size=(500, 6)) @ generator.normal(size=(6, 48))
+    kernel = generator.normal(size=(48, 16)).astype(np.float32)
+    rounded = round_kernel(kernel, products(samples))
+    nearest = round_to_nearest(kernel, axes=(0,))
+    error, base = (np.square(samples @ (each - kernel)).mean() for each in (rounded, nearest))
+    assert error < base / 10
+
+
+def test_a_fine_tuning_of_less_than_half_a_step_is_not_lost():
+    """Weights that lay on steps and were moved a little, all one way, as fine-tuning moves them."""
+    generator = np.random.default_rng(0)
+    samples = np.abs(generator.normal(size=(500, 32)))
+    on_steps = round_to_nearest(generator.normal(size=(32, 8)).astype(np.float32), axes=(0,))
+    moved = on_steps + 0.3 * np.abs(on_steps).max(axis=0) / STEPS
+    moved *= np.abs(on_steps).max(axis=0) / np.abs(moved).max(axis=0)
+    wanted = (samples @ (moved - on_steps)).mean()
+    kept = (samples @ (round_kernel(moved, products(samples)) - on_steps)).mean()
+    lost = (samples @ (round_to_nearest(moved, axes=(0,)) - on_steps)).mean()
+    assert kept == pytest.approx(wanted, rel=0.1)
+    assert abs(lost - wanted) > abs(wanted) / 2
+
+
+def test_every_kernel_of_the_backbone_is_rounded_and_the_network_answers_nearly_alike(network):
+    rounded = with_rounded_kernels(network, views())
+    for layer in backbone_of(rounded).layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            axes = (0, 1, 3)
+        elif isinstance(layer, keras.layers.Conv2D):
+            axes = (0, 1, 2)
+        else:
+            continue
+        in_steps = steps_of(np.asarray(layer.kernel.numpy(), np.float64), axes)
+        np.testing.assert_allclose(in_steps, np.rint(in_steps), atol=2e-3, err_msg=layer.name)
+    others = views(seed=1)
+    spread = logits(network, others).std()
+    assert np.abs(logits(rounded, others) - logits(network, others)).max() < spread
+    assert rounded is not network
+
+
+def test_streams_are_found_with_their_makers_and_users():
+    backbone = backbone_of(build_network(load_recipe("lite").changed({"rendering.size": "64"}), 2))
+    streams = find_streams(backbone)
+    assert [len(stream.makers) for stream in streams] == [1, 2, 3, 4, 3, 3, 1]
+    first, second, *_, last = streams
+    assert [maker.name for maker in first.makers] == ["expanded_conv_project_BN"]
+    assert [user.name for user in second.users] == ["block_2_expand", "block_3_expand"]
+    assert [user.name for user in last.users] == ["Conv_1"]
+
+
+def test_equalized_channels_span_one_range_and_the_network_answers_alike(network):
+    even = equalized(network, views())
+    np.testing.assert_allclose(logits(even, views(4, seed=2)), logits(network, views(4, seed=2)),
+                               atol=1e-3)  # fmt: skip
+    stream = find_streams(backbone_of(even))[-1]
+    inner = keras.Model(backbone_of(even).input, stream.makers[0].output)
+    given_views = keras.Model(even.inputs, inner(even.get_layer("scale").output))
+    largest = np.abs(given_views.predict_on_batch(network_input(views()))).max(axis=(0, 1, 2))
+    np.testing.assert_allclose(largest, largest.max(), rtol=1e-3)
+
+
+def test_rounded_activations_lie_on_steps_zero_among_them_and_pass_gradients():
+    tf = pytest.importorskip("tensorflow")
+    layer = Rounded(-1.0, 6.0)
+    values = tf.constant([-3.0, -0.5, 0.0, 0.011, 2.0, 9.0])
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        rounded = layer(values)
+    found = rounded.numpy()
+    assert found[2] == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(found / layer.step, np.rint(found / layer.step), atol=1e-3)
+    assert found[0] == pytest.approx(-1, abs=layer.step)
+    assert found[-1] == pytest.approx(6, abs=layer.step)
+    np.testing.assert_array_equal(tape.gradient(rounded, values).numpy(), [0, 1, 1, 1, 1, 0])
+
+
+def test_tuning_moves_no_kernel_and_lessens_the_error_of_an_8_bit_network(network):
+    from falx.exporting.tune import _student
+
+    ready = prepared(network, views(24))
+    better = tuned(ready, network, views(24))
+    for before, after in zip(backbone_of(ready).layers, backbone_of(better).layers, strict=True):
+        if isinstance(before, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            np.testing.assert_array_equal(before.kernel, after.kernel)
+    wanted = logits(network, views(24))
+
+    def error(candidate):
+        answers, _ = _student(candidate, views(24)).predict_on_batch(network_input(views(24)))
+        return np.square(answers - wanted).mean()
+
+    assert error(better) < error(ready)

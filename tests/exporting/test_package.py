@@ -1,0 +1,124 @@
+"""An export can be used without falx, by the script that lies beside it."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import falx
+from falx.data.phantom import make_phantom
+from falx.detect.detector import Settings
+from falx.exporting.formats import FORMATS
+from falx.exporting.package import classify_script, write_package
+from falx.exporting.quantize import prepared
+from falx.model.network import build_network
+from falx.model.weights import find_weights
+from falx.recipe import Rendering, load_recipe
+
+
+def settings(classes=("no", "yes"), **rendering):
+    return Settings(classes, Rendering(size=64, **rendering), 0.4, 0.1, "demo", "")
+
+
+def network(classes=2):
+    recipe = load_recipe("demo").changed({"rendering.size": "64"})
+    weights = find_weights("phantom", recipe.backbone)
+    return build_network(recipe, classes, str(weights.file))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Phantoms as files: grey and colored, PNG and JPEG, transparent, upright and lying."""
+    folder = tmp_path_factory.mktemp("images")
+    pixels = [
+        (255 * make_phantom(np.random.default_rng(seed), tumor=True, size=120).pixels).astype(
+            np.uint8
+        )
+        for seed in range(3)
+    ]
+    cv2.imwrite(str(folder / "grey.png"), pixels[0])
+    cv2.imwrite(str(folder / "tall.jpg"), pixels[1][:, 20:80])
+    color = cv2.applyColorMap(pixels[2], cv2.COLORMAP_BONE)
+    cv2.imwrite(str(folder / "color.png"), color)
+    alpha = np.dstack([color, np.full(color.shape[:2], 200, np.uint8)])
+    cv2.imwrite(str(folder / "transparent.png"), alpha)
+    return folder
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_script_says_without_falx_what_falx_says(name, images, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    file = folder / FORMATS[name].file
+    FORMATS[name].write(network(), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    write_package(folder, name, file, settings())
+    names = sorted(str(path) for path in images.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-W", "error", folder / "classify.py", *names],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    if name == "openvino":
+        reference = falx.load(folder)
+    else:
+        whole = tmp_path / "openvino" / "network.xml"
+        whole.parent.mkdir()
+        FORMATS["openvino"].write(network(), whole, "fp32", np.empty((0, 64, 64), np.uint8))
+        write_package(whole.parent, "openvino", whole, settings())
+        reference = falx.load(whole.parent)
+    findings = reference.predict(names).slices
+    assert [line[0] for line in lines] == [str(finding.path) for finding in findings]
+    for line, finding in zip(lines, findings, strict=True):
+        assert line[1] == finding.label
+        assert line[3] == f"yes {finding.probability:.4f}"
+
+
+def test_the_script_needs_no_falx():
+    script = classify_script()
+    assert "import falx" not in script
+    assert "from falx" not in script
+    compile(script, "classify.py", "exec")
+
+
+def test_the_script_refuses_what_it_can_not_read(tmp_path):
+    (tmp_path / "classify.py").write_text(classify_script())
+    about = {"format": "onnx", "file": "none", "rendering": {}}
+    (tmp_path / "labels.json").write_text(json.dumps(about))
+    deep = tmp_path / "deep.png"
+    cv2.imwrite(str(deep), np.zeros((9, 9), np.uint16))
+    code = (
+        "import classify, pathlib, sys; sys.path.insert(0, '.');"
+        f"classify.read_grey(pathlib.Path({str(deep)!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"'{deep}' is no image of 8 bits; use falx predict."
+
+
+def test_labels_and_readme_say_what_goes_in_and_what_comes_out(tmp_path):
+    file = tmp_path / "network.onnx"
+    file.write_bytes(b"")
+    write_package(tmp_path, "onnx", file, settings(("a", "b", "c"), crop="none", aspect="stretch"))
+    about = json.loads((tmp_path / "labels.json").read_text())
+    assert about["classes"] == ["a", "b", "c"]
+    assert about["rendering"] == {"size": 64, "crop": "none", "aspect": "stretch"}
+    readme = (tmp_path / "README.md").read_text()
+    assert "All of the slice is kept." in readme
+    assert "Stretched to a square." in readme
+    assert "The largest names the class." in readme
+    assert falx.__doc__.splitlines()[2] in readme
+
+
+def test_an_openvino_export_in_8_bits_is_a_detector(images, tmp_path):
+    blobs = np.random.default_rng(0).integers(0, 256, (8, 64, 64), np.uint8)
+    file = tmp_path / "network.xml"
+    FORMATS["openvino"].write(prepared(network(), blobs), file, "int8", blobs)
+    write_package(tmp_path, "openvino", file, settings())
+    findings = falx.load(tmp_path).predict(images)
+    assert len(findings.slices) == 4
+    assert all(finding.heat_map is not None for finding in findings.slices)
