@@ -22,8 +22,10 @@ KERNELS = arrays.arrays(
 )
 
 
-def views(n=8, size=64, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (n, size, size), np.uint8)
+def views(n=8, seed=0):
+    """Blobs of grey, which span activations better than noise."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (n, 8, 8))
+    return np.kron(coarse, np.ones((1, 8, 8), int)).astype(np.uint8)
 
 
 def steps_of(kernel, axes=(0,)):
@@ -41,7 +43,11 @@ def network():
     """Phantom weights, which are not random, below a head that was drawn."""
     recipe = load_recipe("demo").changed({"rendering.size": "64"})
     weights = find_weights("phantom", recipe.backbone)
-    return build_network(recipe, 2, str(weights.file))
+    network = build_network(recipe, 2, str(weights.file))
+    # As far apart as a trained head puts them.
+    head = network.get_layer("logits")
+    head.kernel.assign(20 * head.kernel)
+    return network
 
 
 def logits(network, given_views):

@@ -22,8 +22,8 @@ class Format:
         title: as people call it.
         file: the name of the network's file.
         packages: of the runtime, whose versions an export's record names.
-        write: writes the network to a file in a precision. For int8 and mixed the network is one
-            that falx.exporting.quantize.prepared gave, and views, uint8 (n, size, size), are those on
+        write: writes the network to a file in a precision. For 8 bits the network is one that
+            falx.exporting.quantize.prepared gave, and views, uint8 (n, size, size), are those on
             which activations are measured; else they are not looked at.
         open: opens the file in its own runtime, with a number of threads.
     """

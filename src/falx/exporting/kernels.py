@@ -75,8 +75,9 @@ def round_kernel(kernel: np.ndarray, products: np.ndarray) -> np.ndarray:
 
 def round_to_nearest(kernel: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
     """Each weight at the nearest step of its channel; channels lie along the other axes."""
-    step = _step(kernel, axes)
-    return (np.rint(kernel / step) * step).astype(kernel.dtype)
+    weights = kernel.astype(np.float64)
+    step = _step(weights, axes)
+    return (np.rint(weights / step) * step).astype(kernel.dtype)
 
 
 def _step(kernel: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Measure an exported network in a process of its own.
 
-python -m falx.exporting.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first answer
-is there, and then a line of JSON.
+python -m falx.exporting.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first
+answer is there, and then a line of JSON.
 """
 
 from __future__ import annotations
