@@ -213,9 +213,12 @@ def show_bench(rows: Sequence[Row]) -> None:
         table.add_column(name, justify="right" if name else "left", no_wrap=not name)
     table.add_column("")
     for row in rows:
-        cells = [row.name, f"{row.bytes / 1e6:.2f}"]
-        auc = row.parity.actual.estimates["roc_auc"].value if row.parity else None
-        cells += [f"{auc:.3f}", f"{row.parity.largest:.2g}"] if row.parity else ["", ""]
+        cells = [
+            row.name,
+            f"{row.bytes / 1e6:.2f}" if row.bytes else "",
+            f"{row.auc.value:.3f}" if row.auc else "",
+            f"{row.parity.largest:.2g}" if row.parity else "",
+        ]
         timing = row.timings[max(row.timings)] if row.timings else None
         cells += (
             [
@@ -231,7 +234,7 @@ def show_bench(rows: Sequence[Row]) -> None:
         table.add_row(*cells, row.mark)
     _out.print(table)
     for row in rows:
-        if row.why and row.parity:
+        if row.why:
             warn(f"{row.name}: {row.why}")
 
 

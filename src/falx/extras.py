@@ -38,6 +38,19 @@ def missing(extra: str) -> list[str]:
     return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
 
 
+def check_installed(extra: str, feature: str) -> None:
+    """See that all modules of an extra are there, before anything is begun.
+
+    Raises:
+        MissingExtra: one is not.
+    """
+    absent = missing(extra)
+    if absent:
+        raise MissingExtra(
+            f"{feature} needs '{absent[0]}', which is not installed: {command(extra)}."
+        )
+
+
 @contextmanager
 def needs(extra: str, feature: str) -> Iterator[None]:
     """Turn a missing module inside the block into the command that installs it.

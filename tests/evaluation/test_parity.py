@@ -1,9 +1,10 @@
 """An export is held to its network slice by slice, and over all views by AUC."""
 
+import json
+
 import numpy as np
 import pytest
 
-from falx.errors import BadInput
 from falx.evaluation.parity import BOUNDS, compare
 from falx.exporting.runtimes import Answers
 
@@ -56,8 +57,18 @@ def test_lost_auc_is_a_problem_even_where_no_slice_moves_far():
 def test_not_a_number_is_a_problem():
     broken = answers(chances())
     broken.probabilities[0] = np.nan
-    with pytest.raises(BadInput, match="are not numbers"):
-        held(chances(), broken)
+    parity = held(chances(), broken)
+    assert parity.problem == "it gives answers that are not numbers"
+    assert json.loads(json.dumps(parity.as_dict(), allow_nan=False))["passed"] is False
+
+
+def test_heat_maps_must_be_true_too():
+    parity = held(chances(), answers(chances(), heat=0.4))
+    assert (
+        parity.problem == "it moves places of heat maps by 10.0% of the strongest, more than 0.1%"
+    )
+    nowhere = held(chances(), answers(chances(), heat=np.nan))
+    assert nowhere.problem == "it gives answers that are not numbers"
 
 
 def test_slices_are_judged_by_their_plain_view_and_auc_by_all():

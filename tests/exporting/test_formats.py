@@ -26,7 +26,11 @@ def network(request):
     name, classes = request.param
     recipe = load_recipe(name).changed({"rendering.size": "64"})
     weights = find_weights("phantom", recipe.backbone)
-    return build_network(recipe, classes, str(weights.file))
+    network = build_network(recipe, classes, str(weights.file))
+    # As far apart as a trained head puts them.
+    head = network.get_layer("logits")
+    head.kernel.assign(20 * head.kernel)
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,7 @@ def test_an_export_answers_as_its_network(name, precision, network, ready, tmp_p
     expected = keras_answers(network, views(5, seed=1))
     for part in ("logits", "heat_maps", "probabilities"):
         assert getattr(found, part).shape == getattr(expected, part).shape, part
+    assert np.ptp(expected.probabilities[:, 0]) > 3 * BOUNDS[precision]
     apart = np.abs(found.probabilities - expected.probabilities).max()
     assert apart < BOUNDS[precision]
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=0.02)
@@ -65,4 +70,4 @@ def test_fewer_bits_make_smaller_files(name, network, ready, tmp_path):
     whole, half, eighth, weights = sizes
     assert 0.4 * whole < half < 0.6 * whole
     assert eighth < 0.45 * whole
-    assert weights < 0.9 * whole
+    assert weights < 1.1 * eighth

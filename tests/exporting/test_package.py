@@ -18,6 +18,11 @@ from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.recipe import Rendering, load_recipe
 
+# Orientation 6: the first row is the right side.
+EXIF_TURNED = (
+    b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+)
+
 
 def settings(classes=("no", "yes"), **rendering):
     return Settings(classes, Rendering(size=64, **rendering), 0.4, 0.1, "demo", "")
@@ -45,7 +50,16 @@ def images(tmp_path_factory):
     cv2.imwrite(str(folder / "color.png"), color)
     alpha = np.dstack([color, np.full(color.shape[:2], 200, np.uint8)])
     cv2.imwrite(str(folder / "transparent.png"), alpha)
+    turned = cv2.imencode(".jpg", pixels[0][:, :70])[1].tobytes()
+    (folder / "turned.jpg").write_bytes(turned[:2] + EXIF_TURNED + turned[2:])
     return folder
+
+
+def run_script(folder, *names):
+    return subprocess.run(
+        [sys.executable, "-W", "error", folder / "classify.py", *names],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -83,21 +97,21 @@ def test_the_script_needs_no_falx():
     compile(script, "classify.py", "exec")
 
 
-def test_the_script_refuses_what_it_can_not_read(tmp_path):
-    (tmp_path / "classify.py").write_text(classify_script())
-    about = {"format": "onnx", "file": "none", "rendering": {}}
-    (tmp_path / "labels.json").write_text(json.dumps(about))
+def test_the_script_names_what_it_can_not_read_and_goes_on(images, tmp_path):
     deep = tmp_path / "deep.png"
     cv2.imwrite(str(deep), np.zeros((9, 9), np.uint16))
-    code = (
-        "import classify, pathlib, sys; sys.path.insert(0, '.');"
-        f"classify.read_grey(pathlib.Path({str(deep)!r}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    file = tmp_path / "network.onnx"
+    FORMATS["onnx"].write(network(), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    write_package(tmp_path, "onnx", file, settings())
+    gone = tmp_path / "gone.png"
+    done = run_script(tmp_path, deep, gone, images / "grey.png")
     assert done.returncode == 1
-    assert done.stderr.strip() == f"'{deep}' is no image of 8 bits; use falx predict."
+    first, second = done.stderr.splitlines()
+    assert first == f"{deep}: no image of 8 bits; use falx predict"
+    assert second.startswith(f"{gone}: ")
+    assert "No such file" in second
+    assert done.stdout.startswith(f"{images / 'grey.png'}\t")
+    assert run_script(tmp_path).stderr == "usage: python classify.py IMAGE...\n"
 
 
 def test_labels_and_readme_say_what_goes_in_and_what_comes_out(tmp_path):
@@ -120,5 +134,5 @@ def test_an_openvino_export_in_8_bits_is_a_detector(images, tmp_path):
     FORMATS["openvino"].write(prepared(network(), blobs), file, "int8", blobs)
     write_package(tmp_path, "openvino", file, settings())
     findings = falx.load(tmp_path).predict(images)
-    assert len(findings.slices) == 4
+    assert len(findings.slices) == 5
     assert all(finding.heat_map is not None for finding in findings.slices)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import falx
+from falx import console
 from falx.evaluation.deployment import Row, Timing, as_markdown, draw
 from falx.verbs import bench as verb
 
@@ -48,8 +49,9 @@ def test_table_figure_and_exports_are_kept(benched):
     assert (benched.folder / "exports" / "onnx-int8" / "classify.py").is_file()
 
 
-def test_a_format_that_fails_does_not_stop_the_others(run, tmp_path, monkeypatch):
+def test_a_format_that_fails_does_not_stop_the_others(run, tmp_path, monkeypatch, capsys):
     def broken(source, folder, to, attempts, *, listener):
+        (folder / "network.onnx").write_bytes(b"half")
         raise RuntimeError("no such operation\nand more")
 
     monkeypatch.setattr(verb, "write_export", broken)
@@ -57,6 +59,16 @@ def test_a_format_that_fails_does_not_stop_the_others(run, tmp_path, monkeypatch
     assert [row.mark for row in done.rows] == ["passed", *["failed"] * 9]
     assert done.rows[1].why == "RuntimeError: no such operation"
     assert done.rows[1].timings == {}
+    assert not any((done.folder / "exports").iterdir())
+    console.show_bench(done.rows)
+    shown = capsys.readouterr()
+    assert "OpenVINO fp32: RuntimeError: no such operation" in shown.err
+
+
+@pytest.mark.parametrize("more", [{"rounds": 0}, {"seconds": 0}])
+def test_no_rounds_or_seconds_are_refused(more, run, tmp_path):
+    with pytest.raises(falx.FalxError, match="needs rounds and seconds"):
+        falx.bench(run, out=tmp_path / "out", **more)
 
 
 def test_an_export_that_does_not_run_says_why(tmp_path):
@@ -72,8 +84,8 @@ def test_an_export_that_does_not_run_says_why(tmp_path):
 
 def test_the_table_reads_as_markdown():
     rows = [
-        Row("ONNX", "fp32", "passed", "", 9_000_000, None, {1: TIMING}),
-        Row("LiteRT", "int8", "failed", "RuntimeError: no", 0, None),
+        Row("ONNX", "fp32", "passed", "", 9_000_000, None, None, {1: TIMING}),
+        Row("LiteRT", "int8", "failed", "RuntimeError: no", 0, None, None),
     ]
     lines = as_markdown(rows).splitlines()
     assert lines[2] == "| ONNX fp32 | 9.00 |  |  | 2.0 (3.0) | 400 | 0.50 |  | passed |"
@@ -83,8 +95,8 @@ def test_the_table_reads_as_markdown():
 
 def test_the_figure_leaves_out_what_was_not_measured():
     rows = [
-        Row("ONNX", "fp32", "passed", "", 9_000_000, None, {1: TIMING, 2: TIMING}),
-        Row("LiteRT", "int8", "failed", "no", 0, None),
+        Row("ONNX", "fp32", "passed", "", 9_000_000, None, None, {1: TIMING, 2: TIMING}),
+        Row("LiteRT", "int8", "failed", "no", 0, None, None),
     ]
     panels = draw(rows).axes
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["ONNX fp32"]

@@ -2,22 +2,26 @@
 
 import json
 import shutil
+import sys
 
+import keras
+import numpy as np
 import pandas as pd
 import pytest
 
 import falx
-from falx.errors import BadInput, NotEqual
+from falx.cli import main
+from falx.errors import BadInput, BrokenRun, NotEqual
 from falx.evaluation import parity
 from falx.evaluation.parity import Bound
-from falx.verbs.export import Attempt, attempts_at
+from falx.verbs.export import Attempt, _some_of_each, attempts_at
 
 
 @pytest.fixture
 def strict(monkeypatch):
     """No export comes so close."""
     for precision in parity.BOUNDS:
-        monkeypatch.setitem(parity.BOUNDS, precision, Bound(0.0, -1.0))
+        monkeypatch.setitem(parity.BOUNDS, precision, Bound(0.0, -1.0, 0.0))
 
 
 def test_an_export_holds_its_network_how_to_use_it_and_the_proof(run, tmp_path):
@@ -71,7 +75,7 @@ def test_by_force_it_is_kept_and_marked(run, tmp_path, strict):
 def test_int8_that_is_too_far_off_is_tuned_and_then_left_to_weights_alone(
     run, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(parity.BOUNDS, "int8", Bound(0.0, -1.0))
+    monkeypatch.setitem(parity.BOUNDS, "int8", Bound(0.0, -1.0, 0.0))
     done = falx.export(run, "onnx", precision="int8", out=tmp_path / "out")
     assert done.attempt == Attempt("int8-weights")
     assert [str(attempt) for attempt, _ in done.before] == ["int8", "int8, tuned"]
@@ -102,6 +106,40 @@ def test_slices_that_have_moved_are_found_where_one_says(run, phantoms, tmp_path
 def test_a_choice_that_there_is_not_is_refused(to, more, sentence, run, tmp_path):
     with pytest.raises(BadInput, match=sentence):
         falx.export(run, to, out=tmp_path / "out", **more)
+
+
+def test_a_rare_class_is_among_the_slices_that_are_compared():
+    labels = np.array([0] * 900 + [1] * 3)
+    rows = _some_of_each(np.arange(903), labels, np.random.default_rng(0))
+    assert len(rows) == 513
+    assert set(labels[rows]) == {0, 1}
+    few = _some_of_each(np.array([4, 2, 9]), np.array([0, 1, 0]), np.random.default_rng(0))
+    assert few.tolist() == [2, 4, 9]
+
+
+def test_a_network_other_than_the_detectors_is_refused(run, tmp_path):
+    home = tmp_path / "run"
+    shutil.copytree(run, home)
+    network = keras.saving.load_model(home / "detector" / "network.keras")
+    network.get_layer("logits").bias.assign([5.0])
+    network.save(home / "detector" / "network.keras")
+    with pytest.raises(BrokenRun, match="differ by up to"):
+        falx.export(home, "onnx", out=tmp_path / "out")
+    (home / "detector" / "network.keras").write_bytes(b"no archive")
+    with pytest.raises(falx.FalxError):
+        falx.export(home, "onnx", out=tmp_path / "out")
+
+
+def test_the_command_line_exports(run, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    words = ["falx", "export", str(run), "--to", "litert", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    shown = capsys.readouterr()
+    assert "AUC of the export" in shown.out
+    assert "classify.py IMAGE..." in shown.err
 
 
 def test_a_folder_that_is_there_is_not_written_over(run, tmp_path):

@@ -51,7 +51,7 @@ def main() -> None:
         where = f" '{error.filename}'" if error.filename else ""
         fail(
             f"Reading or writing{where} failed ({error.strerror or error}); make room or allow it, "
-            "then run the same command again: a training goes on where it stopped."
+            "then run the same command again: a training goes on where it stopped, all else anew."
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from falx import defaults
 from falx.cli.shared import BankOption, OutOption, RunArgument, training
+from falx.exporting.choices import ExportPrecision, Target
 
 DataOption = Annotated[
     Path | None,
@@ -19,11 +21,11 @@ DataOption = Annotated[
 def export(
     run: RunArgument,
     to: Annotated[
-        Literal["openvino", "onnx", "litert", "web"],
+        Target,
         typer.Option(help="The format; web is a page that classifies images in the browser."),
     ],
     precision: Annotated[
-        Literal["fp32", "fp16", "int8", "int8-weights"],
+        ExportPrecision,
         typer.Option(help="Of weights and activations."),
     ] = "fp32",
     out: OutOption = None,
@@ -37,7 +39,7 @@ def export(
     from falx import console
     from falx.extras import needs
 
-    with needs("export", "falx export"), training("falx export") as listener:
+    with needs("export", "falx export"), training("falx export", resumes=False) as listener:
         from falx.verbs.export import export as run_export
         from falx.verbs.export import next_steps
 
@@ -73,7 +75,7 @@ def bench(
     from falx import console
     from falx.extras import needs
 
-    with needs("export", "falx bench"), training("falx bench") as listener:
+    with needs("export", "falx bench"), training("falx bench", resumes=False) as listener:
         from falx.verbs.bench import bench as run_bench
 
         done = run_bench(
@@ -81,4 +83,6 @@ def bench(
             listener=listener,
         )  # fmt: skip
     console.show_bench(done.rows)
-    console.show_next(done.folder, (("Look at the figure", f"{done.folder}/bench.png"),))
+    console.show_next(
+        done.folder, (("Look at the figure", shlex.quote(f"{done.folder}/bench.png")),)
+    )

@@ -59,8 +59,12 @@ BankOption = Annotated[
 
 
 @contextmanager
-def training(feature: str) -> Iterator[Listener]:
-    """What every verb that needs Keras runs in: its extra, a silent start, a bar."""
+def training(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
+    """What every verb that needs Keras runs in: its extra, a silent start, a bar.
+
+    Args:
+        resumes: whether it goes on where it was stopped.
+    """
     from falx import console
     from falx.extras import needs
 
@@ -72,10 +76,8 @@ def training(feature: str) -> Iterator[Listener]:
                 yield listener
         except KeyboardInterrupt:
             # Typer would end without a word.
-            fail(
-                "Stopped; the same command goes on from the last checkpoint, if one was written.",
-                code=130,
-            )
+            rest = "the same command goes on from the last checkpoint, if one was written"
+            fail(f"Stopped; {rest if resumes else 'nothing was written'}.", code=130)
 
 
 def warn_of_chance(scores: Scores) -> None:

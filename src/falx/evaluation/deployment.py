@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from falx.evaluation import style
+from falx.evaluation.intervals import Estimate
 from falx.evaluation.parity import Parity
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Row:
         mark: whether it passed, was exported but answers otherwise, or failed.
         why: of a mark other than passed, and what else is to be said.
         bytes: of the network, or 0 where there is none.
+        auc: on the slices that exports are checked on.
         parity: None for the network itself, and where there is no export.
         timings: by number of threads.
     """
@@ -57,6 +59,7 @@ class Row:
     mark: Mark
     why: str
     bytes: int
+    auc: Estimate | None
     parity: Parity | None
     timings: dict[int, Timing] = field(default_factory=dict)
 
@@ -119,11 +122,10 @@ def _say(axes: Axes, lengths: Sequence[float], places: np.ndarray) -> None:
 
 
 def _cells(row: Row, threads: Sequence[int]) -> list[str]:
-    auc = row.parity.actual.estimates["roc_auc"] if row.parity else None
     cells = [
         row.name,
         f"{row.bytes / 1e6:.2f}" if row.bytes else "",
-        str(auc) if auc else "",
+        str(row.auc) if row.auc else "",
         f"{row.parity.largest:.2g}" if row.parity else "",
     ]
     for count in threads:
@@ -138,7 +140,8 @@ def _cells(row: Row, threads: Sequence[int]) -> list[str]:
         f"{most.startup_s:.2f}" if most else "",
         f"{most.memory_mb:.0f}" if most and most.memory_mb else "",
     ]
-    return [*cells, f"{row.mark}: {row.why}" if row.why else row.mark]
+    said = f"{row.mark}: {row.why}" if row.why else row.mark
+    return [*cells, said.replace("|", "\\|")]
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -149,12 +152,10 @@ def _flat(row: Row) -> dict[str, Any]:
         "why": row.why,
         "bytes": row.bytes,
     }
+    if row.auc:
+        found |= {"auc": row.auc.value, "auc_low": row.auc.low, "auc_high": row.auc.high}
     if row.parity:
-        auc = row.parity.actual.estimates["roc_auc"]
         found |= {
-            "auc": auc.value,
-            "auc_low": auc.low,
-            "auc_high": auc.high,
             "auc_loss": row.parity.auc_loss,
             "largest_difference": row.parity.largest,
         }

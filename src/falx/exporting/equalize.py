@@ -15,9 +15,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from falx.model.network import backbone_of, copied, network_input
+from falx.exporting.layers import inner_values, is_pointwise
+from falx.model.network import backbone_of, copied
 
-_BATCH = 8
 _LEAST = 1e-3
 """The least range of a channel, as a share of the largest; a dead channel stays dead."""
 
@@ -47,6 +47,8 @@ def equalized(network: keras.Model, views: np.ndarray) -> keras.Model:
     copy = copied(network)
     streams = find_streams(backbone_of(copy))
     for stream, largest in zip(streams, _ranges(copy, streams, views), strict=True):
+        if not largest.any():
+            continue
         shares = np.maximum(largest / largest.max(), _LEAST)
         for maker in stream.makers:
             maker.gamma.assign(maker.gamma / shares)
@@ -74,7 +76,7 @@ def find_streams(backbone: keras.Model) -> list[Stream]:
     for together in {id(each): each for each in members.values()}.values():
         taken = [user for member in together for user in users.get(member.name, [])]
         ends = [user for user in taken if user not in together]
-        if ends and all(_is_pointwise(user) for user in ends):
+        if ends and all(is_pointwise(user) for user in ends):
             found.append(_stream(together, ends))
     return found
 
@@ -88,11 +90,8 @@ def _stream(together: Sequence[layers.Layer], ends: Sequence[layers.Layer]) -> S
 def _ranges(network: keras.Model, streams: Sequence[Stream], views: np.ndarray) -> list[np.ndarray]:
     """The largest magnitude of each channel of each stream."""
     tensors = [[part.output for part in (*each.makers, *each.sums)] for each in streams]
-    inner = keras.Model(backbone_of(network).input, tensors)
-    given = keras.Model(network.inputs, inner(network.get_layer("scale").output))
-    ranges = [np.zeros(part[0].shape[-1]) for part in tensors]
-    for start in range(0, len(views), _BATCH):
-        found = given.predict_on_batch(network_input(views[start : start + _BATCH]))
+    ranges = [np.zeros(parts[0].shape[-1]) for parts in tensors]
+    for found in inner_values(network, tensors, views):
         for largest, parts in zip(ranges, found, strict=True):
             for values in parts:
                 np.maximum(largest, np.abs(values).max(axis=(0, 1, 2)), out=largest)
@@ -103,8 +102,3 @@ def _sources(layer: layers.Layer) -> list[str]:
     """Names of the layers that feed a layer."""
     inputs = layer.input if isinstance(layer.input, list) else [layer.input]
     return [tensor._keras_history.operation.name for tensor in inputs]
-
-
-def _is_pointwise(layer: layers.Layer) -> bool:
-    plain = isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.DepthwiseConv2D)
-    return plain and tuple(layer.kernel_size) == (1, 1)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from falx.exporting import litert, onnx, openvino
-from falx.exporting.precision import Precision
+from falx.exporting.choices import ExportPrecision
 from falx.exporting.runtimes import Runtime, open_litert, open_onnx, open_openvino
 
 
@@ -31,7 +31,7 @@ class Format:
     title: str
     file: str
     packages: tuple[str, ...]
-    write: Callable[[keras.Model, Path, Precision, np.ndarray], None]
+    write: Callable[[keras.Model, Path, ExportPrecision, np.ndarray], None]
     open: Callable[[Path, int], Runtime]
 
 

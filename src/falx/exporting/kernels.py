@@ -9,17 +9,15 @@ the steps already, kernels are then left alone by the quantizers of OpenVINO, ON
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 
-from falx.model.network import backbone_of, copied, network_input
+from falx.exporting.layers import convolutions, inner_values, is_pointwise
+from falx.model.network import backbone_of, copied
 
 STEPS = 127
 """From zero to a channel's largest weight."""
 
-_BATCH = 8
 _DAMPING = 0.01
 """Of the inputs' mean square, added to each; the value of the paper."""
 
@@ -33,8 +31,8 @@ def with_rounded_kernels(network: keras.Model, views: np.ndarray) -> keras.Model
     """
     copy = copied(network)
     backbone = backbone_of(copy)
-    products = dict(_input_products(network, views))
-    for layer in _convolutions(backbone):
+    products = _input_products(network, views)
+    for layer in convolutions(backbone):
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         if layer.name in products:
             rounded = round_kernel(kernel[0, 0], products[layer.name])[None, None]
@@ -85,26 +83,12 @@ def _step(kernel: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.where(largest > 0, largest, 1.0) / STEPS
 
 
-def _convolutions(backbone: keras.Model) -> list[keras.layers.Layer]:
-    kinds = keras.layers.Conv2D | keras.layers.DepthwiseConv2D
-    return [layer for layer in backbone.layers if isinstance(layer, kinds)]
-
-
-def _input_products(network: keras.Model, views: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Of each 1 x 1 convolution: its name, and the sum of its inputs' outer products."""
-    backbone = backbone_of(network)
-    layers = [layer for layer in _convolutions(backbone) if _is_pointwise(layer)]
-    inner = keras.Model(backbone.input, [layer.input for layer in layers])
-    given = keras.Model(network.inputs, inner(network.get_layer("scale").output))
-    sums = [np.zeros((layer.kernel.shape[2],) * 2) for layer in layers]
-    for start in range(0, len(views), _BATCH):
-        found = given.predict_on_batch(network_input(views[start : start + _BATCH]))
+def _input_products(network: keras.Model, views: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each 1 x 1 convolution, by name: the sum of its inputs' outer products."""
+    chosen = [layer for layer in convolutions(backbone_of(network)) if is_pointwise(layer)]
+    sums = [np.zeros((layer.kernel.shape[2],) * 2) for layer in chosen]
+    for found in inner_values(network, [layer.input for layer in chosen], views):
         for total, values in zip(sums, found, strict=True):
             rows = values.reshape(-1, values.shape[-1])
             total += rows.T @ rows
-    return zip([layer.name for layer in layers], sums, strict=True)
-
-
-def _is_pointwise(layer: keras.layers.Layer) -> bool:
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    return not depthwise and tuple(layer.kernel_size) == (1, 1)
+    return dict(zip([layer.name for layer in chosen], sums, strict=True))

@@ -11,15 +11,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from falx.exporting.choices import ExportPrecision
 from falx.exporting.graph import answering
-from falx.exporting.precision import Precision
 from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.logs import native_silence
 from falx.model.network import network_input
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: Precision, views: np.ndarray
+    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     import tensorflow as tf

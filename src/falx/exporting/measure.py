@@ -47,6 +47,7 @@ def open_keras(file: Path, threads: int) -> Runtime:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     network = keras.saving.load_model(file)
 
     def answer(views: np.ndarray) -> Answers:

@@ -79,6 +79,7 @@ def _pack(package: Package, folder: Path) -> Path:
         [npm, "pack", str(package), "--ignore-scripts", "--pack-destination", str(folder)],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     packed = next(folder.glob("*.tgz"), None)

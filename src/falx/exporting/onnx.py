@@ -10,18 +10,21 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from falx.exporting.choices import ExportPrecision
 from falx.exporting.graph import answering
 from falx.exporting.kernels import STEPS
-from falx.exporting.precision import Precision
 from falx.exporting.runtimes import INPUT
 from falx.model.network import network_input
+
+_LARGE = 2**14
+"""Weights of a linear layer from which on 8 bits save anything."""
 
 OPSET = 17
 """Of operations; ONNX Runtime has known it since 1.12, of 2022."""
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: Precision, views: np.ndarray
+    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     _write_plain(network, file)
@@ -90,21 +93,28 @@ class _Inputs:
 
 
 def _shrink_weights(file: Path) -> None:
-    """Store the kernels of convolutions in 8 bits, an output channel at a time."""
+    """Store large kernels in 8 bits, an output channel at a time."""
     import onnx
     from onnx import helper, numpy_helper
 
     model = onnx.load(file)
     graph = model.graph
     stored = {each.name: each for each in graph.initializer}
-    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"} & set(stored)
-    for name in sorted(kernels):
+    # Outputs lie first in kernels of convolutions, and last in those of linear layers.
+    channels = {"Conv": 0, "MatMul": -1}
+    kernels = {node.input[1]: channels[node.op_type] for node in graph.node
+               if node.op_type in channels and node.input[1] in stored}  # fmt: skip
+    for name, axis in kernels.items():
         kernel = numpy_helper.to_array(stored[name])
-        step = np.abs(kernel).max(axis=(1, 2, 3)) / STEPS
-        steps = np.rint(kernel / np.where(step > 0, step, 1)[:, None, None, None])
+        if axis and kernel.size < _LARGE:
+            continue
+        axis %= kernel.ndim
+        others = tuple(each for each in range(kernel.ndim) if each != axis)
+        step = np.abs(kernel).max(axis=others, keepdims=True) / STEPS
+        steps = np.rint(kernel / np.where(step > 0, step, 1)).astype(np.int8)
         graph.initializer.remove(stored[name])
-        for part, values in (("steps", steps.astype(np.int8)), ("step", step)):
+        for part, values in (("steps", steps), ("step", step.ravel())):
             graph.initializer.append(numpy_helper.from_array(values, f"{name}_{part}"))
         parts = [f"{name}_steps", f"{name}_step"]
-        graph.node.insert(0, helper.make_node("DequantizeLinear", parts, [name], axis=0))
+        graph.node.insert(0, helper.make_node("DequantizeLinear", parts, [name], axis=axis))
     onnx.save(model, file)

@@ -18,8 +18,8 @@ import openvino
 from openvino.tools.ovc import convert_model
 
 from falx.errors import BrokenRun
+from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.graph import answering
-from falx.exporting.precision import EIGHT_BITS, Precision
 from falx.exporting.runtimes import OUTPUTS
 from falx.model.network import network_input
 
@@ -40,7 +40,7 @@ def write_network(network: keras.Model, file: Path) -> None:
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: Precision, views: np.ndarray
+    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     model = _converted(network)

@@ -16,8 +16,6 @@ from falx.image import crop, render
 from falx.notice import NOTICE
 from falx.recipe import Rendering
 
-_PIP = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "ai-edge-litert"}
-
 _RENDERING = '''@dataclass(frozen=True)
 class Rendering:
     """How a slice becomes the square that the network sees."""
@@ -125,7 +123,7 @@ def _readme(to: str, settings: Settings) -> str:
         title=format_.title,
         notice=NOTICE,
         file=format_.file,
-        package=_PIP[to],
+        package=format_.packages[0],
         input=runtimes.INPUT,
         size=rendering.size,
         classes=", ".join(f"`{name}`" for name in classes),

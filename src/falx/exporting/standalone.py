@@ -22,11 +22,20 @@ from falx.recipe import Rendering
 def read_grey(file: Path) -> np.ndarray:
     """Grey levels of an image of 8 bits: float32 (height, width), [0, 1].
 
-    Color becomes grey by ITU-R BT.601, and transparency lies over black.
+    Color becomes grey by ITU-R BT.601, transparency lies over black, and a JPEG is turned as its
+    EXIF says.
+
+    Raises:
+        ValueError: it is no such image.
     """
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    content = file.read_bytes()
+    kinds = cv2.IMREAD_UNCHANGED
+    if content[:2] == b"\xff\xd8":
+        # UNCHANGED would leave it unturned; a JPEG has no transparency.
+        kinds = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), kinds) if content else None
     if image is None or image.dtype != np.uint8:
-        sys.exit(f"'{file}' is no image of 8 bits; use falx predict.")
+        raise ValueError("no image of 8 bits; use falx predict")
     levels = image.astype(np.float32) / 255
     if levels.ndim == 2:
         return levels
@@ -37,23 +46,28 @@ def read_grey(file: Path) -> np.ndarray:
     return np.clip(grey, 0, 1)
 
 
-def classify(files: list[str]) -> None:
-    """Print what the network beside this file says of images."""
+def classify(files: list[str]) -> int:
+    """Print what the network beside this file says of images; 1 where one can't be read."""
     folder = Path(__file__).parent
     about = json.loads((folder / "labels.json").read_text("utf-8"))
     opened = {"openvino": open_openvino, "onnx": open_onnx, "litert": open_litert}
     answer = opened[about["format"]](folder / about["file"], os.cpu_count() or 1)
+    unread = 0
     for file in files:
-        view = render(read_grey(Path(file)), Rendering(**about["rendering"]))
+        try:
+            view = render(read_grey(Path(file)), Rendering(**about["rendering"]))
+        except (OSError, ValueError) as error:
+            unread = 1
+            print(f"{file}: {error}", file=sys.stderr)  # noqa: T201
+            continue
         (row,) = answer(view[None]).probabilities
         # Of two classes, the second is the positive one, and has a threshold.
-        two = len(row) == 2
-        best = int(row[1] >= about["threshold"]) if two else int(row.argmax())
-        chances = "\t".join(
-            f"{name} {p:.4f}" for name, p in zip(about["classes"], row, strict=True)
-        )
-        print(f"{file}\t{about['classes'][best]}\t{chances}")  # noqa: T201
+        best = int(row[1] >= about["threshold"]) if len(row) == 2 else int(row.argmax())
+        named = zip(about["classes"], row, strict=True)
+        words = [file, about["classes"][best], *(f"{name} {p:.4f}" for name, p in named)]
+        print("\t".join(words))  # noqa: T201
+    return unread
 
 
 if __name__ == "__main__":
-    classify(sys.argv[1:])
+    sys.exit(classify(sys.argv[1:]) if sys.argv[1:] else "usage: python classify.py IMAGE...")

@@ -16,6 +16,7 @@ import numpy as np
 from keras import layers
 
 from falx.exporting.equalize import find_streams
+from falx.exporting.layers import inner_values
 from falx.model.network import backbone_of, copied, network_input
 
 _STEPS = 40
@@ -30,7 +31,8 @@ class Rounded(layers.Layer):
 
     def __init__(self, low: float, high: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.step = (max(high, 0.0) - min(low, 0.0)) / 255
+        # What is zero throughout may have any step.
+        self.step = (max(high, 0.0) - min(low, 0.0)) / 255 or 1.0
         self.low = round(min(low, 0.0) / self.step) * self.step
 
     def call(self, values: Any) -> Any:
@@ -127,11 +129,8 @@ def _ranges(network: keras.Model, views: np.ndarray) -> Mapping[str, tuple[float
         for layer in backbone.layers
         if isinstance(layer, layers.ReLU) or layer.name in handed_on
     ]
-    inner = keras.Model(backbone.input, [layer.output for layer in chosen])
-    given = keras.Model(network.inputs, inner(network.get_layer("scale").output))
     low, high = np.zeros(len(chosen)), np.zeros(len(chosen))
-    for start in range(0, len(views), _BATCH):
-        found = given.predict_on_batch(network_input(views[start : start + _BATCH]))
+    for found in inner_values(network, [layer.output for layer in chosen], views):
         low = np.minimum(low, [values.min() for values in found])
         high = np.maximum(high, [values.max() for values in found])
     ends = zip(low.tolist(), high.tolist(), strict=True)

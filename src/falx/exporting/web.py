@@ -48,13 +48,22 @@ def write_web(network: Path, folder: Path, *, settings: Settings) -> None:
         Offline: a package is not in falx's cache, and falx may not use the network.
         MissingExtra: npm is not installed, or can't fetch a package.
     """
-    runtime, opencv = fetch(RUNTIME), fetch(OPENCV)
+    runtime, opencv = fetch_packages()
     for part in (folder, folder / "vendor", folder / "licenses"):
         part.mkdir(parents=True, exist_ok=True)
     _write_page(folder, settings)
     _pack(folder, "network.onnx", network.read_bytes())
     _write_runtime(folder, runtime)
     _write_opencv(folder, opencv)
+
+
+def fetch_packages() -> tuple[Path, Path]:
+    """The tarballs of ONNX Runtime Web and OpenCV.js, from falx's cache or by npm.
+
+    Raises:
+        Offline, MissingExtra: see `write_web`.
+    """
+    return fetch(RUNTIME), fetch(OPENCV)
 
 
 def _write_page(folder: Path, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,19 +21,22 @@ import numpy as np
 from falx import defaults
 from falx.detect.detector import KERAS_FILE, detector_folder
 from falx.environment import environment
+from falx.errors import BadInput
 from falx.evaluation import deployment, figures
 from falx.evaluation.deployment import Mark, Row, Timing
+from falx.evaluation.metrics import score
+from falx.exporting.choices import ExportPrecision, Target
 from falx.exporting.formats import FORMATS
 from falx.exporting.measure import READY
-from falx.exporting.precision import Precision
+from falx.extras import check_installed
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.runfolder import check_free, new_folder, stamped
-from falx.verbs.export import Source, Target, attempts_at, open_source, write_export
+from falx.verbs.export import Source, attempts_at, open_source, write_export
 
 logger = logging.getLogger(__name__)
 
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+_PRECISIONS: tuple[ExportPrecision, ...] = ("fp32", "fp16", "int8")
 _FORMATS: tuple[Target, ...] = ("openvino", "onnx", "litert")
 _BATCH = 32
 
@@ -80,13 +84,16 @@ def bench(
     Raises:
         FalxError: run or data can't be used.
     """
+    if rounds < 1 or not seconds > 0:
+        raise BadInput(f"A benchmark needs rounds and seconds, got {rounds} and {seconds}.")
+    check_installed("export", "falx bench")
     folder = Path(out) if out else stamped("bench")
     check_free(folder, "the benchmark")
     source = open_source(run, data=data, bank_gb=bank_gb, listener=listener)
     keras_file = detector_folder(Path(run)) / KERAS_FILE
     with new_folder(folder, "the benchmark") as filling:
         size = keras_file.stat().st_size
-        rows = [Row("Keras", "fp32", "passed", "the network itself", size, None)]
+        rows = [_keras_row(source, size)]
         subjects = [_Subject("keras", keras_file)]
         for to in _FORMATS:
             for precision in _PRECISIONS:
@@ -95,27 +102,47 @@ def bench(
                 subjects.append(_Subject(to, place / FORMATS[to].file))
         measured = _measured(subjects, source.views[:_BATCH], rounds, seconds, listener)
         complete = tuple(map(_with_timings, rows, measured))
-        about = {"command": shlex.join(["falx", "bench", str(run)]), "rounds": rounds,
-                 "seconds": seconds, **environment()}  # fmt: skip
+        words = ["falx", "bench", str(run), "--rounds", str(rounds), "--seconds", f"{seconds:g}"]
+        about = {
+            "command": shlex.join(words),
+            "slices": len(source.rows),
+            **environment(),
+        }
         _write(filling, complete, about)
     return Benched(folder, complete)
 
 
+def _keras_row(source: Source, size: int) -> Row:
+    usable = source.run.catalog.usable()
+    scores = score(
+        usable.labels[source.rows],
+        source.expected.probabilities[: len(source.rows)],
+        usable.groups[source.rows],
+        usable.classes,
+    )
+    return Row("Keras", "fp32", "passed", "", size, scores.estimates["roc_auc"], None)
+
+
 def _exported(
-    source: Source, folder: Path, to: Target, precision: Precision, listener: Listener
+    source: Source, folder: Path, to: Target, precision: ExportPrecision, listener: Listener
 ) -> Row:
     folder.mkdir(parents=True)
     title = FORMATS[to].title
     try:
         done = write_export(source, folder, to, attempts_at(precision), listener=listener)
+    except OSError:
+        raise
     except Exception as error:
         # Whatever a converter stumbles on is a finding here, and the other formats go on.
         logger.exception("The export to %s in %s failed.", to, precision)
+        shutil.rmtree(folder)
         why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return Row(title, precision, "failed", why, 0, None)
+        return Row(title, precision, "failed", why, 0, None, None)
     mark: Mark = "not equal" if done.parity.problem else "passed"
     why = done.parity.problem or " ".join(done.remarks)
-    return Row(title, str(done.attempt), mark, why, done.bytes, done.parity)
+    parity = done.parity
+    auc = parity.actual.estimates["roc_auc"]
+    return Row(title, str(done.attempt), mark, why, done.bytes, auc, parity)
 
 
 def _measured(
@@ -129,7 +156,6 @@ def _measured(
     counts = sorted({1, cores()})
     found: list[dict[int, list[Timing]]] = [{count: [] for count in counts} for _ in subjects]
     problems: dict[int, str] = {}
-    total = rounds * len(counts) * len(subjects)
     with tempfile.TemporaryDirectory() as temporary:
         views_file = Path(temporary) / "views.npy"
         np.save(views_file, views)
@@ -146,7 +172,7 @@ def _measured(
                 found[number][count].append(result)
             else:
                 problems[number] = result
-            listener(Progress("Measuring", done, total))
+            listener(Progress("Measuring", done, len(turns)))
     return [
         problems.get(number) or {count: _median(each) for count, each in timings.items() if each}
         for number, timings in enumerate(found)
@@ -196,6 +222,10 @@ def _write(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
     content = {**about, "rows": json.loads(table.to_json(orient="records"))}
     (folder / "bench.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     machine = f"{about['cpu']}, {about['cores']} cores"
-    text = f"`{about['command']}` on {machine}.\n\n{deployment.as_markdown(rows)}"
+    text = (
+        f"`{about['command']}` on {machine}; AUC on {about['slices']} slices of validation and "
+        f"test.\n\n{deployment.as_markdown(rows)}"
+    )
     (folder / "bench.md").write_text(text, "utf-8")
-    figures.save(deployment.draw(rows), folder / "bench.png")
+    if any(row.timings for row in rows):
+        figures.save(deployment.draw(rows), folder / "bench.png")

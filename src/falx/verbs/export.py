@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,17 +17,19 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.catalog import Catalog
-from falx.detect.detector import KERAS_FILE, Settings, detector_folder
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, detector_folder
 from falx.environment import environment, version
-from falx.errors import BadInput, NotEqual
+from falx.errors import BadInput, BrokenRun, NotEqual
 from falx.evaluation.parity import Parity, compare
+from falx.exporting.choices import EIGHT_BITS, PRECISIONS, TARGETS, ExportPrecision, Target
+from falx.exporting.detector import check_parity
 from falx.exporting.formats import FORMATS, Format, size_of
 from falx.exporting.graph import keras_answers
 from falx.exporting.package import write_package
-from falx.exporting.precision import EIGHT_BITS, Precision
 from falx.exporting.quantize import prepared
-from falx.exporting.runtimes import Answers, Runtime
+from falx.exporting.runtimes import OUTPUTS, Answers, Runtime
 from falx.exporting.tune import tuned
+from falx.extras import check_installed
 from falx.logs import native_silence
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
@@ -34,10 +37,6 @@ from falx.runfolder import check_free, new_folder, stamped
 from falx.training.setup import open_shelf
 from falx.training.views import PLAIN, Views, render_views
 from falx.verbs.saved_run import SavedRun, load_run
-
-Target = Literal["openvino", "onnx", "litert", "web"]
-TARGETS: tuple[Target, ...] = get_args(Target)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _CALIBRATION = 512
 """Views that 8-bit networks are measured on; more moved probabilities no less."""
@@ -57,7 +56,7 @@ class Attempt:
         tuned: whether scales and offsets are tuned to 8 bits first (falx.exporting.tune).
     """
 
-    precision: Precision
+    precision: ExportPrecision
     tuned: bool = False
 
     def __str__(self) -> str:
@@ -129,7 +128,7 @@ class Source:
             network = self.tuned if attempt.tuned else self.prepared
         format_.write(network, file, attempt.precision, self.calibration)
 
-    def parity(self, runtime: Runtime, precision: Precision) -> Parity:
+    def parity(self, runtime: Runtime, precision: ExportPrecision) -> Parity:
         """Hold an export to the network."""
         usable = self.run.catalog.usable()
         return compare(
@@ -147,7 +146,7 @@ def export(
     run: str | Path,
     to: Target,
     *,
-    precision: Precision = "fp32",
+    precision: ExportPrecision = "fp32",
     out: str | Path | None = None,
     data: str | Path | None = None,
     force: bool = False,
@@ -172,11 +171,19 @@ def export(
     """
     _check_choice("format", to, TARGETS)
     _check_choice("precision", precision, PRECISIONS)
+    check_installed("export", "falx export")
+    if to == "web":
+        # Before minutes are spent: only a page needs npm.
+        from falx.exporting.web import fetch_packages
+
+        fetch_packages()
     target = Path(out) if out else stamped(f"{to}-{precision}")
     check_free(target, "the export")
     source = open_source(run, data=data, bank_gb=bank_gb, listener=listener)
     with new_folder(target, "the export") as filling:
-        attempts = (Attempt(precision),) if force else attempts_at(precision)
+        attempts = attempts_at(precision)
+        if force:
+            attempts = tuple(each for each in attempts if each.precision == precision)
         exported = write_export(source, filling, to, attempts, listener=listener)
         if exported.parity.problem and not force:
             raise NotEqual(
@@ -210,27 +217,28 @@ def open_source(
         FalxError: the run is no training, or its slices are gone.
     """
     if keras.backend.backend() != "tensorflow":
-        raise BadInput("falx export needs Keras on TensorFlow; unset KERAS_BACKEND.")
+        raise BadInput("Exports need Keras on TensorFlow; unset KERAS_BACKEND.")
     found = load_run(Path(run))
     if found.split is None or found.settings is None:
         raise BadInput(f"'{run}' is a cross-validation, which keeps no network; export a training.")
     usable = found.catalog.usable()
     if data is not None:
-        usable = Catalog(Path(data), usable.classes, usable.table)
+        root = Path(data).parent if Path(data).is_file() else Path(data)
+        usable = Catalog(root, usable.classes, usable.table)
     if not usable.file(0).is_file():
         raise BadInput(
             f"'{usable.file(0)}' is not there, and exports are checked on the slices of the run; "
-            "say with --data where they lie now."
+            "say with --data in which folder they lie now."
         )
     recipe = found.recipe
     views = render_views(
         usable, recipe.rendering, open_shelf(bank_gb), recipe.augmentation, listener=listener
     )
-    network = keras.saving.load_model(detector_folder(Path(run)) / KERAS_FILE)
     generator = np.random.default_rng(0)
     held_out = np.concatenate([found.split.validation, found.split.test])
-    rows = np.sort(generator.permutation(held_out)[:_CHECKED])
+    rows = _some_of_each(held_out, usable.labels[held_out], generator)
     checked = _views_of(views, rows, _CHECKED)
+    network = _load_network(detector_folder(Path(run)), checked[:_BATCH])
     trained_on = generator.permutation(found.split.train)[:_CALIBRATION]
     return Source(
         run=found,
@@ -243,7 +251,7 @@ def open_source(
     )
 
 
-def attempts_at(precision: Precision) -> tuple[Attempt, ...]:
+def attempts_at(precision: ExportPrecision) -> tuple[Attempt, ...]:
     """Ways to write a network in a precision, each to be tried where the last is too far off."""
     if precision != "int8":
         return (Attempt(precision),)
@@ -286,11 +294,38 @@ def answers_of(runtime: Runtime, views: np.ndarray) -> Answers:
     """What a runtime says of any number of views, a batch at a time."""
     batches = [runtime(views[start : start + _BATCH]) for start in range(0, len(views), _BATCH)]
     return Answers(
-        *(
-            np.concatenate([getattr(batch, name) for batch in batches])
-            for name in ("logits", "heat_maps", "probabilities")
-        )
+        *(np.concatenate([getattr(batch, name) for batch in batches]) for name in OUTPUTS)
     )
+
+
+def _load_network(folder: Path, views: np.ndarray) -> keras.Model:
+    """The network of a detector, as Keras saved it.
+
+    Raises:
+        BrokenRun: it can't be read, or is not the one that the detector answers by.
+    """
+    file = folder / KERAS_FILE
+    try:
+        network = keras.saving.load_model(file)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BrokenRun(
+            f"'{file}' can't be read by Keras {keras.__version__}; copy the run anew, or train "
+            "again."
+        ) from error
+    check_parity(network, folder / NETWORK_FILE, views)
+    return network
+
+
+def _some_of_each(
+    rows: np.ndarray, labels: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Some rows, sorted: all of them where they are few, else each class by its share."""
+    share = min(1.0, _CHECKED / len(rows))
+    chosen = [
+        generator.permutation(rows[labels == label])[: math.ceil(share * (labels == label).sum())]
+        for label in np.unique(labels)
+    ]
+    return np.sort(np.concatenate(chosen))
 
 
 def _views_of(views: Views, rows: np.ndarray, wanted: int) -> np.ndarray:
@@ -316,6 +351,7 @@ def _record(
         "bytes": size,
         **parity.as_dict(),
         "tried_before": [{**asdict(attempt), **found.as_dict()} for attempt, found in tried],
+        "slices_of": "validation and test",
         "network_sha256": source.settings.network_sha256,
         "runtime": {package: version(package) for package in packages},
         "environment": environment(),
@@ -325,14 +361,17 @@ def _record(
 def _slices(source: Source, parity: Parity) -> pd.DataFrame:
     """What parity.csv says: each slice, with its probabilities by Keras and by the export."""
     table = source.run.catalog.usable().table.iloc[source.rows]
-    classes, n = source.settings.classes, len(source.rows)
+    classes = source.settings.classes
+    assert source.run.split is not None
     found = {"keras": parity.expected_probabilities, "export": parity.actual_probabilities}
     columns = {
         f"{who}_p_{name}": values[:, code]
         for who, values in found.items()
         for code, name in enumerate(classes)
     }
-    return table[["path", "index", "label"]].reset_index(drop=True).assign(**columns)[:n]
+    parts = np.where(np.isin(source.rows, source.run.split.test), "test", "validation")
+    named = table[["path", "index", "label"]].reset_index(drop=True)
+    return named.assign(part=parts, **columns)
 
 
 def _check_choice(what: str, given: str, choices: Sequence[str]) -> None:
