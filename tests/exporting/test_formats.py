@@ -1,17 +1,19 @@
 """What every format must satisfy: written, opened by its own runtime, it answers as Keras does."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from falx.exporting.formats import FORMATS, size_of
 from falx.exporting.graph import keras_answers
 from falx.exporting.quantize import prepared
-from falx.model.network import build_network
+from falx.model.network import build_network, network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
 
 CASES = [("demo", 2), ("paper", 4)]
-BOUNDS = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.1, "int8-weights": 0.1}
+BOUNDS = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.2, "int8-weights": 0.15}
 
 
 def views(n, seed=0):
@@ -29,27 +31,39 @@ def network(request):
     network = build_network(recipe, classes, str(weights.file))
     # As far apart as a trained head puts them.
     head = network.get_layer("logits")
-    head.kernel.assign(20 * head.kernel)
+    found = network.predict_on_batch(network_input(views(5, seed=1)))
+    head.kernel.assign(head.kernel / found.std(axis=0))
+    head.bias.assign(-found.mean(axis=0) / found.std(axis=0))
     return network
 
 
 @pytest.fixture(scope="module")
 def ready(network):
-    return prepared(network, views(32))
+    return prepared(network, views(16))
+
+
+@pytest.fixture(scope="module")
+def written(network, ready, tmp_path_factory):
+    """The file of a format and precision, written when it is first asked for."""
+
+    @functools.cache
+    def write(name, precision):
+        file = tmp_path_factory.mktemp(name) / FORMATS[name].file
+        chosen = network if precision in ("fp32", "fp16") else ready
+        FORMATS[name].write(chosen, file, precision, views(16))
+        return file
+
+    return write
 
 
 @pytest.mark.parametrize("precision", BOUNDS)
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_export_answers_as_its_network(name, precision, network, ready, tmp_path):
-    format_ = FORMATS[name]
-    file = tmp_path / format_.file
-    chosen = network if precision in ("fp32", "fp16") else ready
-    format_.write(chosen, file, precision, views(32))
-    found = format_.open(file, 1)(views(5, seed=1))
+def test_an_export_answers_as_its_network(name, precision, network, written):
+    found = FORMATS[name].open(written(name, precision), 1)(views(5, seed=1))
     expected = keras_answers(network, views(5, seed=1))
     for part in ("logits", "heat_maps", "probabilities"):
         assert getattr(found, part).shape == getattr(expected, part).shape, part
-    assert np.ptp(expected.probabilities[:, 0]) > 3 * BOUNDS[precision]
+    assert np.ptp(expected.probabilities[:, 0]) > 2 * BOUNDS[precision]
     apart = np.abs(found.probabilities - expected.probabilities).max()
     assert apart < BOUNDS[precision]
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=0.02)
@@ -59,15 +73,8 @@ def test_an_export_answers_as_its_network(name, precision, network, ready, tmp_p
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_fewer_bits_make_smaller_files(name, network, ready, tmp_path):
-    sizes = []
-    for precision in ("fp32", "fp16", "int8", "int8-weights"):
-        file = tmp_path / precision / FORMATS[name].file
-        file.parent.mkdir()
-        chosen = network if precision in ("fp32", "fp16") else ready
-        FORMATS[name].write(chosen, file, precision, views(4))
-        sizes.append(size_of(file))
-    whole, half, eighth, weights = sizes
+def test_fewer_bits_make_smaller_files(name, written):
+    whole, half, eighth, weights = (size_of(written(name, precision)) for precision in BOUNDS)
     assert 0.4 * whole < half < 0.6 * whole
     assert eighth < 0.45 * whole
     assert weights < 1.1 * eighth
