@@ -208,10 +208,10 @@ def show_map_checks(checks: MapChecks) -> None:
 
 def show_bench(rows: Sequence[Row]) -> None:
     """A row an export: what it is worth and what it costs, with all threads."""
-    table = Table(box=None)
-    for name in ("", "MB", "AUC", "change", "ms", "95 %", "per s", "start s", "memory"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
-    table.add_column("")
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "MB", "AUC", "change", "ms", "per s", "start s", "RAM MB"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for row in rows:
         cells = [
             row.name,
@@ -223,13 +223,12 @@ def show_bench(rows: Sequence[Row]) -> None:
         cells += (
             [
                 f"{timing.median_ms:.1f}",
-                f"{timing.p95_ms:.1f}",
                 f"{timing.per_second:.0f}",
                 f"{timing.startup_s:.2f}",
                 f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
             ]
             if timing
-            else [""] * 5
+            else [""] * 4
         )
         table.add_row(*cells, row.mark)
     _out.print(table)
