@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from falx import cli
+from falx import cli, console
 from falx.notice import NOTICE
 
 
@@ -19,7 +19,9 @@ def falx(monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["falx", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
+        for shown_on in (console._out, console._err):
+            # COLUMNS decides only for a console that was not made before.
+            monkeypatch.setattr(shown_on, "width", 200)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             cli.main()

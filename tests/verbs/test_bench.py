@@ -25,7 +25,9 @@ def benched(run, tmp_path_factory):
 def test_there_is_a_row_for_the_network_itself_and_for_every_export(benched):
     names = [row.format for row in benched.rows]
     assert names == ["Keras", *["OpenVINO"] * 3, *["ONNX"] * 3, *["LiteRT"] * 3]
-    assert {row.mark for row in benched.rows} == {"passed"}
+    # Eight bits may move what two epochs taught a narrow network too far; that is for it to say.
+    assert {row.mark for row in benched.rows if row.precision == "fp32"} == {"passed"}
+    assert "failed" not in {row.mark for row in benched.rows}
 
 
 def test_each_is_measured_with_one_thread_and_with_all(benched):
