@@ -46,9 +46,7 @@ def check_installed(extra: str, feature: str) -> None:
     """
     absent = missing(extra)
     if absent:
-        raise MissingExtra(
-            f"{feature} needs '{absent[0]}', which is not installed: {command(extra)}."
-        )
+        raise _missing_extra(feature, absent[0], extra)
 
 
 @contextmanager
@@ -63,6 +61,8 @@ def needs(extra: str, feature: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in EXTRAS[extra]:
             raise
-        raise MissingExtra(
-            f"{feature} needs '{error.name}', which is not installed: {command(extra)}."
-        ) from error
+        raise _missing_extra(feature, error.name, extra) from error
+
+
+def _missing_extra(feature: str, module: str | None, extra: str) -> MissingExtra:
+    return MissingExtra(f"{feature} needs '{module}', which is not installed: {command(extra)}.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from falx.exporting.formats import FORMATS, size_of
-from falx.exporting.graph import keras_answers
+from falx.exporting.graph import keras_runtime
 from falx.exporting.quantize import prepared
 from falx.model.network import build_network, network_input
 from falx.model.weights import find_weights
@@ -60,7 +60,7 @@ def written(network, ready, tmp_path_factory):
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_export_answers_as_its_network(name, precision, network, written):
     found = FORMATS[name].open(written(name, precision), 1)(views(5, seed=1))
-    expected = keras_answers(network, views(5, seed=1))
+    expected = keras_runtime(network)(views(5, seed=1))
     for part in ("logits", "heat_maps", "probabilities"):
         assert getattr(found, part).shape == getattr(expected, part).shape, part
     assert np.ptp(expected.probabilities[:, 0]) > 2 * BOUNDS[precision]

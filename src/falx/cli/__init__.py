@@ -71,6 +71,7 @@ def _options(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the library's log.")
     ] = False,
+    # Its callback does all.
     version: Annotated[  # noqa: ARG001
         bool,
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),

@@ -37,9 +37,8 @@ def export(
 ) -> None:
     """Write a detector for another runtime, and prove that it answers alike."""
     from falx import console
-    from falx.extras import needs
 
-    with needs("export", "falx export"), training("falx export", resumes=False) as listener:
+    with training("falx export", resumes=False) as listener:
         from falx.verbs.export import export as run_export
         from falx.verbs.export import next_steps
 
@@ -73,9 +72,8 @@ def bench(
 ) -> None:
     """Export to every format and precision, and measure each on this machine."""
     from falx import console
-    from falx.extras import needs
 
-    with needs("export", "falx bench"), training("falx bench", resumes=False) as listener:
+    with training("falx bench", resumes=False) as listener:
         from falx.verbs.bench import bench as run_bench
 
         done = run_bench(

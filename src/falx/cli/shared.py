@@ -70,6 +70,7 @@ def training(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
 
     with needs("train", feature):
         with native_silence():
+            # What it loads talks while it is loaded.
             import keras  # noqa: F401
         try:
             with console.progress(narrated=True) as listener:

@@ -40,7 +40,7 @@ BOUNDS: dict[ExportPrecision, Bound] = {
 
 @dataclass(frozen=True, eq=False)
 class Parity:
-    """An exported network held to its original on slices that neither was fitted to.
+    """An exported network held to its original on slices that it was not trained on.
 
     Attributes:
         expected: numbers of the network, on the plain view of each slice.

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from falx.exporting import litert, onnx, openvino
-from falx.exporting.choices import ExportPrecision
-from falx.exporting.runtimes import Runtime, open_litert, open_onnx, open_openvino
+from falx.exporting.choices import ExportPrecision, Target
+from falx.exporting.runtimes import OPENERS, Runtime
 
 
 @dataclass(frozen=True)
@@ -19,31 +19,37 @@ class Format:
     """One format.
 
     Attributes:
+        name: that options and records have for it.
         title: as people call it.
         file: the name of the network's file.
-        packages: of the runtime, whose versions an export's record names.
+        package: of the runtime, whose version an export's record names.
         write: writes the network to a file in a precision. For 8 bits the network is one that
             falx.exporting.quantize.prepared gave, and views, uint8 (n, size, size), are those on
             which activations are measured; else they are not looked at.
-        open: opens the file in its own runtime, with a number of threads.
     """
 
+    name: Target
     title: str
     file: str
-    packages: tuple[str, ...]
+    package: str
     write: Callable[[keras.Model, Path, ExportPrecision, np.ndarray], None]
-    open: Callable[[Path, int], Runtime]
+
+    def open(self, file: Path, threads: int) -> Runtime:
+        """Open a file of the format in its own runtime."""
+        return OPENERS[self.name](file, threads)
 
 
-FORMATS = {
-    "openvino": Format(
-        "OpenVINO", "network.xml", ("openvino",), openvino.write_precision, open_openvino
-    ),
-    "onnx": Format("ONNX", "network.onnx", ("onnxruntime",), onnx.write_precision, open_onnx),
-    "litert": Format(
-        "LiteRT", "network.tflite", ("ai-edge-litert",), litert.write_precision, open_litert
-    ),
-}
+_TABLE = (
+    Format("openvino", "OpenVINO", "network.xml", "openvino", openvino.write_precision),
+    Format("onnx", "ONNX", "network.onnx", "onnxruntime", onnx.write_precision),
+    Format("litert", "LiteRT", "network.tflite", "ai-edge-litert", litert.write_precision),
+)
+FORMATS: dict[Target, Format] = {format_.name: format_ for format_ in _TABLE}
+
+
+def format_of(to: Target) -> Format:
+    """The format that a target is made of; a page holds an ONNX network."""
+    return FORMATS["onnx" if to == "web" else to]
 
 
 def size_of(file: Path) -> int:

@@ -7,11 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from falx.exporting.runtimes import INPUT, OUTPUTS, Answers
+from falx.exporting.runtimes import INPUT, OUTPUTS, Answers, Runtime
 from falx.model.explain import explained
 from falx.model.network import network_input
-
-_BATCH = 32
 
 
 def answering(network: keras.Model) -> Any:
@@ -32,16 +30,15 @@ def answering(network: keras.Model) -> Any:
     return tf.function(answer, input_signature=[grey])
 
 
-def keras_answers(network: keras.Model, views: np.ndarray) -> Answers:
-    """What Keras says of views uint8 (n, size, size)."""
+def keras_runtime(network: keras.Model) -> Runtime:
+    """A network as the runtime that exports of it are held to."""
     function = answering(network)
-    batches = [
-        function(network_input(views[start : start + _BATCH]))
-        for start in range(0, len(views), _BATCH)
-    ]
-    return Answers(
-        **{name: np.concatenate([batch[name].numpy() for batch in batches]) for name in OUTPUTS}
-    )
+
+    def answer(views: np.ndarray) -> Answers:
+        found = function(network_input(views))
+        return Answers(**{name: found[name].numpy() for name in OUTPUTS})
+
+    return answer
 
 
 def _probabilities(logits: Any) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.exporting.runtimes import Answers, Runtime, open_litert, open_onnx, open_openvino
+from falx.exporting.runtimes import OPENERS, Answers, Runtime
 
 READY = "ready"
 _WARM_UP = 3
@@ -77,20 +77,12 @@ def _peak_memory() -> float | None:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
 
 
-_OPENERS = {
-    "openvino": open_openvino,
-    "onnx": open_onnx,
-    "litert": open_litert,
-    "keras": open_keras,
-}
-
-
 def _main(name: str, file: str, views_file: str, threads: str, seconds: str) -> None:
     views = np.load(views_file)
-    runtime = _OPENERS[name](Path(file), int(threads))
+    runtime = {**OPENERS, "keras": open_keras}[name](Path(file), int(threads))
     runtime(views[:1])
-    print(READY, flush=True)  # noqa: T201
-    print(json.dumps(measure(runtime, views, float(seconds))), flush=True)  # noqa: T201
+    print(READY, flush=True)
+    print(json.dumps(measure(runtime, views, float(seconds))), flush=True)
 
 
 if __name__ == "__main__":

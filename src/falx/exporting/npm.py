@@ -75,6 +75,7 @@ def _pack(package: Package, folder: Path) -> Path:
             f"The npm package {package} is needed, and npm is not installed; install Node.js, "
             "which brings it."
         )
+    # No shell, and words of our own.
     done = subprocess.run(  # noqa: S603
         [npm, "pack", str(package), "--ignore-scripts", "--pack-destination", str(folder)],
         capture_output=True,

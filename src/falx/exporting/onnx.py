@@ -88,9 +88,6 @@ class _Inputs:
         view = next(self._views, None)
         return None if view is None else {INPUT: view[None]}
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        return iter(self.get_next, None)
-
 
 def _shrink_weights(file: Path) -> None:
     """Store large kernels in 8 bits, an output channel at a time."""

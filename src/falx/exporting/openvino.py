@@ -130,6 +130,7 @@ def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "network.keras"
         network.save(saved)
+        # No shell, and words of our own.
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-c", script, saved, file],
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
 from falx.exporting import runtimes, standalone
+from falx.exporting.choices import Target
 from falx.exporting.formats import FORMATS
 from falx.image import crop, render
 from falx.notice import NOTICE
@@ -53,13 +54,12 @@ network. A slice becomes such a square in these steps, which `classify.py` has a
 """
 
 
-def write_package(folder: Path, to: str, file: Path, settings: Settings) -> None:
+def write_package(folder: Path, to: Target, file: Path, settings: Settings) -> None:
     """Write labels.json, README.md and classify.py, or the page around the network.
 
     An OpenVINO network also becomes a detector that `falx predict` takes.
 
     Args:
-        to: a key of falx.exporting.formats.FORMATS, or "web".
         file: the network, in the folder.
         settings: of the detector that it belongs to.
     """
@@ -115,7 +115,7 @@ def _import_order(line: str) -> tuple[bool, bool, str]:
     return (not line.startswith("from __future__"), third_party, line)
 
 
-def _readme(to: str, settings: Settings) -> str:
+def _readme(to: Target, settings: Settings) -> str:
     format_, rendering, classes = FORMATS[to], settings.rendering, settings.classes
     two = len(classes) == 2
     return _README.format(
@@ -123,7 +123,7 @@ def _readme(to: str, settings: Settings) -> str:
         title=format_.title,
         notice=NOTICE,
         file=format_.file,
-        package=format_.packages[0],
+        package=format_.package,
         input=runtimes.INPUT,
         size=rendering.size,
         classes=", ".join(f"`{name}`" for name in classes),

@@ -67,5 +67,13 @@ def open_litert(file: Path, threads: int) -> Runtime:
     return lambda views: Answers(**run(**{INPUT: _input(views)}))
 
 
+OPENERS: dict[str, Callable[[Path, int], Runtime]] = {
+    "openvino": open_openvino,
+    "onnx": open_onnx,
+    "litert": open_litert,
+}
+"""What opens a file of each format, with a number of threads."""
+
+
 def _input(views: np.ndarray) -> np.ndarray:
     return views[..., None].astype(np.float32)

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from falx.exporting.runtimes import open_litert, open_onnx, open_openvino
+from falx.exporting.runtimes import OPENERS
 from falx.image.render import render
 from falx.recipe import Rendering
 
@@ -50,22 +50,21 @@ def classify(files: list[str]) -> int:
     """Print what the network beside this file says of images; 1 where one can't be read."""
     folder = Path(__file__).parent
     about = json.loads((folder / "labels.json").read_text("utf-8"))
-    opened = {"openvino": open_openvino, "onnx": open_onnx, "litert": open_litert}
-    answer = opened[about["format"]](folder / about["file"], os.cpu_count() or 1)
+    answer = OPENERS[about["format"]](folder / about["file"], os.cpu_count() or 1)
     unread = 0
     for file in files:
         try:
             view = render(read_grey(Path(file)), Rendering(**about["rendering"]))
         except (OSError, ValueError) as error:
             unread = 1
-            print(f"{file}: {error}", file=sys.stderr)  # noqa: T201
+            print(f"{file}: {error}", file=sys.stderr)
             continue
         (row,) = answer(view[None]).probabilities
         # Of two classes, the second is the positive one, and has a threshold.
         best = int(row[1] >= about["threshold"]) if len(row) == 2 else int(row.argmax())
         named = zip(about["classes"], row, strict=True)
         words = [file, about["classes"][best], *(f"{name} {p:.4f}" for name, p in named)]
-        print("\t".join(words))  # noqa: T201
+        print("\t".join(words))
     return unread
 
 

@@ -64,6 +64,7 @@ def tuned(network: keras.Model, original: keras.Model, views: np.ndarray) -> ker
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(variables)
 
+    # TensorFlow says nothing of types.
     @tf.function  # type: ignore[untyped-decorator]
     def step(grey_levels: Any) -> None:
         # Without training=False, normalization would follow the batches.

@@ -37,7 +37,6 @@ from falx.verbs.export import Source, attempts_at, open_source, write_export
 logger = logging.getLogger(__name__)
 
 _PRECISIONS: tuple[ExportPrecision, ...] = ("fp32", "fp16", "int8")
-_FORMATS: tuple[Target, ...] = ("openvino", "onnx", "litert")
 _BATCH = 32
 
 
@@ -95,7 +94,7 @@ def bench(
         size = keras_file.stat().st_size
         rows = [_keras_row(source, size)]
         subjects = [_Subject("keras", keras_file)]
-        for to in _FORMATS:
+        for to in FORMATS:
             for precision in _PRECISIONS:
                 place = filling / "exports" / f"{to}-{precision}"
                 rows.append(_exported(source, place, to, precision, listener))
@@ -187,6 +186,7 @@ def _measure_once(
                views_file, threads, seconds]  # fmt: skip
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
+        # No shell, and words of our own.
         child = subprocess.Popen(  # noqa: S603
             list(map(str, command)), stdout=subprocess.PIPE, stderr=errors, text=True
         )

@@ -23,8 +23,8 @@ from falx.errors import BadInput, BrokenRun, NotEqual
 from falx.evaluation.parity import Parity, compare
 from falx.exporting.choices import EIGHT_BITS, PRECISIONS, TARGETS, ExportPrecision, Target
 from falx.exporting.detector import check_parity
-from falx.exporting.formats import FORMATS, Format, size_of
-from falx.exporting.graph import keras_answers
+from falx.exporting.formats import Format, format_of, size_of
+from falx.exporting.graph import keras_runtime
 from falx.exporting.package import write_package
 from falx.exporting.quantize import prepared
 from falx.exporting.runtimes import OUTPUTS, Answers, Runtime
@@ -247,7 +247,7 @@ def open_source(
         calibration=_views_of(views, trained_on, _CALIBRATION),
         rows=rows,
         views=checked,
-        expected=keras_answers(network, checked),
+        expected=answers_of(keras_runtime(network), checked),
     )
 
 
@@ -267,7 +267,7 @@ def write_export(
     listener: Listener = silent,
 ) -> Exported:
     """Fill a folder with an export: the first attempt that is close enough, else the last."""
-    format_ = FORMATS["onnx" if to == "web" else to]
+    format_ = format_of(to)
     file = folder / format_.file
     tried: list[tuple[Attempt, Parity]] = []
     for attempt in attempts:
@@ -343,7 +343,7 @@ def _record(
     tried: Sequence[tuple[Attempt, Parity]],
 ) -> dict[str, Any]:
     """What parity.json says."""
-    packages = FORMATS["onnx" if to == "web" else to].packages
+    package = format_of(to).package
     return {
         "format": to,
         "precision": kept.precision,
@@ -353,7 +353,7 @@ def _record(
         "tried_before": [{**asdict(attempt), **found.as_dict()} for attempt, found in tried],
         "slices_of": "validation and test",
         "network_sha256": source.settings.network_sha256,
-        "runtime": {package: version(package) for package in packages},
+        "runtime": {package: version(package)},
         "environment": environment(),
     }
 
