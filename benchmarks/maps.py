@@ -48,7 +48,7 @@ def main() -> None:
     ]
     rendered = [render_with_region(one.pixels, detector.settings.rendering) for one in slices]
     views = np.stack([view for view, _ in rendered])
-    positive = detector.probabilities(views)[:, 1] >= detector.settings.threshold
+    positive = detector.probabilities(views)[:, 1] >= detector.settings.rules.threshold
     rows = np.flatnonzero(positive & (table.labels == 1))
     rows = np.random.default_rng(0).permutation(rows)
     plain = functools.partial(evidence, detector)

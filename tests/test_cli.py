@@ -100,7 +100,7 @@ def test_a_pipe_gets_nothing_but_json(falx, run, slices):
 def test_a_pipe_gets_nothing_but_csv(falx, run, slices):
     _, out, _ = falx("predict", run, slices, "--csv", "-")
     lines = out.splitlines()
-    assert lines[0] == "path,index,label,probability,p_no,p_yes,study,problem"
+    assert lines[0] == "path,index,status,label,probability,p_no,p_yes,distance,study,problem"
     assert len(lines) == 1 + 3 + 1
 
 

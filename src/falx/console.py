@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from falx.data.audit import Audit
-    from falx.detect.finding import Findings
+    from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.evaluation.deployment import Row
     from falx.evaluation.explain import MapScores
     from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.metrics import Scores
+    from falx.evaluation.trust import Trust
     from falx.verbs.doctor import Check
     from falx.verbs.export import Exported
 
@@ -138,10 +139,11 @@ def write_text(file: Path, text: str) -> None:
 def show_findings(findings: Findings) -> None:
     """Answers for studies and slices, and what could not be read."""
     positive = findings.classes[1] if len(findings.classes) == 2 else "label"
-    table = Table("file", "label", escape(f"p({positive})"), box=None, header_style="bold")
+    head = ("file", "label", escape(f"p({positive})"), "")
+    table = Table(*head, box=None, header_style="bold")
     for slice_ in findings.slices:
         name = str(slice_.path) if not slice_.index else f"{slice_.path}#{slice_.index}"
-        table.add_row(Text(name), Text(slice_.label), f"{slice_.probability:.3f}")
+        table.add_row(Text(name), *_answer(slice_))
     if findings.slices:
         _out.print(table)
     if findings.studies:
@@ -158,6 +160,22 @@ def show_scores(scores: Mapping[str, Scores | None]) -> None:
     for metric in next(iter(given.values())).estimates:
         cells = [str(value.estimates[metric]) for value in given.values()]
         table.add_row(metric.replace("_", " "), *cells)
+    _out.print(table)
+
+
+def show_trust(trust: Trust) -> None:
+    """What calibration, referral and refusal are worth."""
+    before, after = (each["calibration_error"] for each in (trust.before, trust.after))
+    table = Table(box=None, show_header=False)
+    for name, value in (
+        ("calibration error, before", str(before)),
+        (f"after, by a temperature of {trust.temperature:.2f}", str(after)),
+        (f"true class held possible, {1 - trust.error:.0%} asked for", str(trust.coverage)),
+        ("slices referred", str(trust.referred)),
+        ("accuracy on those not referred", str(trust.answered)),
+        ("slices refused as foreign", str(trust.foreign)),
+    ):
+        table.add_row(name, value)
     _out.print(table)
 
 
@@ -320,9 +338,18 @@ def _more(rows: Sequence[int], table: pd.DataFrame) -> str:
 
 
 def _study_table(findings: Findings, positive: str) -> Table:
-    table = Table("study", "slices", "label", escape(f"p({positive})"), "strongest", box=None)
+    head = ("study", "slices", "label", escape(f"p({positive})"), "", "strongest")
+    table = Table(*head, box=None)
     for study in findings.studies:
-        strongest = f"{study.strongest.path}#{study.strongest.index}"
-        cells = Text(study.study), str(study.slices), Text(study.label), f"{study.probability:.3f}"
-        table.add_row(*cells, Text(strongest))
+        one = study.strongest
+        strongest = f"{one.path}#{one.index}" if one else ""
+        table.add_row(Text(study.study), str(study.slices), *_answer(study), Text(strongest))
     return table
+
+
+def _answer(finding: Finding | StudyFinding) -> tuple[Text, str, Text]:
+    """Label, probability and what else there is to say."""
+    if finding.probability is None:
+        return Text("no answer"), "", Text("unlike what it was trained on", style="red")
+    remark = Text("refer", style="yellow") if finding.status == "refer" else Text("")
+    return Text(finding.label or ""), f"{finding.probability:.3f}", remark

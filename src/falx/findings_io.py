@@ -7,25 +7,28 @@ import io
 from dataclasses import asdict, replace
 from typing import Any
 
-from falx.detect.finding import Finding, Findings
+from falx.detect.finding import Finding, Findings, StudyFinding
 from falx.notice import NOTICE
 
 
 def as_csv(findings: Findings) -> str:
-    """A row a slice: path, index, label, probability, p_CLASS..., study, problem.
+    """A row a slice: path, index, status, label, probability, p_CLASS..., distance, study, problem.
 
-    A file that could not be read has a row too, with the reason in `problem`.
+    What is foreign has neither label nor probabilities. A file that could not be read has a row
+    too, with the reason in `problem`.
     """
     classes = [f"p_{name}" for name in findings.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "index", "label", "probability", *classes, "study", "problem"])
+    answers = ["status", "label", "probability", *classes, "distance"]
+    writer.writerow(["path", "index", *answers, "study", "problem"])
     for slice_ in findings.slices:
-        chances = [f"{slice_.probabilities[name]:.6f}" for name in findings.classes]
-        row = [slice_.path, slice_.index, slice_.label, f"{slice_.probability:.6f}", *chances]
-        writer.writerow([*row, slice_.study, ""])
+        chances = [slice_.probability, *(slice_.probabilities.get(n) for n in findings.classes)]
+        numbers = ["" if chance is None else f"{chance:.6f}" for chance in chances]
+        row = [slice_.path, slice_.index, slice_.status, slice_.label or "", *numbers]
+        writer.writerow([*row, f"{slice_.distance:.4f}", slice_.study, ""])
     for file in findings.unreadable:
-        writer.writerow([file.path, "", "", "", *[""] * len(classes), "", file.problem])
+        writer.writerow([file.path, "", *[""] * len(answers), "", file.problem])
     return text.getvalue()
 
 
@@ -35,17 +38,18 @@ def as_dict(findings: Findings) -> dict[str, Any]:
         "notice": NOTICE,
         "classes": list(findings.classes),
         "slices": [_slice(one) for one in findings.slices],
-        "studies": [
-            {
-                **asdict(one),
-                "strongest": {"path": str(one.strongest.path), "index": one.strongest.index},
-            }
-            for one in findings.studies
-        ],
+        "studies": [_study(one) for one in findings.studies],
         "unreadable": [
             {"path": str(one.path), "problem": one.problem} for one in findings.unreadable
         ],
     }
+
+
+def _study(finding: StudyFinding) -> dict[str, Any]:
+    content, strongest = asdict(replace(finding, strongest=None)), finding.strongest
+    if strongest:
+        content["strongest"] = {"path": str(strongest.path), "index": strongest.index}
+    return content
 
 
 def _slice(finding: Finding) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import nibabel
 import numpy as np
 import pydicom
@@ -14,11 +15,13 @@ from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import Settings, load
 from falx.detect.engine import BATCH
+from falx.detect.rules import Rules
 from falx.errors import BadInput, BrokenRun
 from falx.exporting.detector import export_detector
 from falx.image.render import render
 from falx.model.network import build_network
 from falx.recipe import load_recipe
+from helpers import plain_reference
 
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -35,7 +38,10 @@ def four(tmp_path_factory):
     folder = tmp_path_factory.mktemp("four")
     check = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     network = build_network(recipe, len(FOUR))
-    export_detector(network, folder, recipe=recipe, classes=FOUR, study_share=1.0, check=check)
+    export_detector(
+        network, plain_reference(network), folder, recipe=recipe, classes=FOUR,
+        rules=Rules(study_share=1.0), check=check,
+    )  # fmt: skip
     return load(folder)
 
 
@@ -73,7 +79,7 @@ def test_a_listener_hears_of_every_file(detector, phantoms):
 
 
 def test_an_answer_is_the_class_probabilities_and_the_label_they_give(detector, phantoms):
-    threshold = detector.settings.threshold
+    threshold = detector.settings.rules.threshold
     for one in detector.predict(phantoms).slices:
         assert list(one.probabilities) == ["no", "yes"]
         assert sum(one.probabilities.values()) == pytest.approx(1)
@@ -143,7 +149,8 @@ def test_a_volume_gets_one_answer_beside_those_of_its_slices(detector, tmp_path)
 
 
 def test_the_share_of_slices_that_speak_for_a_study_can_be_set(detector):
-    found = detector.with_study_share(1.0).predict(get_testdata_file("rtdose.dcm", download=False))
+    rules = Rules(study_share=1.0)
+    found = detector.with_rules(rules).predict(get_testdata_file("rtdose.dcm", download=False))
     (study,) = found.studies
     assert study.probability == pytest.approx(np.mean([one.probability for one in found.slices]))
 
@@ -261,10 +268,10 @@ def cut(folder):
 
 DAMAGE = {
     "no JSON": (damaged("{"), "is damaged"),
-    "a field too few": (damaged('{"schema": 2}'), "is damaged"),
+    "a field too few": (damaged('{"schema": 3}'), "is damaged"),
     "no object": (damaged("[]"), "is damaged"),
     "no text": (lambda folder: (folder / "detector.json").write_bytes(b"\xff"), "is damaged"),
-    "another schema": (other_schema, "has schema 99, and this falx reads 2"),
+    "another schema": (other_schema, "has schema 99, and this falx reads 3"),
     "one bit of the weights": (altered, "was altered or cut off"),
     "weights cut off": (cut, "was altered or cut off"),
     "weights missing": (lambda folder: (folder / "network.bin").unlink(), "is missing"),
@@ -297,3 +304,12 @@ def test_an_unfinished_training_is_said_to_be_one(tmp_path):
 def test_anything_else_is_no_detector(tmp_path, name):
     with pytest.raises(BrokenRun, match="neither a run nor a detector"):
         load(tmp_path / name)
+
+
+def test_noise_gets_no_answer(detector, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    (finding,) = detector.predict(tmp_path / "noise.png").slices
+    assert (finding.status, finding.label, finding.probability) == ("foreign", None, None)
+    assert finding.distance > detector.settings.rules.limit
+    assert finding.heat_map is None

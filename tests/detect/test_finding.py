@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.detect.finding import Finding, class_probabilities, decide, pool, study_findings
+from falx.detect.finding import Finding, class_probabilities, pool, study_findings
+from falx.detect.rules import Rules, decide
 
 CLASSES = ("no", "yes")
 
@@ -17,7 +18,9 @@ def chances(*positive):
 
 
 def finding(name, p, study="s"):
-    return Finding(Path(name), 0, "yes" if p >= 0.5 else "no", p, {"no": 1 - p, "yes": p}, study)
+    label = "yes" if p >= 0.5 else "no"
+    named = {"no": 1 - p, "yes": p}
+    return Finding(Path(name), 0, "answer", 1.0, study, label, p, named)
 
 
 def test_one_logit_is_that_of_the_positive_class():
@@ -96,7 +99,7 @@ def test_only_studies_of_several_slices_get_an_answer_of_their_own():
         finding("a", 0.2), finding("b", 0.9), finding("c", 0.6, "other"), finding("d", 0.6, ""),
         finding("e", 0.6, ""),
     ]  # fmt: skip
-    (study,) = study_findings(slices, CLASSES, share=0.1, threshold=0.5)
+    (study,) = study_findings(slices, CLASSES, Rules())
     assert (study.study, study.slices, study.label) == ("s", 2, "yes")
     assert study.probability == 0.9
     assert study.strongest.path == Path("b")
@@ -105,7 +108,7 @@ def test_only_studies_of_several_slices_get_an_answer_of_their_own():
 def test_studies_come_in_the_order_in_which_they_appear():
     slices = [finding("a", 0.2, "z"), finding("b", 0.9, "y"), finding("c", 0.6, "z"),
               finding("d", 0.1, "y")]  # fmt: skip
-    found = study_findings(slices, CLASSES, share=1.0, threshold=0.5)
+    found = study_findings(slices, CLASSES, Rules(study_share=1.0))
     assert [(one.study, one.label) for one in found] == [("z", "no"), ("y", "yes")]
     assert [one.probability for one in found] == pytest.approx([0.4, 0.5])
 
@@ -113,7 +116,20 @@ def test_studies_come_in_the_order_in_which_they_appear():
 def test_the_threshold_also_decides_about_studies():
     slices = [finding("a", 0.6), finding("b", 0.6)]
     labels = [
-        study_findings(slices, CLASSES, share=0.1, threshold=threshold)[0].label
+        study_findings(slices, CLASSES, Rules(threshold=threshold))[0].label
         for threshold in (0.5, 0.7)
     ]
     assert labels == ["yes", "no"]
+
+
+def test_a_study_leaves_foreign_slices_out_and_counts_them():
+    foreign = Finding(Path("photo"), 0, "foreign", 99.0, "s")
+    (study,) = study_findings([finding("a", 0.2), foreign], CLASSES, Rules(inclusion=0.3))
+    assert (study.slices, study.foreign, study.status, study.label) == (2, 1, "answer", "no")
+    (study,) = study_findings([foreign, foreign], CLASSES, Rules())
+    assert (study.foreign, study.status, study.label, study.strongest) == (2, "foreign", None, None)
+
+
+def test_a_study_between_the_classes_is_referred():
+    (study,) = study_findings([finding("a", 0.6), finding("b", 0.6)], CLASSES, Rules(inclusion=0.4))
+    assert (study.status, study.label) == ("refer", "yes")

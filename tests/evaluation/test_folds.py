@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from falx.data.catalog import Catalog
+from falx.detect.rules import Rules
 from falx.evaluation.folds import OutOfFold
 from falx.evaluation.metrics import score, score_repeats
 
@@ -28,7 +29,9 @@ def found(tmp_path):
     })  # fmt: skip
     folds = np.stack([1 + (GROUPS + repeat) % 5 for repeat in range(3)])
     views = np.zeros((40, 32, 32), np.uint8)
-    return OutOfFold(Catalog(tmp_path, TWO, table), PROBABILITIES, folds, views)
+    rules = tuple((Rules(limit=2.0),) * 5 for _ in range(3))
+    distances = np.ones((3, 40))
+    return OutOfFold(Catalog(tmp_path, TWO, table), PROBABILITIES, distances, folds, rules, views)
 
 
 def test_a_number_is_the_mean_over_repeats(found):

@@ -12,6 +12,7 @@ from falx.console import show_map_checks
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.detect.detector import KERAS_FILE, load
+from falx.detect.rules import Rules
 from falx.evaluation import map_words
 from falx.evaluation.deletion import Course, Curve, DeletionScores
 from falx.evaluation.intervals import Estimate
@@ -83,10 +84,10 @@ def results(run, phantoms):
         render(read_slices(phantoms / path)[0].pixels, detector.settings.rendering)
         for path in usable.table["path"]
     ])  # fmt: skip
-    p = detector.probabilities(views)
+    p, distances = detector.answers(views)
     return Results.of(
-        usable, np.arange(60), np.full(60, "test"), p,
-        threshold=float(np.median(p[:, 1])), views=views,
+        usable, np.arange(60), np.full(60, "test"), p, distances,
+        rules=Rules(threshold=float(np.median(p[:, 1]))), views=views,
     )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def test_only_slices_called_positive_are_checked(run, results):
 def test_what_can_not_be_checked_is_left_out(run, results):
     assert check_maps(load(run), results, run / "nowhere", 0) is None
     assert check_maps(load(run), results, run / "nowhere", 4).randomization is None
-    same = replace(results, threshold=0.0)
+    same = replace(results, rules=Rules(threshold=0.0))
     assert check_maps(load(run), same, run / "nowhere", 4).deletion is None
 
 

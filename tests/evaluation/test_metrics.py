@@ -116,7 +116,7 @@ def test_a_weight_is_a_repeated_row(data: st.DataObject, classes: int) -> None:
     labels, p = predictions(n, classes, data.draw(st.integers(0, 1000)))
     times = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
     times[:classes] += 1  # every class is there, or scikit-learn would not answer
-    rows = metrics._checked_rows(labels, p, np.arange(n), FOUR[:classes], 0.5)
+    rows = metrics._checked_rows(labels, p, np.arange(n), FOUR[:classes], np.array(0.5))
     found = measure(rows, times[None].astype(float))[0, : len(METRICS)]
     drawn = np.repeat(np.arange(n), times)
     wanted = sklearn_values(labels[drawn], p[drawn])

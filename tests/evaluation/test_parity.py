@@ -1,10 +1,12 @@
 """An export is held to its network slice by slice, and over all views by AUC."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from falx.detect.rules import Rules
 from falx.evaluation.parity import BOUNDS, compare
 from falx.exporting.runtimes import Answers
 
@@ -16,13 +18,13 @@ def answers(positive, heat=0.0):
     p = np.asarray(positive, float)
     logits = np.log(p / (1 - p))[:, None]
     maps = np.broadcast_to(np.array([[1.0, 2.0], [3.0, 4.0]])[None, ..., None], (len(p), 2, 2, 1))
-    return Answers(logits, maps + heat, np.column_stack([1 - p, p]))
+    return Answers(logits, maps + heat, np.column_stack([1 - p, p]), np.ones(len(p)))
 
 
 def held(expected, actual, precision="fp32", threshold=0.5):
     return compare(
         answers(expected), actual if isinstance(actual, Answers) else answers(actual),
-        LABELS, np.arange(20), CLASSES, threshold=threshold, precision=precision,
+        LABELS, np.arange(20), CLASSES, rules=Rules(threshold=threshold), precision=precision,
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def test_heat_maps_are_compared_in_shares_of_the_strongest_place():
 def test_rounded_probabilities_need_not_sum_to_one():
     rounded = answers(chances())
     steps = np.floor(rounded.probabilities * 256) / 256
-    parity = held(chances(), Answers(rounded.logits, rounded.heat_maps, steps), "int8")
+    parity = held(chances(), replace(rounded, probabilities=steps), "int8")
     assert parity.problem == ""
 
 

@@ -20,11 +20,13 @@ from falx.data.audit import Audit
 from falx.data.catalog import Catalog
 from falx.data.foreign import Foreign
 from falx.data.shortcuts import Shortcut
+from falx.detect.rules import Rules
 from falx.evaluation import report_page as module
 from falx.evaluation.intervals import Estimate, wilson_interval
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake, PartCounts, Report
 from falx.evaluation.report_page import write_report
+from falx.evaluation.trust import SliceRules, Trust, score_trust
 from falx.evaluation.weighted import METRICS
 from falx.recipe import Recipe, load_recipe
 
@@ -128,6 +130,17 @@ def audited(root: Path, **changes: Any) -> Audit:
     return replace(found, **changes)
 
 
+def trusted() -> Trust:
+    """Eight of ten slices of each class found possible, one in ten referred, none refused."""
+    labels = np.arange(20) % 2
+    certain = np.array([0.9] * 16 + [0.5] * 2 + [0.05] * 2)
+    chances = np.where(labels[:, None] == [0, 1], certain[:, None], 1 - certain[:, None])
+    rules = SliceRules.of([Rules(temperature=2.0, inclusion=0.4, limit=3.0)] * 20)
+    return score_trust(
+        labels, [chances], [np.ones(20)], np.arange(20), ("no", "yes"), [rules], error=0.1
+    )
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Report:
     """A report of a leak-free training: 34 of 38 test slices right."""
@@ -138,6 +151,7 @@ def made(tmp_path: Path) -> Report:
         audit=audited(tmp_path),
         recipe=load_recipe("paper"),
         scores=scored(34, 38, groups=30),
+        trust=trusted(),
         split="leak-free 70/15/15",
         parts=(
             PartCounts("train", {"no": 68, "yes": 108}, 140),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from sklearn import metrics
 
 from falx.data.catalog import Catalog
+from falx.detect.rules import Rules
 from falx.evaluation.report import Mistake
 from falx.evaluation.results import Results, draw_figures, write_results
 
@@ -41,7 +43,8 @@ def results(labels, parts, probabilities, classes, *, threshold=0.5, patients=No
         np.arange(n),
         np.array(parts),
         probabilities,
-        threshold=threshold,
+        np.ones(n),
+        rules=Rules(threshold=threshold, limit=2.0),
         views=np.full((n, 32, 32), 128, np.uint8),
     )
 
@@ -59,7 +62,7 @@ def five():
 @pytest.fixture
 def written(five, tmp_path):
     test = five.part("test")
-    write_results(tmp_path, five, test.scores(), studies=None, without_twins={"n": 3})
+    write_results(tmp_path, five, test.scores(), test.trust(), studies=None, without_twins={"n": 3})
     return tmp_path
 
 
@@ -78,7 +81,8 @@ def test_results_are_in_the_order_of_the_rows_asked_for():
         np.array([2, 1]),
         np.array(["validation", "test"]),
         np.array([[0.9, 0.1], [0.3, 0.7]]),
-        threshold=0.5,
+        np.ones(2),
+        rules=Rules(),
         views=np.zeros((2, 32, 32), np.uint8),
     )
     assert found.table["path"].tolist() == ["no/2, cut.png", "yes/1, cut.png"]
@@ -98,7 +102,8 @@ def test_a_part_holds_its_own_slices_alone(five):
 def test_predictions_have_a_row_a_slice_of_every_part(written):
     table = pd.read_csv(written / "predictions.csv")
     assert table.columns.tolist() == [
-        "path", "index", "group", "label", "part", "predicted", "p_no", "p_yes",
+        "path", "index", "group", "label", "part", "predicted", "status", "distance", "p_no",
+        "p_yes",
     ]  # fmt: skip
     assert table["path"].tolist() == [f"{label}/{n}, cut.png" for n, label in enumerate(LABELS)]
     assert table["part"].tolist() == PARTS
@@ -131,10 +136,10 @@ def test_mistakes_among_several_classes_show_that_of_the_label_given():
 
 def test_without_a_mistake_the_table_of_errors_has_its_header_alone(tmp_path):
     right = binary(["no", "yes"], ["test"] * 2, [0.1, 0.9])
-    write_results(tmp_path, right, right.scores())
+    write_results(tmp_path, right, right.scores(), right.trust())
     assert len(right.wrong) == 0
     assert (tmp_path / "errors.csv").read_text().splitlines() == [
-        "path,index,group,label,part,predicted,p_no,p_yes"
+        "path,index,group,label,part,predicted,status,distance,p_no,p_yes"
     ]
 
 
@@ -157,7 +162,7 @@ def test_further_entries_are_kept_where_there_are_any(written):
 def test_what_is_undefined_is_null_in_the_file(tmp_path):
     """Without a positive there is no sensitivity; JSON has no word for NaN."""
     found = binary(["no", "no"], ["test"] * 2, [0.1, 0.2])
-    write_results(tmp_path, found, found.scores())
+    write_results(tmp_path, found, found.scores(), found.trust())
     content = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert content["sensitivity"] == {"value": None, "low": None, "high": None}
     assert content["specificity"]["value"] == 1
@@ -169,7 +174,7 @@ def test_the_numbers_are_those_of_scikit_learn(tmp_path, threshold):
     found = results(
         np.array(["no", "yes"])[labels], ["test"] * 200, chances, ("no", "yes"), threshold=threshold
     )
-    write_results(tmp_path, found, found.scores())
+    write_results(tmp_path, found, found.scores(), found.trust())
     written = pd.read_csv(tmp_path / "predictions.csv")
     truth, given, p = (written["label"] == "yes", written["predicted"] == "yes", written["p_yes"])
     expected = {
@@ -236,16 +241,16 @@ def test_slices_of_one_patient_are_also_scored_together():
         patients=["p", "p", "q", "q"],
     )
     assert found.scores().estimates["accuracy"].value == 0.75
-    together = found.study_scores(share=0.1)
+    together = found.study_scores()
     assert (together["share"], together["n"]) == (0.1, 2)
     assert together["accuracy"]["value"] == 1
-    diluted = found.study_scores(share=1.0)
+    diluted = replace(found, rules=Rules(study_share=1.0)).study_scores()
     assert diluted["accuracy"]["value"] == 1
     assert math.isclose(diluted["log_loss"]["value"], -np.log([0.8, 0.5]).mean())
 
 
 def test_without_a_patient_there_are_no_studies(five):
-    assert five.study_scores(share=0.1) is None
+    assert five.study_scores() is None
 
 
 def test_figures_are_files_in_the_order_of_the_report(five, tmp_path):

@@ -55,9 +55,10 @@ def positive(labels):
     return np.clip(labels * 0.4 + np.random.default_rng(1).uniform(0, 0.6, N), 0, 1)
 
 
-def scored(table, labels, *positives, **options):
+def scored(table, labels, *positives, threshold=0.5, **options):
     chances = [np.column_stack([1 - p, p]) for p in positives]
-    found = score_subgroups(table, labels, chances, TWO, resamples=200, **options)
+    lines = [np.full(N, threshold)] * len(chances)
+    found = score_subgroups(table, labels, chances, TWO, threshold=lines, resamples=200, **options)
     return {factor.name: {part.name: part for part in factor.subgroups} for factor in found}
 
 
@@ -114,7 +115,14 @@ def test_repeats_are_averaged(table, labels, positive):
 def test_several_classes_have_metrics_of_their_own(table, labels):
     chances = np.full((N, 3), 0.2)
     chances[np.arange(N), np.arange(N) % 3] = 0.6
-    found = score_subgroups(table, np.arange(N) % 3, [chances], ("a", "b", "c"), resamples=50)
+    found = score_subgroups(
+        table,
+        np.arange(N) % 3,
+        [chances],
+        ("a", "b", "c"),
+        threshold=[np.full(N, 0.5)],
+        resamples=50,
+    )
     assert set(found[0].subgroups[0].estimates) == {"accuracy", "balanced_accuracy", "roc_auc"}
     assert found[0].subgroups[0].estimates["accuracy"].value == 1
 

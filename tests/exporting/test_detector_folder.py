@@ -9,11 +9,13 @@ import pytest
 
 from falx.detect.detector import load
 from falx.detect.engine import Engine
+from falx.detect.rules import Rules
 from falx.errors import BrokenRun
 from falx.exporting.detector import check_parity, export_detector
 from falx.exporting.openvino import write_network, write_openvino
 from falx.model.network import build_network, network_input
 from falx.recipe import load_recipe, recipe_names
+from helpers import plain_reference
 
 
 def small(name):
@@ -30,8 +32,9 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
     recipe = small(name)
     network = build_network(recipe, len(classes))
     export_detector(
-        network, tmp_path, recipe=recipe, classes=classes, study_share=0.1, check=views()
-    )
+        network, plain_reference(network), tmp_path, recipe=recipe, classes=classes,
+        rules=Rules(), check=views(),
+    )  # fmt: skip
     logits = keras.ops.convert_to_numpy(network(network_input(views()), training=False))
     np.testing.assert_allclose(Engine(tmp_path / "network.xml").logits(views()), logits, atol=1e-3)
     assert load(tmp_path).probabilities(views(40)).shape == (40, len(classes))
@@ -42,7 +45,7 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
 def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network = build_network(small("lite"), 2)
     file = tmp_path / "network.xml"
-    write_network(network, file)
+    write_network(network, plain_reference(network), file)
     check_parity(network, file, views())
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
@@ -56,28 +59,30 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path):
     network.get_layer("logits").bias.assign([float("nan")])
     with pytest.raises(BrokenRun, match="report this with your versions"):
         export_detector(
-            network, tmp_path, recipe=recipe, classes=("no", "yes"), study_share=0.1, check=views()
-        )
+            network, plain_reference(network), tmp_path, recipe=recipe, classes=("no", "yes"),
+            rules=Rules(), check=views(),
+        )  # fmt: skip
 
 
 def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     recipe = small("paper")
+    network = build_network(recipe, 2)
     export_detector(
-        build_network(recipe, 2),
+        network,
+        plain_reference(network),
         tmp_path / "runs" / "detector",
         recipe=recipe,
         classes=("no", "yes"),
-        study_share=0.25,
-        threshold=0.4,
+        rules=Rules(study_share=0.25, threshold=0.4, limit=17.0),
         check=views(),
     )
     folder = tmp_path / "runs" / "detector"
     assert sorted(file.name for file in folder.iterdir()) == [
-        "detector.json", "network.bin", "network.keras", "network.xml",
+        "detector.json", "network.bin", "network.keras", "network.xml", "reference.npz",
     ]  # fmt: skip
     settings = load(folder).settings
-    assert (settings.classes, settings.threshold) == (("no", "yes"), 0.4)
-    assert (settings.study_share, settings.recipe) == (0.25, "paper")
+    assert settings.rules == Rules(study_share=0.25, threshold=0.4, limit=17.0)
+    assert (settings.classes, settings.recipe) == (("no", "yes"), "paper")
     assert settings.rendering == recipe.rendering
     content = (folder / "network.xml").read_bytes() + (folder / "network.bin").read_bytes()
     assert settings.network_sha256 == hashlib.sha256(content).hexdigest()

@@ -8,9 +8,11 @@ import pytest
 from falx.exporting.formats import FORMATS, size_of
 from falx.exporting.graph import keras_runtime
 from falx.exporting.quantize import prepared
+from falx.exporting.runtimes import OUTPUTS
 from falx.model.network import build_network, network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
+from helpers import plain_reference
 
 CASES = [("demo", 2), ("paper", 4)]
 BOUNDS = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.2, "int8-weights": 0.15}
@@ -50,7 +52,7 @@ def written(network, ready, tmp_path_factory):
     def write(name, precision):
         file = tmp_path_factory.mktemp(name) / FORMATS[name].file
         chosen = network if precision in ("fp32", "fp16") else ready
-        FORMATS[name].write(chosen, file, precision, views(16))
+        FORMATS[name].write(chosen, plain_reference(chosen), file, precision, views(16))
         return file
 
     return write
@@ -60,13 +62,15 @@ def written(network, ready, tmp_path_factory):
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_export_answers_as_its_network(name, precision, network, written):
     found = FORMATS[name].open(written(name, precision), 1)(views(5, seed=1))
-    expected = keras_runtime(network)(views(5, seed=1))
-    for part in ("logits", "heat_maps", "probabilities"):
+    expected = keras_runtime(network, plain_reference(network))(views(5, seed=1))
+    for part in OUTPUTS:
         assert getattr(found, part).shape == getattr(expected, part).shape, part
     assert np.ptp(expected.probabilities[:, 0]) > 2 * BOUNDS[precision]
     apart = np.abs(found.probabilities - expected.probabilities).max()
     assert apart < BOUNDS[precision]
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=0.02)
+    loose = 1e-3 if precision == "fp32" else 0.1
+    np.testing.assert_allclose(found.distances, expected.distances, rtol=loose)
     if precision == "fp32":
         np.testing.assert_allclose(found.logits, expected.logits, atol=1e-3)
         np.testing.assert_allclose(found.heat_maps, expected.heat_maps, atol=1e-3)

@@ -12,6 +12,7 @@ import pytest
 from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import load
+from falx.detect.rules import Rules
 from falx.exporting.detector import export_detector
 from falx.exporting.formats import FORMATS
 from falx.exporting.web import write_web
@@ -20,6 +21,7 @@ from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.notice import NOTICE
 from falx.recipe import Rendering, load_recipe
+from helpers import plain_reference
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = (
@@ -65,16 +67,16 @@ def make(folder, classes, cache):
     head.kernel.assign(10 * head.kernel)
     export_detector(
         network,
+        plain_reference(network),
         folder / "detector",
         recipe=recipe,
         classes=classes,
-        study_share=0.1,
-        threshold=0.45,
+        rules=Rules(threshold=0.45),
         check=noise(4, 96, 96),
     )
     detector = load(folder)
     file = folder / "network.onnx"
-    FORMATS["onnx"].write(network, file, "fp32", noise(1, 96, 96))
+    FORMATS["onnx"].write(network, plain_reference(network), file, "fp32", noise(1, 96, 96))
     write_web(file, folder / "page", settings=detector.settings)
     return detector, folder / "page"
 

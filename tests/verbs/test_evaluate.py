@@ -92,7 +92,7 @@ def decided(run, others, tmp_path):
     shutil.copytree(run / "detector", folder)
     found = [one.probability for one in falx.load(run).predict(others).slices]
     settings = json.loads((folder / "detector.json").read_text())
-    settings["threshold"] = float(np.median(found))
+    settings["rules"]["threshold"] = float(np.median(found))
     (folder / "detector.json").write_text(json.dumps(settings))
     return folder
 

@@ -10,6 +10,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 import falx
+from falx.detect.detector import load
+from falx.evaluation.calibrate import fit_temperature, least_inclusion, tempered
 from falx.notice import NOTICE
 from falx.recipe import load_recipe
 
@@ -37,7 +39,9 @@ def tested(run):
 def test_the_run_folder_holds_what_the_design_says_and_nothing_else(run):
     assert {path.name for path in run.iterdir()} == FILES
     detector = {path.name for path in (run / "detector").iterdir()}
-    assert detector == {"detector.json", "network.xml", "network.bin", "network.keras"}
+    assert detector == {
+        "detector.json", "network.xml", "network.bin", "network.keras", "reference.npz",
+    }  # fmt: skip
     assert {path.stem for path in (run / "figures").iterdir()} - {"worst_errors"} == FIGURES
 
 
@@ -50,6 +54,29 @@ def test_the_numbers_are_those_of_scikit_learn_on_the_predictions(metrics, teste
     assert metrics["accuracy"]["value"] == accuracy_score(truth, chances >= 0.5)
     assert metrics["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, chances), abs=1e-9)
     assert metrics["log_loss"]["value"] == pytest.approx(log_loss(truth, chances), abs=1e-5)
+
+
+def test_what_the_table_says_is_what_the_detector_answers(run, tested, phantoms):
+    """Distances are computed in the network, and were measured on the trunk's features."""
+    detector = load(run)
+    for _, row in tested.iterrows():
+        (finding,) = detector.predict(phantoms / row["path"]).slices
+        assert finding.status == row["status"]
+        assert finding.distance == pytest.approx(row["distance"], rel=1e-4)
+        if finding.status != "foreign":
+            assert (finding.label, finding.probability) == (
+                row["predicted"], pytest.approx(row["p_yes"], abs=1e-5),
+            )  # fmt: skip
+
+
+def test_rules_are_chosen_on_validation_slices(run):
+    table = pd.read_csv(run / "predictions.csv")
+    chosen, rules = table[table["part"] == "validation"], load(run).settings.rules
+    labels = (chosen["label"] == "yes").to_numpy(int)
+    chances = chosen[["p_no", "p_yes"]].to_numpy()
+    assert rules.inclusion == pytest.approx(least_inclusion(chances, labels, 0.1), abs=1e-5)
+    raw = tempered(chances, 1 / rules.temperature)
+    assert rules.temperature == pytest.approx(fit_temperature(raw, labels), rel=1e-2)
 
 
 def test_every_mistake_is_named(run, tested):

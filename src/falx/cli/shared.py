@@ -49,6 +49,16 @@ ResumeOption = Annotated[
         "there is one.",
     ),
 ]
+OperatingPointOption = Annotated[
+    str,
+    typer.Option(
+        help="What the threshold of two classes is chosen for: a probability, youden, or "
+        "sensitivity=0.95."
+    ),
+]
+ErrorOption = Annotated[
+    float, typer.Option(help="Share of slices whose true class may be held impossible.")
+]
 PrecisionOption = Annotated[
     Literal["fp32", "bf16"],
     typer.Option(help="Arithmetic of convolutions; bf16 is faster where the processor has it."),

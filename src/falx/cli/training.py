@@ -11,6 +11,8 @@ from falx.cli.shared import (
     BankOption,
     ChangesOption,
     DataArgument,
+    ErrorOption,
+    OperatingPointOption,
     OutOption,
     PositiveOption,
     PrecisionOption,
@@ -45,6 +47,8 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Keep TensorBoard logs.")
     ] = False,
+    operating_point: OperatingPointOption = defaults.OPERATING_POINT,
+    error: ErrorOption = defaults.ERROR,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
@@ -67,11 +71,14 @@ def train(
             resume=resume,
             show_leak=show_leak,
             tensorboard=tensorboard,
+            operating_point=operating_point,
+            error=error,
             precision=precision,
             bank_gb=bank_gb,
             listener=listener,
         )
     console.show_scores({"test": trained.scores, "random split": trained.blind})
+    console.show_trust(trained.trust)
     warn_of_chance(trained.scores)
     console.show_next(trained.folder, next_steps(trained.folder))
 
@@ -92,6 +99,8 @@ def crossval(
     out: OutOption = None,
     positive: PositiveOption = None,
     resume: ResumeOption = None,
+    operating_point: OperatingPointOption = defaults.OPERATING_POINT,
+    error: ErrorOption = defaults.ERROR,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
@@ -115,11 +124,14 @@ def crossval(
             out=out,
             positive=positive,
             resume=resume,
+            operating_point=operating_point,
+            error=error,
             precision=precision,
             bank_gb=bank_gb,
             listener=listener,
         )
     console.show_scores({"out of fold": done.scores})
+    console.show_trust(done.trust)
     warn_of_chance(done.scores)
     console.show_next(done.folder, next_steps(done.folder, done.train_command))
 

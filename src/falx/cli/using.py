@@ -98,6 +98,7 @@ def evaluate(
         seen = f"{done.twins} of {done.scores.n} slices have a twin among those that the run saw"
         console.warn(f"{seen}.")
     console.show_scores({"all": done.scores, "without twins": done.without_twins})
+    console.show_trust(done.trust)
     if done.maps:
         console.show_map_scores(done.maps)
     if done.checks:

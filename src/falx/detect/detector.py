@@ -24,11 +24,11 @@ from falx.detect.finding import (
     Findings,
     Unreadable,
     class_probabilities,
-    decide,
     evidence_for,
     study_findings,
 )
 from falx.detect.heat_map import HeatMap
+from falx.detect.rules import Rules, decide, status_of
 from falx.errors import BadInput, BrokenRun, UnreadableImage
 from falx.image.render import Region, render_with_region
 from falx.notice import NOTICE
@@ -36,7 +36,7 @@ from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 
-SCHEMA = 2
+SCHEMA = 3
 SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
@@ -55,24 +55,22 @@ class Settings:
 
     Attributes:
         classes: names in order; of two, the second is the positive one.
-        threshold: least probability of the positive class that is called positive.
-        study_share: see falx.detect.finding.pool.
+        rules: how probabilities become answers.
         recipe: name of the recipe that made it.
         network_sha256: of network.xml and network.bin, one after the other.
     """
 
     classes: tuple[str, ...]
     rendering: Rendering
-    threshold: float
-    study_share: float
+    rules: Rules
     recipe: str
     network_sha256: str
     schema: int = SCHEMA
     notice: str = NOTICE
 
     def __post_init__(self) -> None:
-        if len(self.classes) < 2 or not (0 <= self.threshold <= 1 and 0 <= self.study_share <= 1):
-            raise ValueError("`classes`, `threshold` or `study_share` is out of range")
+        if len(self.classes) < 2:
+            raise ValueError("`classes` must be two or more")
 
     def save(self, folder: Path) -> None:
         """Write detector.json into a folder."""
@@ -94,8 +92,9 @@ class Settings:
                     f"'{file}' has schema {content['schema']}, and this falx reads {SCHEMA}; train "
                     "again, or use the falx that made it."
                 )
-            rendering = Rendering(**content.pop("rendering"))
-            return cls(classes=tuple(content.pop("classes")), rendering=rendering, **content)
+            rendering, rules = Rendering(**content.pop("rendering")), Rules(**content.pop("rules"))
+            classes = tuple(content.pop("classes"))
+            return cls(classes=classes, rendering=rendering, rules=rules, **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenRun(
                 f"'{file}' is damaged ({error}); train or copy the run anew."
@@ -109,19 +108,24 @@ class Detector:
         self.settings = settings
         self._engine = engine
 
-    def with_study_share(self, share: float) -> Detector:
-        """The same detector with another rule for studies."""
-        return Detector(replace(self.settings, study_share=share), self._engine)
+    def with_rules(self, rules: Rules) -> Detector:
+        """The same detector with other rules."""
+        return Detector(replace(self.settings, rules=rules), self._engine)
 
     def probabilities(self, views: np.ndarray) -> np.ndarray:
         """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
-        return class_probabilities(self._engine.logits(views))
+        return self.answers(views)[0]
+
+    def answers(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and distances float32 (n,) from slices that it was trained on."""
+        logits, _, distances = self._engine.answers(views)
+        return class_probabilities(logits), distances
 
     def evidence(
         self, views: np.ndarray, classes: Iterable[int], *, maps: Maps = "plain"
     ) -> np.ndarray:
         """Evidence for a class each, by its code, of plain views: float32 (n, rows, columns)."""
-        _, heat_maps = self._answers(views, maps)
+        _, heat_maps, _ = self._answers(views, maps)
         pairs = zip(heat_maps, classes, strict=True)
         return np.stack([evidence_for(heat, int(code)) for heat, code in pairs])
 
@@ -150,9 +154,7 @@ class Detector:
         for batch in _batches(self._rendered(files, unreadable, listener)):
             findings.extend(self._findings(batch, maps))
         settings = self.settings
-        studies = study_findings(
-            findings, settings.classes, share=settings.study_share, threshold=settings.threshold
-        )
+        studies = study_findings(findings, settings.classes, settings.rules)
         return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
 
     def find(self, slices: Sequence[Slice], *, maps: Maps = "plain") -> list[Finding]:
@@ -163,26 +165,35 @@ class Detector:
         items = [self._item(each, of_file[each.path] > 1) for each in slices]
         return self._findings(items, maps)
 
-    def _answers(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (n, k) of views, and heat maps (n, rows, columns, k)."""
-        logits, heat_maps = self._engine.answers(views)
+    def _answers(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""
+        logits, heat_maps, distances = self._engine.answers(views)
         if maps == "mirrored":
-            _, mirrored = self._engine.answers(views[:, :, ::-1])
+            _, mirrored, _ = self._engine.answers(views[:, :, ::-1])
             heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
-        return logits, heat_maps
+        return logits, heat_maps, distances
 
     def _findings(self, items: Sequence[_Item], maps: Maps) -> list[Finding]:
-        classes = self.settings.classes
-        logits, heat_maps = self._answers(np.stack([item.view for item in items]), maps)
-        findings = []
-        for item, row, heat in zip(items, class_probabilities(logits), heat_maps, strict=True):
-            label, probability = decide(row, classes, self.settings.threshold)
-            named = dict(zip(classes, map(float, row), strict=True))
-            evidence = HeatMap(evidence_for(heat, classes.index(label)), item.region, item.shape)
-            findings.append(
-                Finding(item.path, item.index, label, probability, named, item.study, evidence)
-            )
-        return findings
+        logits, *rest = self._answers(np.stack([item.view for item in items]), maps)
+        answers = zip(items, class_probabilities(logits), *rest, strict=True)
+        return [self._finding(*answer) for answer in answers]
+
+    def _finding(
+        self, item: _Item, probabilities: np.ndarray, heat: np.ndarray, distance: float
+    ) -> Finding:
+        classes, rules = self.settings.classes, self.settings.rules
+        status = status_of(probabilities, distance, rules)
+        bare = Finding(item.path, item.index, status, float(distance), item.study)
+        if status == "foreign":
+            return bare
+        label, probability = decide(probabilities, classes, rules.threshold)
+        return replace(
+            bare,
+            label=label,
+            probability=probability,
+            probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
+            heat_map=HeatMap(evidence_for(heat, classes.index(label)), item.region, item.shape),
+        )
 
     def _rendered(
         self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener

@@ -1,4 +1,4 @@
-"""The compiled network on OpenVINO: views in, logits and heat maps out."""
+"""The compiled network on OpenVINO: views in, logits, heat maps and distances out."""
 
 from __future__ import annotations
 
@@ -38,24 +38,26 @@ class Engine:
         """Logits float32 (n, k) of views uint8 (n, size, size)."""
         return self.answers(views)[0]
 
-    def answers(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and heat maps of views.
+    def answers(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits, heat maps and distances of views.
 
         Args:
             views: uint8 (n, size, size).
 
         Returns:
-            Logits float32 (n, k), and the share of each place in each of them, float32
-            (n, rows, columns, k); see falx.model.explain.
+            Logits float32 (n, k); the share of each place in each of them, float32
+            (n, rows, columns, k), see falx.model.explain; and how far each view is from those
+            that the network was trained on, float32 (n,), see falx.model.reference.
         """
         if views.ndim != 3 or views.shape[1:] != (self._size, self._size):
             raise ValueError(
                 f"Views must be (n, {self._size}, {self._size}) here, got {views.shape}."
             )
         batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
-        logits, heat_maps = zip(*map(self._batch, batches), strict=True)
-        return np.concatenate(logits), np.concatenate(heat_maps)
+        logits, heat_maps, distances = zip(*map(self._batch, batches), strict=True)
+        return np.concatenate(logits), np.concatenate(heat_maps), np.concatenate(distances)
 
-    def _batch(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _batch(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found = self._compiled(views[..., None].astype(np.float32))
-        return np.array(found[0], np.float32), np.array(found[1], np.float32)
+        logits, heat_maps, _, distances = (np.array(found[i], np.float32) for i in range(4))
+        return logits, heat_maps, distances

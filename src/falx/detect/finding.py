@@ -9,35 +9,45 @@ from pathlib import Path
 import numpy as np
 
 from falx.detect.heat_map import HeatMap
+from falx.detect.rules import Rules, Status, decide, is_sure
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A detector's answer for one slice."""
+    """A detector's answer for one slice; a foreign one has neither label nor probabilities."""
 
     path: Path
     index: int
     """Frame or axial position in a file of several slices."""
-    label: str
-    probability: float
-    """Of the positive class where there are two, else of the label."""
-    probabilities: dict[str, float]
+    status: Status
+    distance: float
+    """How far the slice is from those that the network was trained on."""
     study: str = ""
     """What the slice belongs to: study or patient number, or the file of several slices."""
+    label: str | None = None
+    probability: float | None = None
+    """Of the positive class where there are two, else of the label."""
+    probabilities: dict[str, float] = field(default_factory=dict)
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
     """Evidence for the positive class where there are two, else for the label."""
 
 
 @dataclass(frozen=True)
 class StudyFinding:
-    """A detector's answer for several slices that belong together."""
+    """A detector's answer for several slices that belong together, foreign ones left out.
+
+    It has no label where all of them are foreign.
+    """
 
     study: str
     slices: int
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    strongest: Finding
+    foreign: int
+    """Those left out."""
+    status: Status
+    label: str | None = None
+    probability: float | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
+    strongest: Finding | None = None
     """The slice with the highest probability, of the positive class of two, else of the label."""
 
 
@@ -76,16 +86,6 @@ def class_probabilities(logits: np.ndarray) -> np.ndarray:
     return result
 
 
-def decide(
-    probabilities: np.ndarray, classes: Sequence[str], threshold: float
-) -> tuple[str, float]:
-    """The label of class probabilities (classes,), and the probability to show beside it."""
-    if len(classes) == 2:
-        return classes[int(probabilities[1] >= threshold)], float(probabilities[1])
-    best = int(np.argmax(probabilities))
-    return classes[best], float(probabilities[best])
-
-
 def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
     """The evidence for a class, float32 (rows, columns), of heat maps (rows, columns, k).
 
@@ -112,7 +112,7 @@ def pool(probabilities: np.ndarray, share: float) -> np.ndarray:
 
 
 def study_findings(
-    findings: Iterable[Finding], classes: Sequence[str], *, share: float, threshold: float
+    findings: Iterable[Finding], classes: Sequence[str], rules: Rules
 ) -> tuple[StudyFinding, ...]:
     """One answer for each study with two slices or more, in order of appearance."""
     studies: dict[str, list[Finding]] = {}
@@ -120,24 +120,31 @@ def study_findings(
         if finding.study:
             studies.setdefault(finding.study, []).append(finding)
     return tuple(
-        _study_finding(study, members, classes, share, threshold)
+        _study_finding(study, members, classes, rules)
         for study, members in studies.items()
         if len(members) > 1
     )
 
 
 def _study_finding(
-    study: str, members: Sequence[Finding], classes: Sequence[str], share: float, threshold: float
+    study: str, members: Sequence[Finding], classes: Sequence[str], rules: Rules
 ) -> StudyFinding:
-    table = np.array([[member.probabilities[name] for name in classes] for member in members])
-    pooled = pool(table, share)
-    label, probability = decide(pooled, classes, threshold)
+    familiar = [member for member in members if member.status != "foreign"]
+    foreign = len(members) - len(familiar)
+    if not familiar:
+        return StudyFinding(study, len(members), foreign, "foreign")
+    table = np.array([[member.probabilities[name] for name in classes] for member in familiar])
+    pooled = pool(table, rules.study_share)
+    label, probability = decide(pooled, classes, rules.threshold)
     shown = 1 if len(classes) == 2 else list(classes).index(label)
+    sure = is_sure(pooled[None], rules.threshold, rules.inclusion)[0]
     return StudyFinding(
         study=study,
         slices=len(members),
+        foreign=foreign,
+        status="answer" if sure else "refer",
         label=label,
         probability=probability,
         probabilities=dict(zip(classes, map(float, pooled), strict=True)),
-        strongest=members[int(np.argmax(table[:, shown]))],
+        strongest=familiar[int(np.argmax(table[:, shown]))],
     )

@@ -29,6 +29,8 @@ def write_overlays(
 ) -> None:
     """Write a picture a finding, NUMBER-NAME.png, numbered in the order of the findings.
 
+    Foreign slices have no evidence, and are shown as they are.
+
     Raises:
         BadInput: the folder can't be written or holds something, or a slice is gone since it was
             read.
@@ -39,7 +41,7 @@ def write_overlays(
         slices = {slice_.index: slice_ for slice_ in read_slices(path)}
         for finding in of_file:
             number += 1
-            if finding.heat_map is None or finding.index not in slices:
+            if finding.index not in slices:
                 raise BadInput(f"'{path}' changed while falx was using it; run again.")
             picture = draw_overlay(
                 slices[finding.index].pixels, finding.heat_map, _caption(finding)
@@ -65,7 +67,7 @@ def make_folder(folder: Path) -> None:
         raise BadInput(f"'{folder}' is not empty; name another folder or clear it.")
 
 
-def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np.ndarray:
+def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = "") -> np.ndarray:
     """The slice, the slice under its heat map, and a bar of colors: uint8 (412, width, 3), BGR.
 
     Colors are Inferno, which is uniform to the eye, from no evidence to the slice's strongest; the
@@ -74,11 +76,13 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np
 
     Args:
         pixels: float32 (height, width), [0, 1].
+        heat_map: None where there is no evidence to show.
     """
     scale = _HEIGHT / pixels.shape[0]
     size = (max(1, round(pixels.shape[1] * scale)), _HEIGHT)
     grey = cv2.resize(np.rint(pixels * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-    heat = cv2.resize(heat_map.on_slice(), size, interpolation=cv2.INTER_LINEAR)
+    shares = heat_map.on_slice() if heat_map else np.zeros(pixels.shape, np.float32)
+    heat = cv2.resize(shares, size, interpolation=cv2.INTER_LINEAR)
     strongest = float(heat.max())
     plain = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     level = np.rint(255 * heat / strongest).astype(np.uint8) if strongest else np.zeros_like(grey)
@@ -92,14 +96,17 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap, caption: str = "") -> np
         cv2.drawContours(covered, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
     gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
     picture = np.hstack([plain, gap, covered, gap, _bar(strongest)])
-    if not strongest:
+    if heat_map and not strongest:
         caption = "; ".join(filter(None, (caption, "no place speaks for it")))
     return np.vstack([picture, _line(caption, picture.shape[1])])
 
 
 def _caption(finding: Finding) -> str:
+    if finding.label is None:
+        return f"{finding.path.name}: foreign, no answer"
     positive = list(finding.probabilities)[1] if len(finding.probabilities) == 2 else finding.label
-    return f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
+    words = f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
+    return f"{words}, refer" if finding.status == "refer" else words
 
 
 def _line(text: str, width: int) -> np.ndarray:

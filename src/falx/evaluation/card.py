@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falx.detect.detector import Settings
+from falx.detect.rules import Rules
 from falx.evaluation import card_model, card_numbers, card_subgroups, sentences
 from falx.evaluation.checklists import checklists
 from falx.evaluation.document import Document
-from falx.evaluation.folds import THRESHOLD
 from falx.evaluation.report import Report
 from falx.evaluation.subgroups import Factor
 from falx.recipe import Recipe
@@ -27,6 +27,7 @@ class Card:
             of the run.
         recipe: that was trained.
         factors: the tested slices, parted by appearance and source.
+        rules: that slices were answered by; of a cross-validation, the medians of its folds.
         settings: of the detector, or None for a cross-validation, which keeps none.
         made: the day on which the run was finished, or an empty string.
     """
@@ -34,13 +35,9 @@ class Card:
     report: Report
     recipe: Recipe
     factors: tuple[Factor, ...]
+    rules: Rules
     settings: Settings | None
     made: str
-
-    @property
-    def threshold(self) -> float:
-        """The operating point."""
-        return self.settings.threshold if self.settings else THRESHOLD
 
 
 def model_card(card: Card) -> Document:
@@ -60,7 +57,7 @@ def model_card(card: Card) -> Document:
             card_numbers.split(report),
             card_numbers.numbers(report),
             card_subgroups.subgroups(report, card.factors),
-            card_numbers.calibration(report, card.threshold),
+            card_numbers.calibration(report, card.rules),
             card_numbers.limits(report),
             card_model.ethics(),
             card_model.effort(report),

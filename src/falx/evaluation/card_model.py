@@ -77,7 +77,7 @@ def _details(card: Card) -> Iterator[tuple[str, Line]]:
     )
     yield "Output", line(f"{_output(card)} A heat map shows where the evidence lies.")
     if card.settings:
-        yield "Several slices of one study", line(_study_rule(card.settings.study_share))
+        yield "Several slices of one study", line(_study_rule(card.settings.rules.study_share))
     if card.settings:
         yield "Network, SHA-256", line(code(card.settings.network_sha256))
     for name in ("data", "weights"):
@@ -116,7 +116,7 @@ def _output(card: Card) -> str:
     words = f"The probability of {listed([f'“{name}”' for name in classes])}."
     if len(classes) > 2:
         return f"{words} The most probable class is the answer."
-    return f"{words} “{classes[1]}” is the answer from {number(card.threshold, 2)} on."
+    return f"{words} “{classes[1]}” is the answer from {number(card.rules.threshold, 2)} on."
 
 
 def _study_rule(share: float) -> str:

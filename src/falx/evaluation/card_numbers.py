@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from falx.detect.rules import Rules
 from falx.evaluation import sentences
 from falx.evaluation.document import (
     Block,
@@ -21,6 +22,7 @@ from falx.evaluation.document import (
 from falx.evaluation.intervals import Estimate, clopper_pearson
 from falx.evaluation.report_page import GLOSSES
 from falx.evaluation.templates import count, interval, number, percent
+from falx.evaluation.trust_words import operating_words, trust_words
 from falx.evaluation.verdicts import verdicts
 from falx.evaluation.weighted import BY_CLASS, CALIBRATION_BINS, METRICS
 
@@ -152,7 +154,7 @@ def _by_study(study: Mapping[str, Any]) -> Table:
     return Table(caption, ("Metric", "Value"), rows)
 
 
-def calibration(report: Report, threshold: float) -> Section:
+def calibration(report: Report, rules: Rules) -> Section:
     """Whether probabilities can be taken at their word, and where the line is drawn."""
     scores = report.scores
     shares = [support / scores.n for support in scores.support.values()]
@@ -167,7 +169,7 @@ def calibration(report: Report, threshold: float) -> Section:
     )
     head = ("Metric", "Value", "By giving each class its share")
     caption = f"Lower is better; calibration error is the expected one, in {CALIBRATION_BINS} bins."
-    lines = [*_operating_point(report, threshold)]
+    lines = [*_operating_point(report, rules), *map(line, trust_words(report.trust))]
     if scores.n < _FEW_A_BIN * CALIBRATION_BINS:
         lines.append(
             line(
@@ -180,7 +182,7 @@ def calibration(report: Report, threshold: float) -> Section:
     )
 
 
-def _operating_point(report: Report, threshold: float) -> Iterator[Line]:
+def _operating_point(report: Report, rules: Rules) -> Iterator[Line]:
     scores = report.scores
     if not report.binary:
         yield line("The most probable class is the answer; there is no threshold to set.")
@@ -189,7 +191,8 @@ def _operating_point(report: Report, threshold: float) -> Iterator[Line]:
     found = scores.estimates["sensitivity"], scores.estimates["specificity"]
     sensitivity, specificity = found
     yield line(
-        f"A slice is called “{positive}” from a probability of {number(threshold, 2)} on. There, "
+        f"A slice is called “{positive}” from a probability of {number(rules.threshold, 2)} on "
+        f"({operating_words(rules.operating_point)}). There, "
         f"sensitivity is {sensitivity}, specificity {specificity}."
     )
     hits, alarms = sensitivity.value * _RARE, (1 - specificity.value) * (1 - _RARE)

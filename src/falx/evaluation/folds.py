@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from falx.data.catalog import Catalog
-from falx.detect.finding import decide
+from falx.detect.rules import Rules, decide, predicted_codes
 from falx.evaluation.metrics import Scores, score, score_repeats
 from falx.evaluation.report import FoldScores, Mistake
 from falx.evaluation.results import Results
-
-THRESHOLD = 0.5
+from falx.evaluation.trust import SliceRules, Trust, score_trust
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,18 @@ class OutOfFold:
 
     Attributes:
         usable: the slices.
-        probabilities: float64 (repeats, n, classes).
+        probabilities: calibrated, float64 (repeats, n, classes).
+        distances: from the slices that each one's network saw, float64 (repeats, n).
         folds: in which fold each was tested, from 1: int (repeats, n).
+        rules: of each fold of each repeat, chosen on its validation slices.
         views: what the network was fed, uint8 (n, size, size).
     """
 
     usable: Catalog
     probabilities: np.ndarray
+    distances: np.ndarray
     folds: np.ndarray
+    rules: tuple[tuple[Rules, ...], ...]
     views: np.ndarray
 
     @property
@@ -45,13 +48,24 @@ class OutOfFold:
         return f"leak-free {int(self.folds.max())}-fold cross-validation{times}"
 
     @cached_property
+    def slice_rules(self) -> tuple[SliceRules, ...]:
+        """The rules that each slice was answered by, a repeat."""
+        return tuple(
+            SliceRules.of([rules[fold - 1] for fold in folds])
+            for rules, folds in zip(self.rules, self.folds, strict=True)
+        )
+
+    @property
+    def thresholds(self) -> list[np.ndarray]:
+        """Of each slice, a repeat: float (n,)."""
+        return [each.threshold for each in self.slice_rules]
+
+    @cached_property
     def predicted(self) -> np.ndarray:
         """Label given to each slice in each repeat: str (repeats, n)."""
-        classes = self.usable.classes
-        return np.array(
-            [[decide(row, classes, THRESHOLD)[0] for row in each] for each in self.probabilities],
-            object,
-        )
+        names = np.array(self.usable.classes, object)
+        pairs = zip(self.probabilities, self.thresholds, strict=True)
+        return np.stack([names[predicted_codes(given, line)] for given, line in pairs])
 
     @cached_property
     def wrong(self) -> np.ndarray:
@@ -64,7 +78,15 @@ class OutOfFold:
         usable = self.usable
         return score_repeats(
             usable.labels, list(self.probabilities), usable.groups, usable.classes,
-            threshold=THRESHOLD,
+            threshold=self.thresholds,
+        )  # fmt: skip
+
+    def trust(self) -> Trust:
+        """What calibration, referral and refusal are worth, over all slices."""
+        usable = self.usable
+        return score_trust(
+            usable.labels, list(self.probabilities), list(self.distances), usable.groups,
+            usable.classes, self.slice_rules, error=self.rules[0][0].error,
         )  # fmt: skip
 
     @cached_property
@@ -79,7 +101,7 @@ class OutOfFold:
                 rows = np.flatnonzero(folds == fold)
                 scores = score(
                     usable.labels[rows], probabilities[rows], usable.groups[rows], usable.classes,
-                    threshold=THRESHOLD, resamples=1,
+                    threshold=self.rules[repeat - 1][fold - 1].threshold, resamples=1,
                 )  # fmt: skip
                 found.append(FoldScores(repeat, int(fold), scores))
         return tuple(found)
@@ -92,9 +114,17 @@ class OutOfFold:
             np.tile(np.arange(n), self.repeats),
             np.full(n * self.repeats, "test"),
             self.probabilities.reshape(n * self.repeats, -1),
-            threshold=THRESHOLD,
+            self.distances.ravel(),
+            rules=self.usual_rules,
             views=self.views,
         )
+
+    @property
+    def usual_rules(self) -> Rules:
+        """The rules of the folds, each number the median; for figures."""
+        every = [asdict(each) for repeat in self.rules for each in repeat]
+        numbers = ("threshold", "temperature", "inclusion", "limit")
+        return Rules(**every[0] | {name: _median([e[name] for e in every]) for name in numbers})
 
     def worst(self) -> np.ndarray:
         """Slices called wrong, those most often and most confidently first: int (wrong,)."""
@@ -111,18 +141,25 @@ class OutOfFold:
                 path=str(table["path"].iat[row]),
                 label=str(table["label"].iat[row]),
                 predicted=_commonest(self.predicted[:, row], str(table["label"].iat[row])),
-                probability=decide(mean[row], classes, THRESHOLD)[1],
+                probability=decide(mean[row], classes, 0.5)[1],
                 times=int(self.wrong[row]),
             )
             for row in self.worst()
         )
 
     def as_table(self) -> pd.DataFrame:
-        """A row a slice and repeat: path, index, group, label, repeat, fold, predicted, p_CLASS."""
+        """A row a slice and repeat.
+
+        Columns path, index, group, label, repeat, fold, predicted, status, distance, p_CLASS.
+        """
         parts = []
         for repeat, probabilities in enumerate(self.probabilities):
             part = self.usable.table[["path", "index", "group", "label"]].assign(
-                repeat=repeat + 1, fold=self.folds[repeat], predicted=self.predicted[repeat]
+                repeat=repeat + 1,
+                fold=self.folds[repeat],
+                predicted=self.predicted[repeat],
+                status=self.slice_rules[repeat].statuses(probabilities, self.distances[repeat]),
+                distance=self.distances[repeat],
             )
             for code, name in enumerate(self.usable.classes):
                 part[f"p_{name}"] = probabilities[:, code]
@@ -149,6 +186,7 @@ class OutOfFold:
                     "n": each.scores.n,
                     "groups": each.scores.groups,
                     **{name: each.scores.as_dict()[name]["value"] for name in names},
+                    "rules": asdict(self.rules[each.repeat - 1][each.fold - 1]),
                 }
                 for each in self.by_fold
             ],
@@ -159,3 +197,8 @@ def _commonest(predicted: np.ndarray, label: str) -> str:
     """The wrong label that a slice was given most often."""
     wrong = [name for name in predicted if name != label]
     return str(max(sorted(set(wrong)), key=wrong.count))
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

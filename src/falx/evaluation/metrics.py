@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from falx.detect.rules import predicted_codes
 from falx.errors import BadInput
 from falx.evaluation.intervals import LEVEL, SAME, Estimate, clopper_pearson
 from falx.evaluation.weighted import BY_CLASS, METRICS, Floats, Ints, Rows, measure, trials
@@ -144,7 +145,7 @@ def score_repeats(
     groups: npt.ArrayLike,
     classes: Sequence[str],
     *,
-    threshold: float = 0.5,
+    threshold: float | Sequence[npt.ArrayLike] = 0.5,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Scores:
@@ -156,8 +157,13 @@ def score_repeats(
 
     Args:
         probabilities: as for `score`, one of each repeat.
+        threshold: of all slices, or of each repeat and slice, float (n,).
     """
-    repeats = [_checked_rows(labels, each, groups, classes, threshold) for each in probabilities]
+    each = [threshold] * len(probabilities) if isinstance(threshold, float) else threshold
+    repeats = [
+        _checked_rows(labels, given, groups, classes, np.asarray(line, float))
+        for given, line in zip(probabilities, each, strict=True)
+    ]
     if resamples < 1:
         raise BadInput(f"`resamples` must be at least 1, got {resamples}.")
     rows = repeats[0]
@@ -189,7 +195,7 @@ def _checked_rows(
     probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
     classes: Sequence[str],
-    threshold: float,
+    threshold: Floats,
 ) -> Rows:
     p = np.asarray(probabilities, dtype=np.float64)
     _check_probabilities(p, classes)
@@ -199,10 +205,9 @@ def _checked_rows(
             f"`labels` must lie in 0 to {len(classes) - 1}, the classes being "
             f"{', '.join(classes)}; got {truth.min()} to {truth.max()}."
         )
-    if not 0 <= threshold <= 1:
+    if not ((threshold >= 0) & (threshold <= 1)).all():
         raise BadInput(f"`threshold` must lie in [0, 1], got {threshold}.")
-    predicted = (p[:, 1] >= threshold).astype(np.int64) if p.shape[1] == 2 else p.argmax(axis=1)
-    return Rows.of(truth, predicted, p, _integers("groups", groups, len(p)))
+    return Rows.of(truth, predicted_codes(p, threshold), p, _integers("groups", groups, len(p)))
 
 
 def _check_probabilities(p: Floats, classes: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from falx.detect.finding import decide
+from falx.detect.rules import Rules, Status, decide, status_of
 from falx.evaluation.metrics import Scores, score
 from falx.exporting.choices import ExportPrecision
 from falx.exporting.runtimes import Answers
@@ -23,18 +23,20 @@ class Bound:
         probability: largest difference of a slice's probability.
         auc: largest loss of AUC.
         heat: largest typical difference of a heat map, as a share of its strongest place.
+        distance: largest typical difference of a distance from training slices, as a share of it.
     """
 
     probability: float
     auc: float
     heat: float
+    distance: float
 
 
 BOUNDS: dict[ExportPrecision, Bound] = {
-    "fp32": Bound(0.001, 0.001, 0.001),
-    "fp16": Bound(0.05, 0.005, 0.05),
-    "int8": Bound(0.1, 0.005, 0.25),
-    "int8-weights": Bound(0.1, 0.005, 0.1),
+    "fp32": Bound(0.001, 0.001, 0.001, 0.001),
+    "fp16": Bound(0.05, 0.005, 0.05, 0.02),
+    "int8": Bound(0.1, 0.005, 0.25, 0.1),
+    "int8-weights": Bound(0.1, 0.005, 0.1, 0.1),
 }
 
 
@@ -47,11 +49,13 @@ class Parity:
         actual: those of the export.
         expected_probabilities: of the network on the plain views, float (slices, classes).
         actual_probabilities: of the export.
-        changed: slices that are labeled otherwise.
+        changed: slices that are answered otherwise: by another label, or referred or refused.
         auc_loss: of AUC, over all views of all slices; negative where the export is better.
         views: of each slice, the plain one included.
         heat: largest difference of a place in a slice's heat map, as a share of its strongest
             place; the median over slices.
+        distance: difference of a slice's distance from training slices, as a share of it; the
+            median over slices.
         finite: whether all that the export gives are numbers; those that are not count as a tie of
             all classes, and as heat of 0.
         bound: what the precision promises.
@@ -65,6 +69,7 @@ class Parity:
     auc_loss: float
     views: int
     heat: float
+    distance: float
     finite: bool
     bound: Bound
 
@@ -96,6 +101,11 @@ class Parity:
                 f"it moves places of heat maps by {self.heat:.1%} of the strongest, more than "
                 f"{self.bound.heat:.1%}"
             )
+        if self.distance > self.bound.distance:
+            return (
+                f"it moves distances from training slices by {self.distance:.1%}, more than "
+                f"{self.bound.distance:.1%}"
+            )
         return ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,9 +118,10 @@ class Parity:
             "bound": asdict(self.bound),
             "largest_difference": self.largest,
             "mean_difference": float(self.differences.mean()),
-            "labels_changed": self.changed,
+            "answers_changed": self.changed,
             "auc_loss": self.auc_loss,
             "heat_map_difference": self.heat,
+            "distance_difference": self.distance,
             **{
                 name: {"keras": self.expected.estimates[name].as_dict(),
                        "export": self.actual.estimates[name].as_dict()}
@@ -126,7 +137,7 @@ def compare(
     groups: np.ndarray,
     classes: Sequence[str],
     *,
-    threshold: float,
+    rules: Rules,
     precision: ExportPrecision,
 ) -> Parity:
     """Hold the answers of an export to those of its network.
@@ -145,9 +156,10 @@ def compare(
     finite = all(np.isfinite(part).all() for part in vars(actual).values())
     found = [_summing_to_one(answers.probabilities) for answers in (expected, actual)]
     plain = [each[:n] for each in found]
-    scores = [score(labels, each, groups, classes, threshold=threshold) for each in plain]
+    scores = [score(labels, each, groups, classes, threshold=rules.threshold) for each in plain]
     areas = [_area(np.tile(labels, views), each) for each in found]
-    called = [[decide(row, classes, threshold)[0] for row in each] for each in plain]
+    far = [np.nan_to_num(each.distances[:n], nan=np.inf) for each in (expected, actual)]
+    called = [_called(*each, classes, rules) for each in zip(plain, far, strict=True)]
     strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3))
     heat_maps = np.nan_to_num(actual.heat_maps[:n], posinf=0, neginf=0)
     apart = np.abs(expected.heat_maps[:n] - heat_maps).max(axis=(1, 2, 3))
@@ -160,9 +172,20 @@ def compare(
         auc_loss=areas[0] - areas[1],
         views=views,
         heat=float(np.median(apart / np.maximum(strongest, np.finfo(np.float32).tiny))),
+        distance=float(np.median(np.abs(far[1] - far[0]) / far[0])),
         finite=finite,
         bound=BOUNDS[precision],
     )
+
+
+def _called(
+    probabilities: np.ndarray, distances: np.ndarray, classes: Sequence[str], rules: Rules
+) -> list[tuple[str, Status]]:
+    """Label and status of each slice."""
+    return [
+        (decide(row, classes, rules.threshold)[0], status_of(row, float(distance), rules))
+        for row, distance in zip(probabilities, distances, strict=True)
+    ]
 
 
 def _summing_to_one(probabilities: np.ndarray) -> np.ndarray:

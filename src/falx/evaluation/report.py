@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from falx.evaluation.explain import MapScores
 from falx.evaluation.metrics import Scores
+from falx.evaluation.trust import Trust
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +85,7 @@ class Report:
         folds: of a cross-validation.
         maps: how well heat maps agree with masks, where there are any.
         map_checks: whether heat maps are true, as far as can be told without masks.
+        trust: what calibration, referral and refusal are worth on the test.
         study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
 
@@ -91,6 +93,7 @@ class Report:
     audit: Audit
     recipe: Recipe | None
     scores: Scores
+    trust: Trust
     split: str
     parts: tuple[PartCounts, ...]
     twins: int | None

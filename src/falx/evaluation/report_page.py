@@ -29,6 +29,7 @@ from falx.evaluation.templates import (
     signed,
     write_page,
 )
+from falx.evaluation.trust_words import trust_table
 from falx.evaluation.verdicts import verdicts
 from falx.evaluation.weighted import METRICS
 
@@ -128,6 +129,7 @@ def write_report(report: Report, path: Path) -> None:
         worth=sentences.worth(report),
         paper=sentences.paper_words() if report.binary else "",
         classes=_class_rows(report.scores),
+        trust=trust_table(report.trust),
         study=_study(report.study),
         maps=map_words.against_masks(report.maps),
         checks=map_words.checks(report.map_checks, report.scores.classes),

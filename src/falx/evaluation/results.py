@@ -14,7 +14,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
 from falx.data.split import Split
-from falx.detect.finding import decide
+from falx.detect.rules import Rules, decide
 from falx.evaluation import figures
 from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
@@ -22,6 +22,7 @@ from falx.evaluation.map_figures import deletion_insertion
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake, PartCounts
 from falx.evaluation.studies import find_studies, score_studies
+from falx.evaluation.trust import SliceRules, Trust, score_trust
 
 if TYPE_CHECKING:
     from falx.evaluation.map_checks import MapChecks
@@ -37,9 +38,10 @@ class Results:
         table: their rows of a catalog, with label and group.
         labels: class codes, int64 (n,).
         parts: "validation" or "test" of each, str (n,).
-        probabilities: float64 (n, classes).
+        probabilities: calibrated, float64 (n, classes).
+        distances: from training slices, float (n,).
         classes: names in order.
-        threshold: the operating point.
+        rules: that it answers by.
         views: what the network was fed of all slices, uint8 (slices, size, size), perhaps a file.
         rows: where each is in `views`, int (n,).
     """
@@ -48,8 +50,9 @@ class Results:
     labels: np.ndarray
     parts: np.ndarray
     probabilities: np.ndarray
+    distances: np.ndarray
     classes: tuple[str, ...]
-    threshold: float
+    rules: Rules
     views: np.ndarray
     rows: np.ndarray
 
@@ -60,14 +63,20 @@ class Results:
         rows: np.ndarray,
         parts: np.ndarray,
         probabilities: np.ndarray,
+        distances: np.ndarray,
         *,
-        threshold: float,
+        rules: Rules,
         views: np.ndarray,
     ) -> Results:
         """Results for some rows of a catalog, in that order; `views` are those of all its rows."""
         table = usable.table.iloc[rows].reset_index(drop=True)
         labels, classes = usable.labels[rows], usable.classes
-        return cls(table, labels, parts, probabilities, classes, threshold, views, rows)
+        return cls(table, labels, parts, probabilities, distances, classes, rules, views, rows)
+
+    @property
+    def threshold(self) -> float:
+        """The operating point."""
+        return self.rules.threshold
 
     @property
     def groups(self) -> np.ndarray:
@@ -98,6 +107,7 @@ class Results:
             labels=self.labels[rows],
             parts=self.parts[rows],
             probabilities=self.probabilities[rows],
+            distances=self.distances[rows],
             rows=self.rows[rows],
         )
 
@@ -114,18 +124,31 @@ class Results:
             return None
         return self._rows(kept).scores()
 
-    def study_scores(self, share: float) -> dict[str, Any] | None:
+    def trust(self) -> Trust:
+        """What the rules are worth on these slices."""
+        return score_trust(
+            self.labels, [self.probabilities], [self.distances], self.groups, self.classes,
+            [self._slice_rules()], error=self.rules.error,
+        )  # fmt: skip
+
+    def _slice_rules(self) -> SliceRules:
+        return SliceRules.of([self.rules] * len(self.labels))
+
+    def study_scores(self) -> dict[str, Any] | None:
         """The same a study, or None where no study has several slices."""
         studies = find_studies(self.table, self.labels, negative=has_negative(self.classes))
         return score_studies(
-            studies, self.probabilities, self.groups, share=share, threshold=self.threshold,
-            classes=self.classes,
+            studies, self.probabilities, self.groups, share=self.rules.study_share,
+            threshold=self.threshold, classes=self.classes,
         )  # fmt: skip
 
     def as_table(self) -> pd.DataFrame:
-        """A row a slice: path, index, group, label, part, predicted, p_CLASS..."""
+        """A row a slice: path, index, group, label, part, predicted, status, distance, p_CLASS."""
         table = self.table[["path", "index", "group", "label"]].assign(
-            part=self.parts, predicted=self.predicted
+            part=self.parts,
+            predicted=self.predicted,
+            status=self._slice_rules().statuses(self.probabilities, self.distances),
+            distance=self.distances,
         )
         for code, name in enumerate(self.classes):
             table[f"p_{name}"] = self.probabilities[:, code]
@@ -158,18 +181,19 @@ def count_parts(usable: Catalog, split: Split) -> tuple[PartCounts, ...]:
     )
 
 
-def write_results(folder: Path, results: Results, test: Scores, **more: Any) -> None:
+def write_results(folder: Path, results: Results, test: Scores, trust: Trust, **more: Any) -> None:
     """Write predictions.csv, errors.csv and metrics.json.
 
     Args:
         results: of all parts.
         test: scores of the part "test".
+        trust: likewise.
         more: further entries of metrics.json, left out where None.
     """
     results.as_table().to_csv(folder / "predictions.csv", index=False)
     wrong = results.part("test")
     wrong.as_table().iloc[wrong.wrong].to_csv(folder / "errors.csv", index=False)
-    content = {"split": "test", **test.as_dict()}
+    content = {"split": "test", **test.as_dict(), "trust": trust.as_dict()}
     content |= {name: value for name, value in more.items() if value is not None}
     (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 

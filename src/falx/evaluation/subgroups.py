@@ -82,7 +82,7 @@ def score_subgroups(
     probabilities: Sequence[np.ndarray],
     classes: Sequence[str],
     *,
-    threshold: float = 0.5,
+    threshold: Sequence[np.ndarray],
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[Factor, ...]:
@@ -93,7 +93,7 @@ def score_subgroups(
         labels: class code of each row, int (n,).
         probabilities: of each repeat (see `score_repeats`), float (n, classes).
         classes: their names.
-        threshold, resamples, seed: as for `score`.
+        threshold, resamples, seed: as for `score_repeats`.
     """
     groups = table["group"].to_numpy(np.int64)
     metrics = shown_metrics(classes)
@@ -101,7 +101,7 @@ def score_subgroups(
     def scored(name: str, rows: np.ndarray) -> Subgroup:
         found = score_repeats(
             labels[rows], [each[rows] for each in probabilities], groups[rows], classes,
-            threshold=threshold, resamples=resamples, seed=seed,
+            threshold=[each[rows] for each in threshold], resamples=resamples, seed=seed,
         )  # fmt: skip
         bearing = _bearing(labels[rows], groups[rows], len(classes))
         estimates = {

@@ -9,9 +9,11 @@ import numpy as np
 
 from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, network_sha256
 from falx.detect.engine import Engine
+from falx.detect.rules import Rules
 from falx.errors import BrokenRun
 from falx.exporting.openvino import write_network
 from falx.model.network import network_input
+from falx.model.reference import Reference
 from falx.recipe import Recipe
 
 TOLERANCE = 1e-3
@@ -20,17 +22,19 @@ TOLERANCE = 1e-3
 
 def export_detector(
     network: keras.Model,
+    reference: Reference,
     folder: Path,
     *,
     recipe: Recipe,
     classes: tuple[str, ...],
-    study_share: float,
-    threshold: float = 0.5,
+    rules: Rules,
     check: np.ndarray,
 ) -> None:
-    """Write network.keras, network.xml, network.bin and detector.json into a new folder.
+    """Write network.keras, reference.npz, network.xml, network.bin and detector.json.
 
     Args:
+        network: calibrated already.
+        folder: a new one.
         check: views uint8 (n, size, size) on which both runtimes must agree.
 
     Raises:
@@ -39,10 +43,9 @@ def export_detector(
     folder.mkdir(parents=True, exist_ok=True)
     # A network of its own, since what a training compiled into it others can't load.
     keras.Model(network.inputs, network.outputs, name=network.name).save(folder / KERAS_FILE)
-    write_network(network, folder / NETWORK_FILE)
-    settings = Settings(
-        classes, recipe.rendering, threshold, study_share, recipe.name, network_sha256(folder)
-    )
+    reference.save(folder)
+    write_network(network, reference, folder / NETWORK_FILE)
+    settings = Settings(classes, recipe.rendering, rules, recipe.name, network_sha256(folder))
     settings.save(folder)
     check_parity(network, folder / NETWORK_FILE, check)
 

@@ -12,6 +12,7 @@ import numpy as np
 from falx.exporting import litert, onnx, openvino
 from falx.exporting.choices import ExportPrecision, Target
 from falx.exporting.runtimes import OPENERS, Runtime
+from falx.model.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Format:
     title: str
     file: str
     package: str
-    write: Callable[[keras.Model, Path, ExportPrecision, np.ndarray], None]
+    write: Callable[[keras.Model, Reference, Path, ExportPrecision, np.ndarray], None]
 
     def open(self, file: Path, threads: int) -> Runtime:
         """Open a file of the format in its own runtime."""

@@ -1,4 +1,4 @@
-"""What every exported network computes: grey levels in; logits, heat maps and probabilities out."""
+"""What every exported network computes; falx.exporting.runtimes says what goes in and out."""
 
 from __future__ import annotations
 
@@ -8,37 +8,52 @@ import keras
 import numpy as np
 
 from falx.exporting.runtimes import INPUT, OUTPUTS, Answers, Runtime
-from falx.model.explain import explained
-from falx.model.network import network_input
+from falx.model.explain import explained_head
+from falx.model.network import backbone_of, network_input
+from falx.model.reference import LAYER, Reference
 
 
-def answering(network: keras.Model) -> Any:
+def answering(network: keras.Model, reference: Reference) -> Any:
     """A network as a TensorFlow function of `INPUT` that gives `OUTPUTS` by name.
 
     Args:
         network: as `build_network` made it, on TensorFlow.
+        reference: what distances are measured from.
     """
     import tensorflow as tf
 
-    complete = explained(network)
+    complete = _complete(network)
     grey = tf.TensorSpec((None, *complete.input_shape[1:]), tf.float32, INPUT)
 
     def answer(grey_levels: Any) -> dict[str, Any]:
-        logits, heat_maps = complete(grey_levels, training=False)
-        return dict(zip(OUTPUTS, (logits, heat_maps, _probabilities(logits)), strict=True))
+        logits, heat_maps, features = complete(grey_levels, training=False)
+        apart = tf.matmul(features - reference.mean, reference.whitening)
+        distances = tf.sqrt(tf.reduce_sum(apart * apart, axis=1))
+        answers = (logits, heat_maps, _probabilities(logits), distances)
+        return dict(zip(OUTPUTS, answers, strict=True))
 
     return tf.function(answer, input_signature=[grey])
 
 
-def keras_runtime(network: keras.Model) -> Runtime:
+def keras_runtime(network: keras.Model, reference: Reference) -> Runtime:
     """A network as the runtime that exports of it are held to."""
-    function = answering(network)
+    function = answering(network, reference)
 
     def answer(views: np.ndarray) -> Answers:
         found = function(network_input(views))
         return Answers(**{name: found[name].numpy() for name in OUTPUTS})
 
     return answer
+
+
+def _complete(network: keras.Model) -> keras.Model:
+    """Grey levels -> logits, heat maps, and the features that distances are measured by."""
+    backbone, scaled = backbone_of(network), network.get_layer("scale").output
+    middle = backbone.get_layer(LAYER).output
+    both = keras.Model(backbone.input, [backbone.output, middle], name=backbone.name)
+    last, middle = both(scaled)
+    answers = (*explained_head(network)(last), keras.layers.GlobalAveragePooling2D()(middle))
+    return keras.Model(network.inputs[0], answers, name=network.name)
 
 
 def _probabilities(logits: Any) -> Any:

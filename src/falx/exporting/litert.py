@@ -16,10 +16,15 @@ from falx.exporting.graph import answering
 from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.logs import native_silence
 from falx.model.network import network_input
+from falx.model.reference import Reference
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
+    network: keras.Model,
+    reference: Reference,
+    file: Path,
+    precision: ExportPrecision,
+    views: np.ndarray,
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     import tensorflow as tf
@@ -31,7 +36,7 @@ def write_precision(
     with native_silence(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # It measures activations by the interpreter that it tells others not to use.
         warnings.simplefilter("ignore")
-        _save(network, folder)
+        _save(network, reference, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -42,12 +47,12 @@ def write_precision(
         file.write_bytes(converter.convert())
 
 
-def _save(network: keras.Model, folder: str) -> None:
+def _save(network: keras.Model, reference: Reference, folder: str) -> None:
     """Save a network with constants for variables, which LiteRT would want initialized."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    function = answering(network)
+    function = answering(network, reference)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
 
     def answer(grey_levels: Any) -> dict[str, Any]:

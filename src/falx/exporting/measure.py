@@ -53,7 +53,7 @@ def open_keras(file: Path, threads: int) -> Runtime:
     def answer(views: np.ndarray) -> Answers:
         logits = network.predict(views[..., None].astype(np.float32), verbose=0)
         nothing = np.empty((len(views), 0, 0, 0), np.float32)
-        return Answers(logits, nothing, nothing)
+        return Answers(logits, nothing, nothing, nothing)
 
     return answer
 

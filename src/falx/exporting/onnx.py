@@ -15,6 +15,7 @@ from falx.exporting.graph import answering
 from falx.exporting.kernels import STEPS
 from falx.exporting.runtimes import INPUT
 from falx.model.network import network_input
+from falx.model.reference import Reference
 
 _LARGE = 2**14
 """Weights of a linear layer from which on 8 bits save anything."""
@@ -24,10 +25,14 @@ OPSET = 17
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
+    network: keras.Model,
+    reference: Reference,
+    file: Path,
+    precision: ExportPrecision,
+    views: np.ndarray,
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
-    _write_plain(network, file)
+    _write_plain(network, reference, file)
     if precision == "fp16":
         _halve(file)
     elif precision == "int8":
@@ -36,12 +41,12 @@ def write_precision(
         _shrink_weights(file)
 
 
-def _write_plain(network: keras.Model, file: Path) -> None:
+def _write_plain(network: keras.Model, reference: Reference, file: Path) -> None:
     import tf2onnx
 
     # It tells each step of its optimizer.
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    function = answering(network)
+    function = answering(network, reference)
     tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET, output_path=str(file)
     )

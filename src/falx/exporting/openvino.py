@@ -22,28 +22,34 @@ from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.graph import answering
 from falx.exporting.runtimes import OUTPUTS
 from falx.model.network import network_input
+from falx.model.reference import Reference
 
 
-def write_network(network: keras.Model, file: Path) -> None:
+def write_network(network: keras.Model, reference: Reference, file: Path) -> None:
     """Write a network in float32, with outputs in the order and by the names of `OUTPUTS`.
 
     Args:
         network: as `build_network` made it, on any backend.
+        reference: what distances are measured from.
 
     Raises:
         OSError: it can't be written whole.
     """
     if keras.backend.backend() == "tensorflow":
-        _save(_converted(network), file)
+        _save(_converted(network, reference), file)
     else:
-        _write_by_tensorflow(network, file)
+        _write_by_tensorflow(network, reference, file)
 
 
 def write_precision(
-    network: keras.Model, file: Path, precision: ExportPrecision, views: np.ndarray
+    network: keras.Model,
+    reference: Reference,
+    file: Path,
+    precision: ExportPrecision,
+    views: np.ndarray,
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
-    model = _converted(network)
+    model = _converted(network, reference)
     if precision in EIGHT_BITS:
         model = _quantized(model, views)
     if precision == "int8-weights":
@@ -65,8 +71,8 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     _save(convert_model(answer.get_concrete_function(values)), file)
 
 
-def _converted(network: keras.Model) -> openvino.Model:
-    converted = convert_model(answering(network).get_concrete_function())
+def _converted(network: keras.Model, reference: Reference) -> openvino.Model:
+    converted = convert_model(answering(network, reference).get_concrete_function())
     # TensorFlow gives outputs in the order of their names, and OpenVINO drops the names.
     by_name = dict(zip(sorted(OUTPUTS), converted.outputs, strict=True))
     for name, output in by_name.items():
@@ -118,21 +124,25 @@ def _save(model: openvino.Model, file: Path, *, halved: bool = False) -> None:
     openvino.Core().read_model(file)
 
 
-def _write_by_tensorflow(network: keras.Model, file: Path) -> None:
+def _write_by_tensorflow(network: keras.Model, reference: Reference, file: Path) -> None:
     """Write a network of another backend, whose operations OpenVINO does not know.
 
     Keras saves it alike on all backends, so a process of its own reads and writes it on TensorFlow.
     """
     script = (
         "import sys, keras, pathlib; from falx.exporting.openvino import write_network; "
-        "write_network(keras.saving.load_model(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+        "from falx.model.reference import Reference; "
+        "network = keras.saving.load_model(sys.argv[1]); "
+        "folder, file = map(pathlib.Path, sys.argv[2:]); "
+        "write_network(network, Reference.load(folder), file)"
     )
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "network.keras"
         network.save(saved)
+        reference.save(Path(folder))
         # No shell, and words of our own.
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", script, saved, file],
+            [sys.executable, "-c", script, saved, folder, file],
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             capture_output=True,
             text=True,

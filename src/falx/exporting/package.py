@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
+from falx.detect import rules
 from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
+from falx.detect.rules import Rules
 from falx.exporting import runtimes, standalone
 from falx.exporting.choices import Target
 from falx.exporting.formats import FORMATS
@@ -51,6 +53,9 @@ network. A slice becomes such a square in these steps, which `classify.py` has a
 - `logits`: float32 (batch, k), {logits}.
 - `heat_maps`: float32 (batch, rows, columns, k): what each place adds to each logit.
 - `probabilities`: float32 (batch, {count}), in the order {classes}. {rule}
+- `distances`: float32 (batch,), from the slices that it was trained on. {limit}
+
+{referral}
 """
 
 
@@ -74,7 +79,7 @@ def write_package(folder: Path, to: Target, file: Path, settings: Settings) -> N
         "format": to,
         "file": file.name,
         "classes": settings.classes,
-        "threshold": settings.threshold,
+        "rules": asdict(settings.rules),
         "rendering": settings.rendering.model_dump(),
         "notice": NOTICE,
     }
@@ -87,7 +92,7 @@ def write_package(folder: Path, to: Target, file: Path, settings: Settings) -> N
 
 def classify_script() -> str:
     """One file that renders and classifies, made of the very code that falx uses."""
-    modules = (crop, render, runtimes, standalone)
+    modules = (crop, render, runtimes, rules, standalone)
     parts = [_parts(module) for module in modules]
     imports = sorted({line for found, _ in parts for line in found}, key=_import_order)
     bodies = "\n\n\n".join([_RENDERING, *(body for _, body in parts)])
@@ -131,9 +136,25 @@ def _readme(to: Target, settings: Settings) -> str:
         cropping=_cropping(rendering),
         aspect=_aspect(rendering),
         logits=f"one, of `{classes[1]}`" if two else "one a class",
-        rule=f"From {settings.threshold:g} of `{classes[1]}` up, a slice is called so."
+        limit=_limit(settings.rules),
+        referral=_referral(settings.rules),
+        rule=f"From {settings.rules.threshold:g} of `{classes[1]}` up, a slice is called so."
         if two
         else "The largest names the class.",
+    )
+
+
+def _limit(given: Rules) -> str:
+    if given.limit is None:
+        return "There is no limit."
+    return f"Beyond {given.limit:.4g} an image is foreign: it is given no class."
+
+
+def _referral(given: Rules) -> str:
+    return (
+        f"A class stays possible from a probability of {given.inclusion:.4g} up; the true one "
+        f"falls below it on {given.error:.0%} of slices like those that it was validated on. Where "
+        "the label is not the one possible class, a person is to look: `classify.py` says `refer`."
     )
 
 

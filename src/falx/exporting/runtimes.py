@@ -11,8 +11,9 @@ import numpy as np
 INPUT = "grey_levels"
 """float32 (batch, size, size, 1), [0, 255]."""
 
-OUTPUTS = ("logits", "heat_maps", "probabilities")
-"""float32 (batch, k), (batch, rows, columns, k) in shares of the logits, and (batch, classes).
+OUTPUTS = ("logits", "heat_maps", "probabilities", "distances")
+"""float32 (batch, k), (batch, rows, columns, k) in shares of the logits, (batch, classes), and
+(batch,), how far views are from those that the network was trained on.
 
 Of two classes k is 1, and the logit is that of the second, positive one; of more it is as many.
 """
@@ -25,6 +26,7 @@ class Answers:
     logits: np.ndarray
     heat_maps: np.ndarray
     probabilities: np.ndarray
+    distances: np.ndarray
 
 
 Runtime = Callable[[np.ndarray], Answers]

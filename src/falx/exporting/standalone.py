@@ -1,7 +1,8 @@
 """Classify images by an exported network: python classify.py IMAGE...
 
 Reads JPEG and PNG of 8 bits; for DICOM, NIfTI and the rest there is falx. Prints a line an image:
-name, label, and the probability of each class.
+name, what to make of it (answer, refer, or foreign), label, and the probability of each class. A
+foreign image is like nothing that the network was trained on, and has no label.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from falx.detect.rules import Rules, decide, status_of
 from falx.exporting.runtimes import OPENERS
 from falx.image.render import render
 from falx.recipe import Rendering
@@ -51,6 +53,7 @@ def classify(files: list[str]) -> int:
     folder = Path(__file__).parent
     about = json.loads((folder / "labels.json").read_text("utf-8"))
     answer = OPENERS[about["format"]](folder / about["file"], os.cpu_count() or 1)
+    rules = Rules(**about["rules"])
     unread = 0
     for file in files:
         try:
@@ -59,11 +62,13 @@ def classify(files: list[str]) -> int:
             unread = 1
             print(f"{file}: {error}", file=sys.stderr)
             continue
-        (row,) = answer(view[None]).probabilities
-        # Of two classes, the second is the positive one, and has a threshold.
-        best = int(row[1] >= about["threshold"]) if len(row) == 2 else int(row.argmax())
-        named = zip(about["classes"], row, strict=True)
-        words = [file, about["classes"][best], *(f"{name} {p:.4f}" for name, p in named)]
+        found = answer(view[None])
+        row, distance = found.probabilities[0], float(found.distances[0])
+        words = [file, status_of(row, distance, rules)]
+        if words[-1] != "foreign":
+            words.append(decide(row, about["classes"], rules.threshold)[0])
+            named = zip(about["classes"], row, strict=True)
+            words += [f"{name} {p:.4f}" for name, p in named]
         print("\t".join(words))
     return unread
 

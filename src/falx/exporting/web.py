@@ -12,6 +12,7 @@ import gzip
 import html
 import importlib.util
 import json
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -83,7 +84,7 @@ def _write_page(folder: Path, settings: Settings) -> None:
     (folder / "index.html").write_text(filled, "utf-8")
     content = {
         "classes": settings.classes,
-        "threshold": settings.threshold,
+        "rules": asdict(settings.rules),
         "rendering": settings.rendering.model_dump(),
         "recipe": settings.recipe,
     }
@@ -101,7 +102,7 @@ def _reading(settings: Settings) -> str:
     if len(settings.classes) > 2:
         return "A slice is given the class with the highest probability."
     positive = settings.classes[1]
-    return f"A slice is called {positive} from a probability of {settings.threshold:g} up."
+    return f"A slice is called {positive} from a probability of {settings.rules.threshold:g} up."
 
 
 def _write_runtime(folder: Path, tarball: Path) -> None:

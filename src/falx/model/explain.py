@@ -27,13 +27,21 @@ def explained(network: keras.Model) -> keras.Model:
         Grey levels -> logits (batch, k), and heat maps (batch, rows, columns, k) in shares of the
         logits.
     """
+    logits, heat_maps = explained_head(network)(_pooling(network).input)
+    return keras.Model(network.inputs[0], [logits, heat_maps], name=network.name)
+
+
+def explained_head(network: keras.Model) -> keras.layers.Layer:
+    """The head of a network as a layer: features of the backbone -> logits and heat maps."""
     layers = {layer.name: layer for layer in network.layers}
-    pooling = layers.get("flatten") or layers["pool"]
-    head = _ExplainedHead(
+    return _ExplainedHead(
         layers.get("hidden"), layers.get("normalize"), layers["logits"], each="flatten" in layers
     )
-    logits, heat_maps = head(pooling.input)
-    return keras.Model(network.inputs[0], [logits, heat_maps], name=network.name)
+
+
+def _pooling(network: keras.Model) -> keras.layers.Layer:
+    """The layer that features of the backbone pass first."""
+    return next(each for each in network.layers if each.name in {"flatten", "pool"})
 
 
 class _ExplainedHead(keras.layers.Layer):

@@ -135,6 +135,14 @@ def copied(network: keras.Model) -> keras.Model:
     return copy
 
 
+def cooled(network: keras.Model, temperature: float) -> keras.Model:
+    """A network whose logits are divided by a temperature: the last layer is, so all else holds."""
+    copy = copied(network)
+    last = copy.get_layer("logits")
+    last.set_weights([values / temperature for values in last.get_weights()])
+    return copy
+
+
 def _narrow_place(backbone: keras.Model, below: int) -> int:
     """The last layer before layer `below` that no connection passes by."""
     number = {layer.name: place for place, layer in enumerate(backbone.layers)}

@@ -31,6 +31,7 @@ from falx.parallel import cores, end_with_parent, stop
 from falx.progress import Listener, Progress, silent
 from falx.training.checkpoint import whole_file
 from falx.training.fit import Trainer
+from falx.training.reference import familiar_limit, fit_reference
 from falx.training.setup import Setup
 
 TASK = "Folds"
@@ -65,10 +66,16 @@ class FoldResult:
 
     Attributes:
         probabilities: of its test rows, float64 (test, classes).
+        validation: of its validation rows, likewise.
+        distances: of its test rows, float64 (test,), from those that were trained or validated on.
+        limit: see falx.training.reference.familiar_limit.
         history: see falx.training.fit.Trainer.train.
     """
 
     probabilities: np.ndarray
+    validation: np.ndarray
+    distances: np.ndarray
+    limit: float
     history: pd.DataFrame
 
 
@@ -118,11 +125,12 @@ def train_folds(
         beside = len(missing) // jobs * jobs if jobs > 1 else 0
         if beside:
             _train_beside(setup, missing[:beside], folds, folder, jobs, listener)
-        _train_here(trainer, missing[beside:], folds, folder, listener)
+        _train_here(setup, trainer, missing[beside:], folds, folder, listener)
     return [_load(_file(folder, fold)) for fold in folds]
 
 
 def _train_here(
+    setup: Setup,
     trainer: Trainer,
     some: Sequence[Fold],
     folds: Sequence[Fold],
@@ -131,7 +139,7 @@ def _train_here(
 ) -> None:
     for fold in some:
         listener(_progress(folds, folder, fold.name))
-        _train_fold(trainer, fold, folder)
+        _train_fold(setup.catalog, trainer, fold, folder)
     listener(_progress(folds, folder))
 
 
@@ -210,22 +218,35 @@ def _work(setup: Setup, folds: Sequence[Fold], folder: Path, threads: int) -> No
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     trainer = setup.trainer()
     for fold in folds:
-        _train_fold(trainer, fold, folder)
+        _train_fold(setup.catalog, trainer, fold, folder)
 
 
-def _train_fold(trainer: Trainer, fold: Fold, folder: Path) -> None:
+def _train_fold(catalog: Catalog, trainer: Trainer, fold: Fold, folder: Path) -> None:
     split = fold.split
     history = trainer.train(split.train, split.validation, seed=fold.seed)
-    probabilities = trainer.probabilities(split.test)
+    seen = np.concatenate([split.train, split.validation])
+    features = trainer.reference_features(seen)
+    distances = fit_reference(features).distances(trainer.reference_features(split.test))
+    limit = familiar_limit(features, catalog.groups[seen])
     text = history.to_json(orient="split", double_precision=15)
     with whole_file(_file(folder, fold)) as stream:
-        np.savez(stream, probabilities=probabilities, history=np.array(text))
+        np.savez(
+            stream,
+            probabilities=trainer.probabilities(split.test),
+            validation=trainer.probabilities(split.validation),
+            distances=distances,
+            limit=np.array(limit),
+            history=np.array(text),
+        )
 
 
 def _load(file: Path) -> FoldResult:
     with np.load(file) as arrays:
         history = pd.DataFrame(**json.loads(str(arrays["history"])))
-        return FoldResult(arrays["probabilities"], history)
+        names = ("probabilities", "validation", "distances")
+        return FoldResult(
+            **{name: arrays[name] for name in names}, limit=float(arrays["limit"]), history=history
+        )
 
 
 def _file(folder: Path, fold: Fold) -> Path:

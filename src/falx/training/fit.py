@@ -23,6 +23,7 @@ from falx.model.network import (
     renew_head,
     set_trainable,
 )
+from falx.model.reference import reference_network
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Optimizer, Phase, Plateau, Precision, Recipe
 from falx.training import checkpoint
@@ -153,6 +154,20 @@ class Trainer:
         source.prepare({PLAIN: rows}, self.listener)
         plain = PlainBatches(source, rows, self.targets[rows], batch=self.recipe.batch)
         return class_probabilities(self._stage(last).parts.rest.predict(plain, verbose=0))
+
+    def reference_features(self, rows: np.ndarray) -> np.ndarray:
+        """What distances are measured by, of plain views, by the last training: (rows, channels).
+
+        In float32 arithmetic whatever the training's, as detectors compute it.
+        """
+        network = reference_network(self.network)
+        digest = trunk_digest(network, "fp32")
+        trunk = compile_trunk(network, digest, self.shelf)
+        bank = FeatureBank(self.views, trunk, self.shelf, numbers=1)
+        bank.prepare({PLAIN: np.arange(len(self.views))}, self.listener)
+        features = bank.take(PLAIN, rows)
+        bank.close()
+        return features
 
     def _begin(self, seed: int) -> None:
         """Give the network the weights that a seed starts from."""

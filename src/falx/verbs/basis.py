@@ -19,6 +19,7 @@ from falx.data.catalog import Catalog, build_catalog
 from falx.data.sources import entries_of
 from falx.environment import environment
 from falx.errors import BadInput
+from falx.evaluation.calibrate import check_rules
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
@@ -31,6 +32,7 @@ class Basis:
 
     Attributes:
         catalog: the data, unusable files included.
+        operating_point, error: see falx.evaluation.calibrate.calibrate.
         precision: of the arithmetic.
         arguments: of a command line that asks for the same, but for the split.
     """
@@ -39,6 +41,8 @@ class Basis:
     recipe: Recipe
     weights: Weights
     seed: int
+    operating_point: str
+    error: float
     precision: Precision
     arguments: tuple[str, ...]
 
@@ -69,6 +73,8 @@ class Basis:
             "recipe": self.recipe.model_dump(mode="json"),
             "weights": self.weights.sha256 or self.weights.name,
             "seed": self.seed,
+            "operating_point": self.operating_point,
+            "error": self.error,
             "precision": self.precision,
             "backend": keras.backend.backend(),
         }
@@ -114,6 +120,8 @@ def find_basis(
     weights: str,
     seed: int,
     positive: str | None,
+    operating_point: str = defaults.OPERATING_POINT,
+    error: float = defaults.ERROR,
     precision: Precision = "fp32",
     listener: Listener = silent,
 ) -> Basis:
@@ -128,14 +136,18 @@ def find_basis(
     entries_of(data)  # Nothing is downloaded for data that are not there.
     found = find_weights(weights, chosen.backbone)
     catalog = build_catalog(data, positive=positive, listener=listener)
+    check_rules(catalog.classes, operating_point=operating_point, error=error)
     # A recipe that was made in Python is found beside the report that names it.
     named = "recipe.yaml" if isinstance(recipe, Recipe) else str(recipe)
     arguments = [str(data), "--recipe", named, "--weights", weights, "--seed", str(seed)]
     arguments += ["--positive", positive] if positive else []
+    if operating_point != defaults.OPERATING_POINT:
+        arguments += ["--operating-point", operating_point]
+    arguments += ["--error", f"{error:g}"] if error != defaults.ERROR else []
     arguments += ["--precision", precision] if precision != "fp32" else []
     for field, value in changes.items():
         arguments += ["--set", f"{field}={value}"]
-    return Basis(catalog, chosen, found, seed, precision, tuple(arguments))
+    return Basis(catalog, chosen, found, seed, operating_point, error, precision, tuple(arguments))
 
 
 def run_name(what: str, data: Path) -> str:

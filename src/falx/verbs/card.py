@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from falx.data.audit import audit
 from falx.data.split import twins_in_training
 from falx.errors import BadInput
@@ -49,10 +51,12 @@ def card(run: str | Path, *, out: str | Path | None = None) -> Carded:
 
 def card_of(run: SavedRun) -> Card:
     """What a run gives a card to tell."""
+    tested = run.tested
     return Card(
         report=_report(run),
         recipe=run.recipe,
         factors=_factors(run),
+        rules=tested.usual_rules if isinstance(tested, OutOfFold) else tested.rules,
         settings=run.settings,
         made=run.made,
     )
@@ -69,6 +73,7 @@ def _report(run: SavedRun) -> Report:
         audit=audit(run.catalog),
         recipe=run.recipe,
         scores=tested.scores(),
+        trust=tested.trust(),
         split=run.split_name,
         parts=count_parts(usable, run.split) if run.split else (),
         twins=0 if twins is None else int(twins.sum()),
@@ -88,7 +93,7 @@ def _report(run: SavedRun) -> Report:
 def _study_scores(run: SavedRun) -> dict[str, Any] | None:
     if isinstance(run.tested, OutOfFold) or run.settings is None:
         return None
-    return run.tested.study_scores(run.settings.study_share)
+    return run.tested.study_scores()
 
 
 def _factors(run: SavedRun) -> tuple[Factor, ...]:
@@ -96,12 +101,13 @@ def _factors(run: SavedRun) -> tuple[Factor, ...]:
     if isinstance(tested, OutOfFold):
         usable = tested.usable
         return score_subgroups(
-            usable.table, usable.labels, list(tested.probabilities), usable.classes
-        )
+            usable.table, usable.labels, list(tested.probabilities), usable.classes,
+            threshold=tested.thresholds,
+        )  # fmt: skip
     return score_subgroups(
         tested.table,
         tested.labels,
         [tested.probabilities],
         tested.classes,
-        threshold=tested.threshold,
+        threshold=[np.full(len(tested.labels), tested.threshold)],
     )

@@ -8,7 +8,7 @@ import logging
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.audit import audit
+from falx.detect.rules import Rules
+from falx.evaluation.calibrate import calibrate, tempered
 from falx.evaluation.folds import OutOfFold
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, Report
 from falx.evaluation.report_page import write_report
 from falx.evaluation.results import draw_figures, draw_repeated
+from falx.evaluation.trust import Trust
 from falx.logs import logged_to
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
@@ -41,13 +44,16 @@ class Crossvalidated:
     Attributes:
         folder: the run folder, whole; it holds no detector.
         scores: over all slices, with intervals over groups and repeats.
-        probabilities: out of fold, float64 (repeats, n, classes), in the order of the catalog's
-            slices without problems.
+        trust: what calibration, referral and refusal are worth, each fold's rules chosen on its
+            validation slices.
+        probabilities: out of fold and calibrated, float64 (repeats, n, classes), in the order of
+            the catalog's slices without problems.
         train_command: the command line that trains a detector by the same recipe.
     """
 
     folder: Path
     scores: Scores
+    trust: Trust
     probabilities: np.ndarray
     train_command: str
 
@@ -65,6 +71,8 @@ def crossval(
     out: str | Path | None = None,
     positive: str | None = None,
     resume: bool | None = None,
+    operating_point: str = defaults.OPERATING_POINT,
+    error: float = defaults.ERROR,
     precision: Precision = "fp32",
     bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
@@ -94,6 +102,8 @@ def crossval(
         weights=weights,
         seed=seed,
         positive=positive,
+        operating_point=operating_point,
+        error=error,
         precision=precision,
         listener=listener,
     )
@@ -114,14 +124,16 @@ def crossval(
         listener(Progress("Reporting", 0, 1))
         views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
         found = _out_of_fold(basis, planned, results, views.plain)
-        scores = found.scores()
+        scores, trust = found.scores(), found.trust()
         numbers = ("--folds", folds, "--repeats", repeats, "--jobs", jobs)
         command = basis.command("crossval", *map(str, numbers))
         about = basis.environment(command, seconds)
-        _write(folder, basis, found, scores, _history(planned, results), about)
+        _write(folder, basis, found, scores, trust, _history(planned, results), about)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
-    return Crossvalidated(final_path(folder), scores, found.probabilities, basis.command("train"))
+    return Crossvalidated(
+        final_path(folder), scores, trust, found.probabilities, basis.command("train")
+    )
 
 
 def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
@@ -146,11 +158,20 @@ def _out_of_fold(
     usable = basis.usable
     repeats, n = max(fold.repeat for fold in folds), len(usable)
     probabilities = np.full((repeats, n, len(usable.classes)), np.nan)
+    distances = np.full((repeats, n), np.nan)
     numbers = np.zeros((repeats, n), np.int64)
+    rules: list[list[Rules]] = [[] for _ in range(repeats)]
     for fold, result in zip(folds, results, strict=True):
-        probabilities[fold.repeat - 1, fold.split.test] = result.probabilities
-        numbers[fold.repeat - 1, fold.split.test] = fold.number
-    return OutOfFold(usable, probabilities, numbers, views)
+        repeat, rows = fold.repeat - 1, fold.split.test
+        chosen = calibrate(
+            result.validation, usable.labels[fold.split.validation], usable.classes,
+            operating_point=basis.operating_point, error=basis.error,
+        )  # fmt: skip
+        rules[repeat].append(replace(chosen, limit=result.limit))
+        probabilities[repeat, rows] = tempered(result.probabilities, chosen.temperature)
+        distances[repeat, rows] = result.distances
+        numbers[repeat, rows] = fold.number
+    return OutOfFold(usable, probabilities, distances, numbers, tuple(map(tuple, rules)), views)
 
 
 def _history(folds: Sequence[Fold], results: Sequence[FoldResult]) -> pd.DataFrame:
@@ -167,6 +188,7 @@ def _write(
     basis: Basis,
     found: OutOfFold,
     scores: Scores,
+    trust: Trust,
     history: pd.DataFrame,
     about: dict[str, Any],
 ) -> None:
@@ -175,14 +197,21 @@ def _write(
     history.to_csv(folder / "history.csv", index=False)
     found.as_table().to_csv(folder / "predictions.csv", index=False)
     found.errors_table().to_csv(folder / "errors.csv", index=False)
-    content = {"split": "crossval", **scores.as_dict(), **found.metrics()}
+    content = {
+        "split": "crossval", **scores.as_dict(), "trust": trust.as_dict(), **found.metrics()
+    }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    _write_report(folder, basis, found, scores, about)
+    _write_report(folder, basis, found, scores, trust, about)
 
 
 def _write_report(
-    folder: Path, basis: Basis, found: OutOfFold, scores: Scores, about: dict[str, Any]
+    folder: Path,
+    basis: Basis,
+    found: OutOfFold,
+    scores: Scores,
+    trust: Trust,
+    about: dict[str, Any],
 ) -> None:
     figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), scores)
     mistakes = found.mistakes()
@@ -197,6 +226,7 @@ def _write_report(
         audit=audit(basis.catalog),
         recipe=basis.recipe,
         scores=scores,
+        trust=trust,
         split=found.split_name,
         parts=(),
         twins=0,

@@ -25,6 +25,7 @@ from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
 from falx.evaluation.results import Results, draw_figures, draw_map_checks, write_results
+from falx.evaluation.trust import Trust
 from falx.progress import Listener, Progress, silent
 from falx.recipe import load_recipe
 from falx.runfolder import check_free, new_folder, stamped
@@ -42,6 +43,7 @@ class Evaluated:
     Attributes:
         folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
         scores: on all usable slices.
+        trust: what the detector's rules are worth on them.
         twins: how many of them have a copy or near-copy among the slices that the run trained
             and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
@@ -52,6 +54,7 @@ class Evaluated:
 
     folder: Path
     scores: Scores
+    trust: Trust
     twins: int | None
     without_twins: Scores | None
     maps: MapScores | None = None
@@ -99,6 +102,7 @@ def evaluate(
     done = Evaluated(
         folder=folder,
         scores=results.scores(),
+        trust=results.trust(),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
         maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,
@@ -109,8 +113,9 @@ def evaluate(
             filling,
             results,
             done.scores,
+            done.trust,
             twins=done.twins,
-            studies=results.study_scores(detector.settings.study_share),
+            studies=results.study_scores(),
             without_twins=rest.as_dict() if rest else None,
             heat_maps=done.maps.as_dict() if done.maps else None,
             heat_map_checks=done.checks.as_dict() if done.checks else None,
@@ -159,8 +164,8 @@ def _predicted(detector: Detector, usable: Catalog, shelf: Shelf, listener: List
         usable,
         np.arange(len(usable)),
         np.full(len(usable), "test"),
-        detector.probabilities(views),
-        threshold=detector.settings.threshold,
+        *detector.answers(views),
+        rules=detector.settings.rules,
         views=views,
     )
 
@@ -225,6 +230,7 @@ def _report(
         audit=audit(catalog),
         recipe=load_recipe(recipe) if recipe.is_file() else None,
         scores=done.scores,
+        trust=done.trust,
         split=f"all of {catalog.root.name}",
         parts=(),
         twins=done.twins,
@@ -236,7 +242,7 @@ def _report(
         environment={**environment(), "detector": settings.network_sha256},
         command=command,
         next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
-        study=results.study_scores(settings.study_share),
+        study=results.study_scores(),
         maps=done.maps,
         map_checks=done.checks,
     )

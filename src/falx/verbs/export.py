@@ -31,6 +31,7 @@ from falx.exporting.runtimes import OUTPUTS, Answers, Runtime
 from falx.exporting.tune import tuned
 from falx.extras import check_installed
 from falx.logs import native_silence
+from falx.model.reference import Reference
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.runfolder import check_free, new_folder, stamped
@@ -106,6 +107,7 @@ class Source:
     run: SavedRun
     settings: Settings
     network: keras.Model
+    reference: Reference
     calibration: np.ndarray
     rows: np.ndarray
     views: np.ndarray
@@ -126,7 +128,7 @@ class Source:
         network = self.network
         if attempt.precision in EIGHT_BITS:
             network = self.tuned if attempt.tuned else self.prepared
-        format_.write(network, file, attempt.precision, self.calibration)
+        format_.write(network, self.reference, file, attempt.precision, self.calibration)
 
     def parity(self, runtime: Runtime, precision: ExportPrecision) -> Parity:
         """Hold an export to the network."""
@@ -137,7 +139,7 @@ class Source:
             usable.labels[self.rows],
             usable.groups[self.rows],
             usable.classes,
-            threshold=self.settings.threshold,
+            rules=self.settings.rules,
             precision=precision,
         )
 
@@ -238,16 +240,18 @@ def open_source(
     held_out = np.concatenate([found.split.validation, found.split.test])
     rows = _some_of_each(held_out, usable.labels[held_out], generator)
     checked = _views_of(views, rows, _CHECKED)
-    network = _load_network(detector_folder(Path(run)), checked[:_BATCH])
+    folder = detector_folder(Path(run))
+    network, reference = _load_network(folder, checked[:_BATCH]), Reference.load(folder)
     trained_on = generator.permutation(found.split.train)[:_CALIBRATION]
     return Source(
         run=found,
         settings=found.settings,
         network=network,
+        reference=reference,
         calibration=_views_of(views, trained_on, _CALIBRATION),
         rows=rows,
         views=checked,
-        expected=answers_of(keras_runtime(network), checked),
+        expected=answers_of(keras_runtime(network, reference), checked),
     )
 
 

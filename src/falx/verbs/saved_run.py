@@ -17,6 +17,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.split import Split, split_words
 from falx.detect.detector import SETTINGS_FILE, Settings, network_sha256
+from falx.detect.rules import Rules
 from falx.errors import BrokenRun
 from falx.evaluation.folds import OutOfFold
 from falx.evaluation.results import Results
@@ -98,7 +99,8 @@ def _training(folder: Path) -> SavedRun:
         split.test,
         np.full(len(table), "test"),
         _probabilities(table, catalog.classes),
-        threshold=settings.threshold,
+        _numbers(table, ["distance"])[:, 0],
+        rules=settings.rules,
         views=_NO_VIEWS,
     )
     count = _count_parameters(detector / "network.keras")
@@ -114,7 +116,9 @@ def _crossval(folder: Path) -> SavedRun:
     tested = OutOfFold(
         usable,
         np.stack([_probabilities(table, catalog.classes) for table in repeats]),
+        np.stack([_numbers(table, ["distance"])[:, 0] for table in repeats]),
         np.stack([table["fold"].astype(int).to_numpy() for table in repeats]),
+        _rules(folder, len(repeats)),
         _NO_VIEWS,
     )
     return _saved(folder, catalog, tested)
@@ -156,8 +160,22 @@ def _predictions(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "predictions.csv", dtype="str", keep_default_na=False)
 
 
+def _rules(folder: Path, repeats: int) -> tuple[tuple[Rules, ...], ...]:
+    """Those of each fold of each repeat."""
+    folds = json.loads((folder / "metrics.json").read_text("utf-8"))["by_fold"]
+    numbers = range(1, repeats + 1)
+    return tuple(
+        tuple(Rules(**each["rules"]) for each in folds if each["repeat"] == number)
+        for number in numbers
+    )
+
+
 def _probabilities(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    return table[[f"p_{name}" for name in classes]].to_numpy(object).astype(np.float64)
+    return _numbers(table, [f"p_{name}" for name in classes])
+
+
+def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    return table[columns].to_numpy(object).astype(np.float64)
 
 
 def _check_same(slices: pd.DataFrame, predictions: pd.DataFrame) -> None:

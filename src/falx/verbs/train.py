@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from falx import defaults
@@ -16,16 +15,20 @@ from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
 from falx.data.split import Split
 from falx.detect.detector import Detector, load
+from falx.evaluation.calibrate import calibrate, tempered
 from falx.evaluation.metrics import Scores
 from falx.evaluation.results import Results
-from falx.evaluation.studies import SHARES, choose_share, find_studies
+from falx.evaluation.studies import choose_share, find_studies
+from falx.evaluation.trust import Trust
 from falx.exporting.detector import export_detector
 from falx.logs import logged_to
+from falx.model.network import cooled
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.batches import epoch_order
 from falx.training.fit import Trainer
+from falx.training.reference import familiar_limit, fit_reference
 from falx.training.views import Views
 from falx.verbs.basis import find_basis, run_name
 from falx.verbs.plan import Plan, make_plan
@@ -43,11 +46,13 @@ class Trained:
     Attributes:
         folder: the run folder, whole.
         scores: on the test part.
+        trust: what calibration, referral and refusal are worth there.
         blind: the same recipe on a random split, where asked for.
     """
 
     folder: Path
     scores: Scores
+    trust: Trust
     blind: Scores | None
 
 
@@ -64,6 +69,8 @@ def train(
     resume: bool | None = None,
     show_leak: bool = False,
     tensorboard: bool = False,
+    operating_point: str = defaults.OPERATING_POINT,
+    error: float = defaults.ERROR,
     precision: Precision = "fp32",
     bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
@@ -81,6 +88,10 @@ def train(
         resume: see falx.runfolder.run_folder.
         show_leak: train once more on a random split and report what copies are worth.
         tensorboard: keep logs for TensorBoard in the run folder.
+        operating_point: what the threshold of two classes is chosen for, on validation slices: a
+            probability such as "0.5", "youden", or a sensitivity such as "sensitivity=0.95".
+        error: share of slices whose true class may be held impossible; the smaller, the more are
+            referred.
         precision: of the arithmetic of convolutions while training: "fp32", or "bf16" where the
             processor has it, up to twice as fast there. What is exported computes in float32.
         bank_gb: the most that views and features may take on disk, in gigabytes.
@@ -97,6 +108,8 @@ def train(
         weights=weights,
         seed=seed,
         positive=positive,
+        operating_point=operating_point,
+        error=error,
         precision=precision,
         listener=listener,
     )
@@ -114,7 +127,8 @@ def train(
         write_run(folder, plan, outcome, blind)
         listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
-    return Trained(final_path(folder), outcome.scores, blind.scores if blind else None)
+    random = blind.scores if blind else None
+    return Trained(final_path(folder), outcome.scores, outcome.trust, random)
 
 
 def _log_plan(plan: Plan) -> None:
@@ -137,13 +151,14 @@ def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -
         tensorboard=folder / "tensorboard" if tensorboard else None,
     )
     seconds = time.monotonic() - began
-    detector = _deploy(trainer.network, plan, views, folder / "detector")
+    detector = _deploy(trainer, plan, folder / "detector")
     results = _results(detector, plan.basis.usable, split, views)
     test = results.part("test")
     return Outcome(
         results=results,
         scores=test.scores(),
-        studies=test.study_scores(detector.settings.study_share),
+        trust=test.trust(),
+        studies=test.study_scores(),
         twins=int(plan.twins.sum()),
         without_twins=test.scores_without(plan.twins),
         history=history,
@@ -160,31 +175,53 @@ def _train_blind(plan: Plan, trainer: Trainer, folder: Path) -> Outcome:
     return _train_once(plan.blind(), trainer, inner, False)
 
 
-def _deploy(network: keras.Model, plan: Plan, views: Views, folder: Path) -> Detector:
-    """Export with the default study rule, then choose it on validation."""
-    recipe, classes = plan.basis.recipe, plan.basis.catalog.classes
-    fixed = recipe.study_share
-    share = SHARES[0] if fixed == "validation" else fixed
-    check = views.plain[plan.split.test[:_CHECKED]]
-    export_detector(network, folder, recipe=recipe, classes=classes, study_share=share, check=check)
-    detector = load(folder)
-    if fixed == "validation":
-        rows, usable = plan.split.validation, plan.basis.usable
-        negative = has_negative(usable.classes)
-        studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
-        chances = detector.probabilities(views.plain[rows])
-        share = choose_share(studies, chances, negative=negative)
-        detector = detector.with_study_share(share)
-        detector.settings.save(folder)
-    return detector
+def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
+    """Calibrate on validation slices and export, with rules that were chosen there."""
+    basis, split, plain = plan.basis, plan.split, trainer.views.plain
+    usable, classes = basis.usable, basis.catalog.classes
+    given = trainer.probabilities(split.validation)
+    rules = calibrate(
+        given, usable.labels[split.validation], classes,
+        operating_point=basis.operating_point, error=basis.error,
+    )  # fmt: skip
+    seen = np.concatenate([split.train, split.validation])
+    features = trainer.reference_features(seen)
+    rules = replace(
+        rules,
+        limit=familiar_limit(features, usable.groups[seen]),
+        study_share=_study_share(plan, tempered(given, rules.temperature)),
+    )
+    export_detector(
+        cooled(trainer.network, rules.temperature),
+        fit_reference(features),
+        folder,
+        recipe=basis.recipe,
+        classes=classes,
+        rules=rules,
+        check=plain[split.test[:_CHECKED]],
+    )
+    return load(folder)
+
+
+def _study_share(plan: Plan, chances: np.ndarray) -> float:
+    """The recipe's, or that which is best on validation slices, of probabilities (n, classes)."""
+    fixed = plan.basis.recipe.study_share
+    if fixed != "validation":
+        return fixed
+    rows, usable = plan.split.validation, plan.basis.usable
+    negative = has_negative(usable.classes)
+    studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
+    return choose_share(studies, chances, negative=negative)
 
 
 def _results(detector: Detector, usable: Catalog, split: Split, views: Views) -> Results:
     rows = np.concatenate([split.validation, split.test])
     parts = np.repeat(["validation", "test"], [len(split.validation), len(split.test)])
-    chances = detector.probabilities(views.plain[rows])
-    threshold = detector.settings.threshold
-    return Results.of(usable, rows, parts, chances, threshold=threshold, views=views.plain)
+    shown = views.plain[rows]
+    return Results.of(
+        usable, rows, parts, *detector.answers(shown), rules=detector.settings.rules,
+        views=views.plain,
+    )  # fmt: skip
 
 
 def _fed(plan: Plan, views: Views) -> list[np.ndarray]:

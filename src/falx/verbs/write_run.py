@@ -24,6 +24,7 @@ from falx.evaluation.results import (
     draw_training,
     write_results,
 )
+from falx.evaluation.trust import Trust
 from falx.runfolder import final_path
 from falx.verbs.plan import Plan
 
@@ -35,6 +36,7 @@ class Outcome:
     Attributes:
         results: on validation and test.
         scores: on test.
+        trust: likewise.
         studies: the same a study, ready for JSON, or None where there are no studies.
         history: see falx.training.fit.Trainer.train.
         seconds: that training took.
@@ -46,6 +48,7 @@ class Outcome:
 
     results: Results
     scores: Scores
+    trust: Trust
     studies: dict[str, Any] | None
     history: pd.DataFrame
     seconds: float
@@ -77,6 +80,7 @@ def write_run(folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None)
         folder,
         outcome.results,
         outcome.scores,
+        outcome.trust,
         twins=outcome.twins,
         studies=outcome.studies,
         without_twins=outcome.without_twins.as_dict() if outcome.without_twins else None,
@@ -112,6 +116,7 @@ def _write_report(
         audit=audit(plan.basis.catalog),
         recipe=plan.basis.recipe,
         scores=outcome.scores,
+        trust=outcome.trust,
         split=plan.split_name,
         parts=count_parts(plan.basis.usable, plan.split),
         twins=outcome.twins,

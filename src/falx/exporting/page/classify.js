@@ -34,29 +34,44 @@
   /**
    * The answer for an image file.
    *
-   * Gives {label, probability, probabilities, slice, view, region, evidence, milliseconds}:
+   * Gives {status, distance, label, probability, probabilities, slice, view, region, evidence,
+   * milliseconds}: `status` is "answer", "refer" or "foreign", as in falx.detect.rules;
    * `probability` is that of the positive class where there are two, else of the label;
    * `probabilities` has each class by name; `evidence` is {rows, columns, shares}, for the positive
-   * class of two, else for the label. Rejects with falx.UnreadableImage.
+   * class of two, else for the label. What is foreign has null for label, probability,
+   * probabilities and evidence. Rejects with falx.UnreadableImage.
    */
   async function classify(file) {
     const session = await start();
     const begin = performance.now();
     const slice = await falx.readSlice(file);
     const { view, region } = falx.render(slice, falx.settings.rendering);
-    const { heat_maps: heatMaps, probabilities } = await run(session, view);
-    const { classes, threshold } = falx.settings;
-    const [label, shown] = decide(probabilities.data, threshold);
+    const { heat_maps: heatMaps, probabilities, distances } = await run(session, view);
+    const { classes, rules } = falx.settings;
+    const [distance] = distances.data;
+    const [label, shown] = decide(probabilities.data, rules.threshold);
+    const status = statusOf(probabilities.data, distance, label, rules);
+    const known = status !== "foreign";
+    const named = Object.fromEntries(classes.map((name, i) => [name, probabilities.data[i]]));
     return {
-      label: classes[label],
-      probability: probabilities.data[shown],
-      probabilities: Object.fromEntries(classes.map((name, i) => [name, probabilities.data[i]])),
+      status,
+      distance,
+      label: known ? classes[label] : null,
+      probability: known ? probabilities.data[shown] : null,
+      probabilities: known ? named : null,
       slice,
       view,
       region,
-      evidence: evidenceFor(heatMaps, label),
+      evidence: known ? evidenceFor(heatMaps, label) : null,
       milliseconds: performance.now() - begin,
     };
+  }
+
+  /** What is to be made of a slice, as falx.detect.rules.status_of says it. */
+  function statusOf(probabilities, distance, label, { inclusion, limit }) {
+    if (limit !== null && !(distance <= limit)) return "foreign";
+    const possible = [...probabilities].filter((probability) => probability >= inclusion);
+    return possible.length === 1 && probabilities[label] >= inclusion ? "answer" : "refer";
   }
 
   /** Numbers of the label, and of the class whose probability is shown beside it. */

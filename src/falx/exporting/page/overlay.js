@@ -19,7 +19,8 @@
   /**
    * Draw an answer on two canvases: the slice, and the slice under its heat map.
    *
-   * Gives the strongest evidence, 0 where no place speaks for the class.
+   * Gives the strongest evidence, 0 where no place speaks for the class. Without evidence, only the
+   * slice is drawn.
    */
   function draw({ slice, region, evidence }, plain, covered) {
     const size = drawnSize(slice);
@@ -28,6 +29,7 @@
       const picture = keep(new cv.Mat());
       cv.cvtColor(grey, picture, cv.COLOR_GRAY2RGBA);
       put(picture, plain);
+      if (!evidence) return 0;
       const heat = heatAt(size, slice, region, evidence);
       const strongest = heat.reduce((most, value) => Math.max(most, value), 0);
       const levels = heat.map((value) => falx.rint((255 * value) / strongest));

@@ -79,9 +79,13 @@
   }
 
   function showAnswer(card, { name, answer: found }) {
-    const { classes, threshold } = falx.settings;
+    const { classes, rules } = falx.settings;
     const content = find("finding").content.cloneNode(true);
     const part = (of) => content.querySelector(of);
+    if (found.status === "foreign") {
+      showForeign(card, content, name, found);
+      return;
+    }
     const two = classes.length === 2;
     const about = two ? classes[1] : found.label;
     const strongest = falx.draw(found, part(".plain"), part(".covered"));
@@ -89,14 +93,29 @@
     part(".covered").setAttribute("aria-label", `The slice under its heat map for ${about}`);
     part(".legend").replaceChildren(...legend(strongest, about));
     part(".answer").textContent = found.label;
+    part(".remark").textContent = found.status === "refer" ? "Refer: a person should look." : "";
     const shown = two ? [classes[1]] : classes;
     part(".bars").append(
-      ...shown.flatMap((each) => bar(each, found.probabilities[each], two ? threshold : null)),
+      ...shown.flatMap((each) => bar(each, found.probabilities[each], two ? rules.threshold : null)),
     );
     part(".time").textContent = `${Math.round(found.milliseconds)} ms`;
     card.querySelector(".body").replaceChildren(content);
     card.classList.add("done");
     // Levels as floats are large, and a card needs them no more.
+    delete found.slice;
+  }
+
+  /** An image that is like nothing the network was trained on: the slice, and no answer. */
+  function showForeign(card, content, name, found) {
+    const part = (of) => content.querySelector(of);
+    falx.draw(found, part(".plain"), part(".covered"));
+    part(".plain").setAttribute("aria-label", `The image ${name}`);
+    part(".covered").parentElement.remove();
+    part(".answer").textContent = "No answer";
+    part(".remark").textContent = "This image is unlike the slices that the network was trained on.";
+    part(".time").textContent = `${Math.round(found.milliseconds)} ms`;
+    card.querySelector(".body").replaceChildren(content);
+    card.classList.add("done");
     delete found.slice;
   }
 
@@ -144,6 +163,10 @@
       .map((name) => [found.filter((entry) => entry.answer.label === name).length, name])
       .filter(([n]) => n)
       .map(([n, name]) => `${n} ${name}`);
+    const foreign = found.filter((entry) => entry.answer.status === "foreign").length;
+    const referred = found.filter((entry) => entry.answer.status === "refer").length;
+    if (referred) parts.push(`${referred} of them to refer`);
+    if (foreign) parts.push(`${foreign} foreign`);
     const failed = answers.length - found.length;
     if (failed) parts.push(`${failed} not usable`);
     const files = answers.length === 1 ? "1 file" : `${answers.length} files`;
@@ -167,11 +190,15 @@
     const { classes } = falx.settings;
     const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
     const chance = classes.map((name) => `p_${name}`);
-    const rows = [["path", "index", "label", "probability", ...chance, "study", "problem"]];
+    const head = ["path", "index", "status", "label", "probability", ...chance, "distance"];
+    const rows = [[...head, "study", "problem"]];
     for (const { name, answer: found, problem } of answers) {
-      const chances = classes.map((each) => (found ? found.probabilities[each].toFixed(6) : ""));
-      const start = found ? ["0", found.label, found.probability.toFixed(6)] : ["", "", ""];
-      rows.push([name, ...start, ...chances, "", problem ?? ""]);
+      const named = found?.probabilities;
+      const chances = classes.map((each) => (named ? named[each].toFixed(6) : ""));
+      const start = found ? ["0", found.status, found.label ?? ""] : ["", "", ""];
+      const shown = named ? found.probability.toFixed(6) : "";
+      const distance = found ? found.distance.toFixed(4) : "";
+      rows.push([name, ...start, shown, ...chances, distance, "", problem ?? ""]);
     }
     return rows.map((row) => `${row.map(quoted).join(",")}\n`).join("");
   }

@@ -1,0 +1,80 @@
+"""What calibration, referral and refusal are worth, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from falx.evaluation.intervals import Estimate
+from falx.evaluation.templates import interval, number, percent
+from falx.evaluation.trust import Trust
+from falx.evaluation.weighted import METRICS
+
+Row = tuple[str, str, tuple[str, ...]]
+"""A name, what it means, and cells."""
+
+
+def trust_words(trust: Trust) -> Iterator[str]:
+    """Sentences for people who do not want a table."""
+    yield (
+        f"Probabilities were calibrated by a temperature of {number(trust.temperature, 2)}, chosen "
+        "on validation slices."
+    )
+    yield (
+        f"The class of a slice was held possible, {percent(1 - trust.error)} of the time asked "
+        f"for, for {_share(trust.coverage)} of slices."
+    )
+    yield (
+        f"{_capital(_share(trust.referred))} of slices are to be referred, and "
+        f"{_share(trust.foreign)} were refused as unlike the training slices; of the others, "
+        f"{_share(trust.answered)} are called right."
+    )
+
+
+def trust_table(trust: Trust) -> dict[str, Any]:
+    """Rows for the report."""
+    asked = percent(1 - trust.error)
+    rows = [
+        ("True class held possible", f"{asked} was asked for", trust.coverage),
+        *(
+            (f"of “{name}”", "not promised for each class", estimate)
+            for name, estimate in trust.coverage_by_class.items()
+        ),
+        ("Referred", "slices that a person should look at", trust.referred),
+        ("Accuracy on the rest", "slices neither referred nor refused", trust.answered),
+        ("Refused as foreign", "slices too unlike those trained on; they get no class",
+         trust.foreign),
+    ]  # fmt: skip
+    return {
+        "temperature": number(trust.temperature, 2),
+        "rules": [(name, gloss, _cell(estimate)) for name, gloss, estimate in rows],
+        "calibration": [
+            (METRICS[name], _cell(trust.before[name]), _cell(trust.after[name]))
+            for name in trust.before
+        ],
+    }
+
+
+def operating_words(operating_point: str) -> str:
+    """What a threshold was chosen for."""
+    if operating_point == "youden":
+        return "where sensitivity and specificity sum to most on validation slices"
+    if operating_point.startswith("sensitivity="):
+        asked = float(operating_point.partition("=")[2])
+        return f"where {percent(asked)} of the positive are found on validation slices"
+    return "as asked for"
+
+
+def _share(estimate: Estimate) -> str:
+    if estimate.value != estimate.value:
+        return "none"
+    return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def _cell(estimate: Estimate) -> tuple[str, str]:
+    known = estimate.low == estimate.low
+    return number(estimate.value), interval(estimate) if known else ""

@@ -1,0 +1,47 @@
+"""The reference of a detector, and the distance from which a slice is foreign to it."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.covariance import LedoitWolf
+from sklearn.model_selection import GroupKFold
+
+from falx.model.reference import Reference
+
+REFUSED = 0.01
+"""Share of slices like those trained on that is held foreign."""
+
+_FOLDS = 5
+_LEAST = 1e-9
+"""Of a variance, as a share of that of all features."""
+
+
+def fit_reference(features: np.ndarray) -> Reference:
+    """Mean and whitening of features (n, channels), n at least 2.
+
+    The covariance is shrunk towards a multiple of the identity (Ledoit and Wolf, J. Multivar. Anal.
+    88, 2004), so it can be inverted however few slices there are.
+    """
+    spread = float(features.std()) or 1.0
+    covariance = LedoitWolf().fit(features.astype(np.float64) / spread).covariance_
+    # Features that never differ have none to invert.
+    covariance += _LEAST * np.eye(len(covariance))
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread
+    return Reference(features.mean(axis=0, dtype=np.float64).astype(np.float32),
+                     whitening.astype(np.float32))  # fmt: skip
+
+
+def familiar_limit(features: np.ndarray, groups: np.ndarray) -> float:
+    """The distance that `REFUSED` of unseen slices like these exceed.
+
+    Each slice's distance is to the others, none of its own group among them, by five folds.
+
+    Args:
+        features: float (n, channels).
+        groups: int (n,), at least two different ones.
+    """
+    folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
+    distances = np.empty(len(features))
+    for others, rows in folds.split(features, groups=groups):
+        distances[rows] = fit_reference(features[others]).distances(features[rows])
+    return float(np.quantile(distances, 1 - REFUSED))

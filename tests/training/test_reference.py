@@ -1,0 +1,71 @@
+"""What is foreign to a network, by its own features."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.covariance import LedoitWolf
+
+from falx.errors import BrokenRun
+from falx.model.network import build_network, network_input
+from falx.model.reference import FILE, LAYER, Reference, reference_network
+from falx.recipe import load_recipe
+from falx.training.reference import familiar_limit, fit_reference
+
+
+def drawn(n, seed=0, channels=12):
+    """Features that lean on one another, in groups of two that are nearly alike."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(channels, channels))
+    each = np.repeat(rng.normal(size=(n // 2, channels)), 2, axis=0) @ mixing
+    return each + rng.normal(0, 0.01, each.shape), np.repeat(np.arange(n // 2), 2)
+
+
+def test_distances_are_those_of_mahalanobis_with_a_shrunk_covariance():
+    features, _ = drawn(60)
+    others, _ = drawn(10, seed=1)
+    expected = np.sqrt(LedoitWolf().fit(features).mahalanobis(others))
+    np.testing.assert_allclose(fit_reference(features).distances(others), expected, rtol=1e-4)
+
+
+def test_the_limit_is_exceeded_by_one_unseen_slice_in_a_hundred_and_by_all_that_are_other():
+    features, groups = drawn(600)
+    limit, reference = familiar_limit(features, groups), fit_reference(features)
+    unseen, _ = drawn(4000, seed=1)
+    assert (reference.distances(unseen) > limit).mean() == pytest.approx(0.01, abs=0.01)
+    assert (reference.distances(np.random.default_rng(2).normal(0, 9, (50, 12))) > limit).all()
+
+
+def test_a_copy_in_training_makes_no_slice_familiar():
+    """Each slice is told from those of other groups, so that copies don't draw the limit in."""
+    features, groups = drawn(40)
+    assert familiar_limit(features, groups) > familiar_limit(features, np.arange(40))
+
+
+def test_slices_that_are_all_alike_have_a_distance_of_zero():
+    features = np.full((6, 4), 3.0)
+    assert fit_reference(features).distances(features).tolist() == [0.0] * 6
+
+
+def test_features_are_the_means_of_a_layer_in_the_middle():
+    network = build_network(load_recipe("demo").changed({"rendering.size": "64"}), 2)
+    views = network_input(np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8))
+    found = reference_network(network).predict_on_batch(views)
+    backbone = next(layer for layer in network.layers if isinstance(layer, keras.Model))
+    middle = keras.Model(backbone.input, backbone.get_layer(LAYER).output)
+    scaled = np.repeat(views, 3, axis=3) / 127.5 - 1
+    np.testing.assert_allclose(found, middle.predict_on_batch(scaled).mean(axis=(1, 2)), atol=1e-4)
+
+
+def test_a_reference_comes_back_from_its_file(tmp_path):
+    written = fit_reference(drawn(20)[0])
+    written.save(tmp_path)
+    for name, values in vars(Reference.load(tmp_path)).items():
+        np.testing.assert_array_equal(values, getattr(written, name))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"half of it"])
+def test_a_damaged_reference_is_refused(content, tmp_path):
+    if content is not None:
+        (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(BrokenRun, match="is missing or damaged; copy the run anew"):
+        Reference.load(tmp_path)
