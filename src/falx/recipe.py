@@ -37,7 +37,11 @@ class Rendering(Part):
 
 
 class Augmentation(Part):
-    """Ranges of the random affine map of each training view; each is drawn uniformly."""
+    """How training views differ: ranges of an affine map, then of changes to grey levels.
+
+    Ranges are uniform and deviations normal. Grey levels are shares of the range from black to
+    white; 0 leaves them alone.
+    """
 
     seed: int = Field(
         0, ge=0, description="of the views alone, so that trainings with other seeds share them"
@@ -48,6 +52,28 @@ class Augmentation(Part):
     shear: float = Field(0.0, ge=0, le=45, description="degrees, either way")
     zoom: float = Field(0.0, ge=0, lt=1, description="each axis scales by 1 - zoom to 1 + zoom")
     flip: bool = Field(False, description="left and right change places in half of the views")
+    gamma: float = Field(0.0, ge=0, le=2, description="standard deviation of the log of a gamma")
+    bias: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="standard deviation of the log of a smooth factor, as coils leave one; in half "
+        "of the views",
+    )
+    blur: float = Field(
+        0.0, ge=0, le=20, description="largest sigma in pixels; in 0.3 of the views"
+    )
+    coarse: float = Field(
+        0.0, ge=0, lt=1, description="largest share of a side's pixels lost; in 0.2 of the views"
+    )
+    contrast: float = Field(
+        0.0, ge=0, le=2, description="standard deviation of the log of the contrast"
+    )
+    brightness: float = Field(0.0, ge=0, le=1, description="standard deviation of an offset")
+    noise: float = Field(
+        0.0, ge=0, le=1, description="largest standard deviation of noise; in 0.3 of the views"
+    )
+    invert: float = Field(0.0, ge=0, le=1, description="share of the views that are negatives")
 
 
 class Backbone(Part):

@@ -12,7 +12,7 @@ import numpy as np
 from falx.data.catalog import Catalog
 from falx.data.read import read_slices
 from falx.errors import BadInput
-from falx.image import augment
+from falx.image import augment, tone
 from falx.image.render import render
 from falx.parallel import cores, in_parallel
 from falx.progress import Listener, silent
@@ -58,8 +58,10 @@ class Views:
 
     def _view(self, number: int, row: int) -> np.ndarray:
         seed = (self.ranges.seed, number, int(self.contents[row]))
-        warp = augment.draw(np.random.default_rng(seed), self.ranges)
-        return augment.apply(warp, self.plain[row])
+        generator = np.random.default_rng(seed)
+        # The warp is drawn first, so that it is the same whatever becomes of the grey levels.
+        warp, tones = augment.draw(generator, self.ranges), tone.draw(generator, self.ranges)
+        return tone.apply(tones, augment.apply(warp, self.plain[row]))
 
 
 def render_views(
