@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from falx import defaults
 from falx.errors import BadInput
 
 Precision = Literal["fp32", "bf16"]
@@ -126,6 +127,43 @@ class Plateau(Part):
     least_rate: float = Field(1e-6, ge=0)
 
 
+class Pretraining(Part):
+    """How a backbone learns from another dataset before the training proper.
+
+    It takes place where a dataset is named for it, by --pretrain-on.
+    """
+
+    seed: int = Field(
+        0,
+        ge=0,
+        le=defaults.MOST_SEED,
+        description="of its own, so that trainings with other seeds share what was learned",
+    )
+    epochs: int = Field(11, ge=1, le=10_000)
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="the highest")
+    weight_decay: float = Field(1e-4, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    small_share: float = Field(
+        0.5, ge=0, le=1, description="share of the epochs, the first, at 5/7 of the size"
+    )
+    augmentation: Augmentation = Augmentation(
+        rotation=20,
+        shift_x=0.06,
+        shift_y=0.06,
+        shear=6,
+        zoom=0.15,
+        flip=True,
+        gamma=0.35,
+        bias=0.25,
+        blur=1.6,
+        coarse=0.65,
+        contrast=0.2,
+        brightness=0.06,
+        noise=0.06,
+        invert=0.08,
+    )
+
+
 class Recipe(Part):
     """Everything that decides a training, apart from data, split, weights and seed."""
 
@@ -139,6 +177,7 @@ class Recipe(Part):
     batch: int = Field(32, ge=1, le=4096)
     optimizer: Optimizer = Optimizer()
     plateau: Plateau | None = None
+    pretraining: Pretraining = Pretraining()
     class_weights: Literal["balanced", "none"] = "balanced"
     keep: Literal["best", "last"] = Field(
         "best", description="weights of the epoch with the lowest validation loss, or of the last"

@@ -14,11 +14,13 @@ from falx.cli.shared import (
     OutOption,
     PositiveOption,
     PrecisionOption,
+    PretrainOnOption,
     RecipeOption,
     ResumeOption,
     SeedOption,
     WeightsOption,
     pairs,
+    tell_pretraining,
     training,
     warn_of_chance,
 )
@@ -47,6 +49,7 @@ def train(
     ] = False,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
+    pretrain_on: PretrainOnOption = None,
 ) -> None:
     """Audit, split, train, evaluate and report."""
     from falx import console
@@ -69,8 +72,10 @@ def train(
             tensorboard=tensorboard,
             precision=precision,
             bank_gb=bank_gb,
+            pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_pretraining(trained.pretraining)
     console.show_scores({"test": trained.scores, "random split": trained.blind})
     warn_of_chance(trained.scores)
     console.show_next(trained.folder, next_steps(trained.folder))
@@ -94,6 +99,7 @@ def crossval(
     resume: ResumeOption = None,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
+    pretrain_on: PretrainOnOption = None,
 ) -> None:
     """Test every slice by networks that never saw it, and report."""
     from falx import console
@@ -117,8 +123,10 @@ def crossval(
             resume=resume,
             precision=precision,
             bank_gb=bank_gb,
+            pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_pretraining(done.pretraining)
     console.show_scores({"out of fold": done.scores})
     warn_of_chance(done.scores)
     console.show_next(done.folder, next_steps(done.folder, done.train_command))

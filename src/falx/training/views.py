@@ -79,8 +79,7 @@ def render_views(
     Raises:
         BadInput: a file has changed since it was cataloged, or the shelf is too small.
     """
-    names = _identities(catalog)
-    plain = digest_of(VERSION, cv2.__version__, names, rendering.model_dump(mode="json"))
+    names, plain = _identities(catalog), plain_digest(catalog, rendering)
     shape = (len(catalog), rendering.size, rendering.size)
     with shelf.lock:
         store = RowStore(shelf.entry(f"views-{plain}"), "plain", shape, np.uint8)
@@ -96,6 +95,12 @@ def render_views(
     ranges = ranges or Augmentation()
     digest = digest_of(plain, ranges.model_dump(mode="json"))
     return Views(store.whole(), contents, ranges, digest)
+
+
+def plain_digest(catalog: Catalog, rendering: Rendering) -> str:
+    """What names the plain views of a catalog's rows, before any is rendered."""
+    names = _identities(catalog)
+    return digest_of(VERSION, cv2.__version__, names, rendering.model_dump(mode="json"))
 
 
 def _render_rows(
