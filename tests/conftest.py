@@ -8,6 +8,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,14 @@ settings.register_profile("falx", deadline=None, print_blob=True)
 settings.load_profile("falx")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
     """No test reads or fills the cache, weights or settings of the person who runs it."""
-    monkeypatch.setenv("FALX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("FALX_WEIGHTS", raising=False)
-    monkeypatch.delenv("FALX_OFFLINE", raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FALX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.delenv("FALX_WEIGHTS", raising=False)
+        patch.delenv("FALX_OFFLINE", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,46 @@ def phantoms(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("data") / "phantoms"
     write_phantoms(folder, 60, seed=1, size=96)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory) -> Path:
+    """A folder of 30 synthetic slices, none of them in `phantoms`, in three other classes."""
+    from falx.data.phantom import write_phantoms
+
+    drawn = tmp_path_factory.mktemp("drawn") / "drawn"
+    write_phantoms(drawn, 30, seed=11, size=96)
+    folder = tmp_path_factory.mktemp("data") / "kinds"
+    for number, file in enumerate(sorted(drawn.glob("*/*.png"))):
+        target = folder / ("healthy", "glioma", "pituitary")[number % 3]
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brightened() -> Callable[[Path, Path], None]:
+    """A function that copies a slice so that only its looks give the copy away."""
+
+    def copy(file: Path, target: Path) -> None:
+        import cv2
+        import numpy as np
+
+        levels = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE).astype(float)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(target), np.clip(1.08 * levels + 4, 0, 255).astype(np.uint8))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def mixed(kinds, phantoms, brightened, tmp_path_factory) -> Path:
+    """`kinds`, and five near-copies of slices of `phantoms` among them."""
+    folder = tmp_path_factory.mktemp("data") / "mixed"
+    shutil.copytree(kinds, folder)
+    for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[::12]):
+        brightened(file, folder / "glioma" / f"seen-{number}.png")
     return folder
 
 

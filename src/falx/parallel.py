@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import parent_process
 from typing import TypeVar
 
@@ -37,6 +38,18 @@ def in_parallel(
             for offset, result in enumerate(pool.map(work, items[start : start + _CHUNK]), start=1):
                 listener(Progress(task, start + offset, len(items)))
                 yield result
+
+
+def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Results in order, each computed by a thread while the one before it is being used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming: deque[Future[_Result]] = deque()
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def stop(pool: ProcessPoolExecutor) -> None:

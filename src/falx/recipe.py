@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from falx import defaults
 from falx.errors import BadInput
 
 Precision = Literal["fp32", "bf16"]
@@ -37,7 +38,11 @@ class Rendering(Part):
 
 
 class Augmentation(Part):
-    """Ranges of the random affine map of each training view; each is drawn uniformly."""
+    """How training views differ: ranges of an affine map, then of changes to grey levels.
+
+    Ranges are uniform and deviations normal. Grey levels are shares of the range from black to
+    white; 0 leaves them alone.
+    """
 
     seed: int = Field(
         0, ge=0, description="of the views alone, so that trainings with other seeds share them"
@@ -48,6 +53,28 @@ class Augmentation(Part):
     shear: float = Field(0.0, ge=0, le=45, description="degrees, either way")
     zoom: float = Field(0.0, ge=0, lt=1, description="each axis scales by 1 - zoom to 1 + zoom")
     flip: bool = Field(False, description="left and right change places in half of the views")
+    gamma: float = Field(0.0, ge=0, le=2, description="standard deviation of the log of a gamma")
+    bias: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="standard deviation of the log of a smooth factor, as coils leave one; in half "
+        "of the views",
+    )
+    blur: float = Field(
+        0.0, ge=0, le=20, description="largest sigma in pixels; in 0.3 of the views"
+    )
+    coarse: float = Field(
+        0.0, ge=0, lt=1, description="largest share of a side's pixels lost; in 0.2 of the views"
+    )
+    contrast: float = Field(
+        0.0, ge=0, le=2, description="standard deviation of the log of the contrast"
+    )
+    brightness: float = Field(0.0, ge=0, le=1, description="standard deviation of an offset")
+    noise: float = Field(
+        0.0, ge=0, le=1, description="largest standard deviation of noise; in 0.3 of the views"
+    )
+    invert: float = Field(0.0, ge=0, le=1, description="share of the views that are negatives")
 
 
 class Backbone(Part):
@@ -100,6 +127,43 @@ class Plateau(Part):
     least_rate: float = Field(1e-6, ge=0)
 
 
+class Pretraining(Part):
+    """How a backbone learns from another dataset before the training proper.
+
+    It takes place where a dataset is named for it, by --pretrain-on.
+    """
+
+    seed: int = Field(
+        0,
+        ge=0,
+        le=defaults.MOST_SEED,
+        description="of its own, so that trainings with other seeds share what was learned",
+    )
+    epochs: int = Field(11, ge=1, le=10_000)
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="the highest")
+    weight_decay: float = Field(1e-4, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    small_share: float = Field(
+        0.5, ge=0, le=1, description="share of the epochs, the first, at 5/7 of the size"
+    )
+    augmentation: Augmentation = Augmentation(
+        rotation=20,
+        shift_x=0.06,
+        shift_y=0.06,
+        shear=6,
+        zoom=0.15,
+        flip=True,
+        gamma=0.35,
+        bias=0.25,
+        blur=1.6,
+        coarse=0.65,
+        contrast=0.2,
+        brightness=0.06,
+        noise=0.06,
+        invert=0.08,
+    )
+
+
 class Recipe(Part):
     """Everything that decides a training, apart from data, split, weights and seed."""
 
@@ -113,6 +177,7 @@ class Recipe(Part):
     batch: int = Field(32, ge=1, le=4096)
     optimizer: Optimizer = Optimizer()
     plateau: Plateau | None = None
+    pretraining: Pretraining = Pretraining()
     class_weights: Literal["balanced", "none"] = "balanced"
     keep: Literal["best", "last"] = Field(
         "best", description="weights of the epoch with the lowest validation loss, or of the last"

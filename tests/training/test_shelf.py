@@ -169,3 +169,13 @@ def test_a_digest_tells_arrays_apart_by_values_shape_and_type():
     assert len({digest_of(array) for array in arrays}) == 4
     assert digest_of("a", 1, [2]) == digest_of("a", 1, [2])
     assert digest_of("ab", "c") != digest_of("a", "bc")
+
+
+def test_an_entry_that_a_file_lies_in_is_held(tmp_path):
+    used, unused = (filled(tmp_path / "shelf", name, 400_000, 9) for name in ("used", "unused"))
+    shelf = Shelf(tmp_path / "shelf", 900_000 / GIGABYTE)
+    shelf.hold(used / "values.rows")
+    shelf.hold(tmp_path / "elsewhere.h5")
+    shelf.make_room(800_000)
+    assert used.exists()
+    assert not unused.exists()

@@ -103,3 +103,11 @@ def test_a_file_that_lost_its_slice_since_is_named(phantoms, tmp_path, shelf):
     catalog.table.loc[3, "index"] = 5
     with pytest.raises(BadInput, match="changed while falx was using it; run again"):
         render_views(catalog, RENDERING, shelf, RANGES)
+
+
+def test_a_view_with_other_grey_levels_lies_where_it_would_without(catalog, shelf):
+    inverted = RANGES.model_copy(update={"invert": 1.0})
+    plain, negative = (render_views(catalog, RENDERING, shelf, each) for each in (RANGES, inverted))
+    rows = np.arange(5)
+    np.testing.assert_array_equal(negative.take(1, rows), 255 - plain.take(1, rows))
+    np.testing.assert_array_equal(negative.take(PLAIN, rows), plain.take(PLAIN, rows))

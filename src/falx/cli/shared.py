@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -68,6 +68,16 @@ BankOption = Annotated[
 ]
 
 
+PretrainOnOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrain-on",
+        help="Another dataset, of any classes, that the backbone learns first; what is near DATA "
+        "in it is left out.",
+    ),
+]
+
+
 @contextmanager
 def training(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
     """What every verb that needs Keras runs in: its extra, a silent start, a bar.
@@ -100,6 +110,14 @@ def warn_of_chance(scores: Scores) -> None:
             f"This test can't tell the detector from chance: its AUC is {auc}; train on more "
             "slices, with pretrained weights, or longer."
         )
+
+
+def tell_pretraining(about: Mapping[str, Any] | None) -> None:
+    if about:
+        from falx import console
+        from falx.evaluation.sentences import pretraining_words
+
+        console.say(pretraining_words(about))
 
 
 def pairs(changes: list[str]) -> dict[str, str]:

@@ -16,11 +16,13 @@ from falx.cli.shared import (
     OutOption,
     PositiveOption,
     PrecisionOption,
+    PretrainOnOption,
     RecipeOption,
     ResumeOption,
     SeedOption,
     WeightsOption,
     pairs,
+    tell_pretraining,
     training,
     warn_of_chance,
 )
@@ -51,6 +53,7 @@ def train(
     error: ErrorOption = defaults.ERROR,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
+    pretrain_on: PretrainOnOption = None,
 ) -> None:
     """Audit, split, train, evaluate and report."""
     from falx import console
@@ -75,8 +78,10 @@ def train(
             error=error,
             precision=precision,
             bank_gb=bank_gb,
+            pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_pretraining(trained.pretraining)
     console.show_scores({"test": trained.scores, "random split": trained.blind})
     console.show_trust(trained.trust)
     warn_of_chance(trained.scores)
@@ -103,6 +108,7 @@ def crossval(
     error: ErrorOption = defaults.ERROR,
     precision: PrecisionOption = "fp32",
     bank_gb: BankOption = defaults.BANK_GB,
+    pretrain_on: PretrainOnOption = None,
 ) -> None:
     """Test every slice by networks that never saw it, and report."""
     from falx import console
@@ -128,8 +134,10 @@ def crossval(
             error=error,
             precision=precision,
             bank_gb=bank_gb,
+            pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_pretraining(done.pretraining)
     console.show_scores({"out of fold": done.scores})
     console.show_trust(done.trust)
     warn_of_chance(done.scores)

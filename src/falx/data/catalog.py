@@ -67,6 +67,11 @@ class Catalog:
         """The catalog without the rows that have a problem."""
         return replace(self, table=self.table[self.table["problem"] == ""].reset_index(drop=True))
 
+    def digest(self) -> str:
+        """A SHA-256 over content, labels and order of the slices, wherever they lie."""
+        table = self.table[["sha256", "index", "label", "patient"]]
+        return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+
     def file(self, row: int) -> Path:
         """The file that a row was read from."""
         return self.root / str(self.table["path"].iat[row])
@@ -136,6 +141,18 @@ def group_rows(table: pd.DataFrame) -> np.ndarray:
     for kind in ("whole_hash", "brain_hash"):
         links.append(hashed[near_pairs(table[kind].iloc[hashed].tolist())])
     return components(len(table), *links)
+
+
+def twins_of(known: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
+    """Which rows of a table share a group with a row of a known one: bool (rows of other,).
+
+    They are of two datasets. Patient numbers of the known one are left out: in the other, they mean
+    other people.
+    """
+    # No path begins so, and the same path means another file.
+    known = known.assign(patient="", path="//known/" + known["path"])
+    groups = group_rows(pd.concat([known, other], ignore_index=True))
+    return np.isin(groups[len(known) :], groups[: len(known)])
 
 
 def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:

@@ -17,6 +17,7 @@ from falx.evaluation.document import (
     to_fill_in,
 )
 from falx.evaluation.report_page import facts
+from falx.evaluation.sentences import pretraining_words
 from falx.evaluation.templates import count, duration, listed, number, percent
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def _details(card: Card) -> Iterator[tuple[str, Line]]:
     size = f" {count(report.parameters, 'parameter')}." if report.parameters else ""
     yield "Network", line(f"{_backbone(recipe.backbone)}; {_head(recipe.head)}.{size}")
     yield "Began with", line(f"{_began(report.environment['weights']['name'])}.")
+    if "pretraining" in report.environment:
+        yield "Pretrained", line(pretraining_words(report.environment["pretraining"]))
     yield (
         "Trained",
         line(

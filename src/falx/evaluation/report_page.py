@@ -116,6 +116,7 @@ def write_report(report: Report, path: Path) -> None:
     columns = list(_columns(report))
     repeats = report.scores.repeats
     shown = report.errors[:MISTAKES_SHOWN]
+    before = report.environment.get("pretraining")
     write_page(
         path,
         "report.html.j2",
@@ -124,6 +125,7 @@ def write_report(report: Report, path: Path) -> None:
         bigs=_bigs(report.scores),
         notice=sentences.notice(report),
         verdicts=verdicts(report.audit),
+        pretraining=sentences.pretraining_words(before) if before else "",
         columns=columns,
         rows=[_row(name, columns) for name in METRICS if name in report.scores.estimates],
         worth=sentences.worth(report),

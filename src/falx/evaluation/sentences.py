@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from falx.evaluation.intervals import Estimate, wilson_interval
 from falx.evaluation.metrics import Scores
@@ -19,7 +19,7 @@ from falx.evaluation.templates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from falx.data.audit import Audit
 
@@ -190,6 +190,21 @@ def _without(rest: Scores) -> str:
     return (
         f"On the {count(rest.n)} without a twin, accuracy is {number(accuracy.value)} "
         f"({interval(accuracy)}) and AUC {number(auc.value)}."
+    )
+
+
+def pretraining_words(about: Mapping[str, Any]) -> str:
+    """What a backbone was pretrained on, and what was left out of that.
+
+    Args:
+        about: what environment.json says of a pretraining.
+    """
+    removed = f"{count(about['removed'])} of its {count(about['slices'], 'slice')}"
+    return (
+        f"The backbone was first trained on {count(about['learned'], 'slice')} of "
+        f"“{about['name']}”; {removed} share a group with a slice of this dataset and were left "
+        f"out. On {count(about['held_out'])} held out it reached an accuracy of "
+        f"{number(about['accuracy'])} and an AUC of {number(about['auc'])}."
     )
 
 

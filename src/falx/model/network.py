@@ -91,8 +91,8 @@ def part_network(
         return Parts(trunk, _chain(still[-1], head))
     cut = _narrow_place(backbone, trained[0])
     if cut == 0:
-        # Not the network itself: each phase compiles what it trains in its own way.
-        return Parts(None, keras.Model(network.inputs, network.outputs))
+        values = folded(backbone, precision)(network.get_layer("scale").output)
+        return Parts(None, keras.Model(network.input, _applied(head, values)))
     middle = backbone.layers[cut].output
     lower = keras.Model(backbone.input, middle, name="lower")
     upper = keras.Model(middle, backbone.output)

@@ -87,16 +87,18 @@ def keras_home() -> Path:
 def save_weights(backbone: keras.Model, file: Path) -> None:
     """Write the weights of a backbone in half precision; `build_backbone` reads them as any other.
 
-    Arrays that hold values beyond it, as a moving variance can, stay in single precision.
+    Arrays that hold values beyond it, as a moving variance can, stay in single precision. The file
+    is written whole or not at all.
 
     Args:
         file: named `*.weights.h5`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / file.name
-        backbone.save_weights(whole)
-        with h5py.File(whole) as single, h5py.File(file, "w", libver="latest") as half:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".weights-") as folder:
+        full, halved = Path(folder) / file.name, Path(folder) / "halved"
+        backbone.save_weights(full)
+        with h5py.File(full) as single, h5py.File(halved, "w", libver="latest") as half:
             _halve(single, half)
+        os.replace(halved, file)
 
 
 def _halve(single: h5py.Group, half: h5py.Group) -> None:

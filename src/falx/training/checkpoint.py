@@ -48,6 +48,12 @@ def save(
     _write(folder / STATE_FILE, {**arrays, "state": np.array(json.dumps(asdict(state)))})
 
 
+def remove(folder: Path) -> None:
+    """Remove the checkpoint, when what was trained is kept elsewhere."""
+    for name in (STATE_FILE, BEST_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
 def load_state(folder: Path) -> State | None:
     """The state of the last checkpoint, or None where there is none."""
     if not (folder / STATE_FILE).exists():

@@ -247,11 +247,6 @@ class Trainer:
     def _source(self, number: int) -> Source:
         parts, phases = self._stage(number).parts, self.recipe.phases
         if parts.trunk is None:
-            if self.precision != "fp32":
-                logger.warning(
-                    "Nothing is frozen in phase '%s', which is trained in float32.",
-                    phases[number].name,
-                )
             return PlainSource(self.views)
         digest = trunk_digest(parts.trunk, self.precision)
         if digest not in self._banks:

@@ -26,6 +26,21 @@ def make_optimizer(
             return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
 
 
+def rise_and_fall(
+    rate: float, steps: int, rise: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A rate that rises from 0 and falls to 0 as a cosine (Loshchilov and Hutter, 2017).
+
+    Args:
+        rate: the highest.
+        steps: in all, more than `rise`.
+        rise: steps in which it rises.
+    """
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - rise, warmup_target=rate, warmup_steps=rise
+    )
+
+
 class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam by TensorFlow's own operations: the same update, in a third of the time.
 

@@ -31,7 +31,7 @@ from falx.recipe import Backbone, Optimizer
 from falx.training import checkpoint
 from falx.training.checkpoint import State
 from falx.training.normalization import hastened
-from falx.training.optimizers import make_optimizer
+from falx.training.optimizers import make_optimizer, rise_and_fall
 from falx.training.phantom_stream import STRIDE, Batch, altered, draw_batch, stream
 from falx.training.tasks import TASKS, task_network
 
@@ -198,7 +198,9 @@ class _Waves(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, rate: float, stretches: Sequence[int]) -> None:
         super().__init__()
         self.stretches = tuple(stretches)
-        self.waves = [_wave(rate, steps) for steps in stretches]
+        self.waves = [
+            rise_and_fall(rate, steps, max(round(_WARM_UP * steps), 1)) for steps in stretches
+        ]
 
     def __call__(self, step: Any) -> Any:
         """The rate of a step, from 0."""
@@ -207,13 +209,6 @@ class _Waves(keras.optimizers.schedules.LearningRateSchedule):
             start += before
             rate = keras.ops.where(step < start, rate, wave(step - start))
         return rate
-
-
-def _wave(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    rise = max(round(_WARM_UP * steps), 1)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - rise, warmup_target=rate, warmup_steps=rise
-    )
 
 
 class _Reporter:

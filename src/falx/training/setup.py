@@ -36,6 +36,8 @@ class Setup:
     def trainer(self, listener: Listener = silent) -> Trainer:
         """A trainer of its own, on the views that all share."""
         shelf = open_shelf(self.bank_gb)
+        if self.weights:
+            shelf.hold(self.weights)
         recipe, catalog = self.recipe, self.catalog
         views = render_views(
             catalog, recipe.rendering, shelf, recipe.augmentation, listener=listener

@@ -133,6 +133,11 @@ class Shelf:
         self._in_use.add(folder)
         return folder
 
+    def hold(self, file: Path) -> None:
+        """Do not remove the entry that a file lies in, if it lies on this shelf at all."""
+        if file.is_relative_to(self.folder):
+            self.entry(file.relative_to(self.folder).parts[0])
+
     def release(self, name: str) -> None:
         """Let an entry be removed when room is needed."""
         self._in_use.discard(self.folder / name)

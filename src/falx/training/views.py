@@ -12,7 +12,7 @@ import numpy as np
 from falx.data.catalog import Catalog
 from falx.data.read import read_slices
 from falx.errors import BadInput
-from falx.image import augment
+from falx.image import augment, tone
 from falx.image.render import render
 from falx.parallel import cores, in_parallel
 from falx.progress import Listener, silent
@@ -58,8 +58,10 @@ class Views:
 
     def _view(self, number: int, row: int) -> np.ndarray:
         seed = (self.ranges.seed, number, int(self.contents[row]))
-        warp = augment.draw(np.random.default_rng(seed), self.ranges)
-        return augment.apply(warp, self.plain[row])
+        generator = np.random.default_rng(seed)
+        # The warp is drawn first, so that it is the same whatever becomes of the grey levels.
+        warp, tones = augment.draw(generator, self.ranges), tone.draw(generator, self.ranges)
+        return tone.apply(tones, augment.apply(warp, self.plain[row]))
 
 
 def render_views(
@@ -77,8 +79,7 @@ def render_views(
     Raises:
         BadInput: a file has changed since it was cataloged, or the shelf is too small.
     """
-    names = _identities(catalog)
-    plain = digest_of(VERSION, cv2.__version__, names, rendering.model_dump(mode="json"))
+    names, plain = _identities(catalog), plain_digest(catalog, rendering)
     shape = (len(catalog), rendering.size, rendering.size)
     with shelf.lock:
         store = RowStore(shelf.entry(f"views-{plain}"), "plain", shape, np.uint8)
@@ -94,6 +95,12 @@ def render_views(
     ranges = ranges or Augmentation()
     digest = digest_of(plain, ranges.model_dump(mode="json"))
     return Views(store.whole(), contents, ranges, digest)
+
+
+def plain_digest(catalog: Catalog, rendering: Rendering) -> str:
+    """What names the plain views of a catalog's rows, before any is rendered."""
+    names = _identities(catalog)
+    return digest_of(VERSION, cv2.__version__, names, rendering.model_dump(mode="json"))
 
 
 def _render_rows(

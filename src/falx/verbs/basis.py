@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,12 @@ from falx.evaluation.calibrate import check_rules
 from falx.model.weights import Weights, find_weights
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
-from falx.training.setup import Setup
+from falx.training.corpus import Corpus, check_other, find_corpus
+from falx.training.pretrained import Pretrained, pretrained_backbone
+from falx.training.setup import Setup, open_shelf
+
+PRETRAINING_FILE = "pretraining.parquet"
+"""The catalog of what a backbone was pretrained on, in a run folder."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Basis:
         operating_point, error: see falx.evaluation.calibrate.calibrate.
         precision: of the arithmetic.
         arguments: of a command line that asks for the same, but for the split.
+        corpus: what the backbone is to be pretrained on, or None.
+        pretrained: the backbone, when that is done.
     """
 
     catalog: Catalog
@@ -45,6 +51,8 @@ class Basis:
     error: float
     precision: Precision
     arguments: tuple[str, ...]
+    corpus: Corpus | None = None
+    pretrained: Pretrained | None = None
 
     @cached_property
     def usable(self) -> Catalog:
@@ -56,9 +64,29 @@ class Basis:
         """Such as "paper on navoneel"."""
         return f"{self.recipe.name} on {self.catalog.root.name}"
 
+    def with_backbone(self, bank_gb: float, listener: Listener = silent) -> Basis:
+        """The same with a backbone that was pretrained, where that is asked for.
+
+        Raises:
+            FalxError: it can't be done.
+        """
+        if self.corpus is None:
+            return self
+        pretrained = pretrained_backbone(
+            self.corpus,
+            self.recipe,
+            self.weights,
+            open_shelf(bank_gb),
+            precision=self.precision,
+            listener=listener,
+        )
+        return replace(self, pretrained=pretrained)
+
     def setup(self, bank_gb: float) -> Setup:
         """What trains the recipe on the slices."""
-        return Setup(self.usable, self.recipe, self.weights.file, self.precision, bank_gb)
+        assert self.pretrained or not self.corpus
+        weights = self.pretrained.file if self.pretrained else self.weights.file
+        return Setup(self.usable, self.recipe, weights, self.precision, bank_gb)
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that repeats it."""
@@ -68,7 +96,7 @@ class Basis:
         """What a resumed training must have in common with the one that began; JSON values."""
         return {
             "falx": falx.__version__,
-            "data": self.data_digest(),
+            "data": self.catalog.digest(),
             "classes": self.catalog.classes,
             "recipe": self.recipe.model_dump(mode="json"),
             "weights": self.weights.sha256 or self.weights.name,
@@ -77,12 +105,21 @@ class Basis:
             "error": self.error,
             "precision": self.precision,
             "backend": keras.backend.backend(),
+            "pretraining": self.corpus.about() if self.corpus else None,
         }
 
-    def data_digest(self) -> str:
-        """A SHA-256 over content, labels and order of the slices, wherever they lie."""
-        table = self.catalog.table[["sha256", "index", "label", "patient"]]
-        return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+    def pretraining(self) -> dict[str, Any] | None:
+        """What the backbone is pretrained on, and its marks when it is; or None where it is not."""
+        if self.corpus is None:
+            return None
+        marks = asdict(self.pretrained.marks) if self.pretrained else {}
+        return {**self.corpus.about(), **marks}
+
+    def save_catalogs(self, folder: Path) -> None:
+        """Write what a run folder says of all slices that were seen."""
+        self.catalog.save(folder / "catalog.parquet")
+        if self.corpus:
+            self.corpus.catalog.save(folder / PRETRAINING_FILE)
 
     def environment(self, command: str, seconds: float) -> dict[str, Any]:
         """What environment.json says.
@@ -96,7 +133,8 @@ class Basis:
             "backend": keras.backend.backend(),
             "precision": self.precision,
             "weights": {"name": self.weights.name, "sha256": self.weights.sha256},
-            "data": {"name": self.catalog.root.name, "sha256": self.data_digest()},
+            "data": {"name": self.catalog.root.name, "sha256": self.catalog.digest()},
+            **({"pretraining": self.pretraining()} if self.corpus else {}),
             "training_seconds": round(seconds, 1),
             "command": command,
         }
@@ -123,9 +161,13 @@ def find_basis(
     operating_point: str = defaults.OPERATING_POINT,
     error: float = defaults.ERROR,
     precision: Precision = "fp32",
+    pretrain_on: str | Path | None = None,
     listener: Listener = silent,
 ) -> Basis:
     """Read recipe, weights and data; the cheapest checks come first.
+
+    Args:
+        pretrain_on: another dataset, or None.
 
     Raises:
         FalxError: what was asked for can't be done.
@@ -133,10 +175,17 @@ def find_basis(
     check_seed(seed)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     chosen = chosen.changed(changes)
-    entries_of(data)  # Nothing is downloaded for data that are not there.
+    # Nothing is downloaded for data that are not there.
+    entries_of(data)
+    other = Path(pretrain_on) if pretrain_on else None
+    if other:
+        check_other(other, data)
+        entries_of(other)
     found = find_weights(weights, chosen.backbone)
     catalog = build_catalog(data, positive=positive, listener=listener)
     check_rules(catalog.classes, operating_point=operating_point, error=error)
+    draw = chosen.pretraining.seed
+    corpus = find_corpus(other, catalog, seed=draw, listener=listener) if other else None
     # A recipe that was made in Python is found beside the report that names it.
     named = "recipe.yaml" if isinstance(recipe, Recipe) else str(recipe)
     arguments = [str(data), "--recipe", named, "--weights", weights, "--seed", str(seed)]
@@ -145,9 +194,12 @@ def find_basis(
         arguments += ["--operating-point", operating_point]
     arguments += ["--error", f"{error:g}"] if error != defaults.ERROR else []
     arguments += ["--precision", precision] if precision != "fp32" else []
+    arguments += ["--pretrain-on", str(other)] if other else []
     for field, value in changes.items():
         arguments += ["--set", f"{field}={value}"]
-    return Basis(catalog, chosen, found, seed, operating_point, error, precision, tuple(arguments))
+    return Basis(
+        catalog, chosen, found, seed, operating_point, error, precision, tuple(arguments), corpus
+    )
 
 
 def run_name(what: str, data: Path) -> str:

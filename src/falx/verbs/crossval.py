@@ -49,6 +49,7 @@ class Crossvalidated:
         probabilities: out of fold and calibrated, float64 (repeats, n, classes), in the order of
             the catalog's slices without problems.
         train_command: the command line that trains a detector by the same recipe.
+        pretraining: what environment.json says of it, where asked for.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Crossvalidated:
     trust: Trust
     probabilities: np.ndarray
     train_command: str
+    pretraining: dict[str, Any] | None = None
 
 
 def crossval(
@@ -75,6 +77,7 @@ def crossval(
     error: float = defaults.ERROR,
     precision: Precision = "fp32",
     bank_gb: float = defaults.BANK_GB,
+    pretrain_on: str | Path | None = None,
     listener: Listener = silent,
 ) -> Crossvalidated:
     """Train on all folds but one, test on that one, for each; several times over.
@@ -105,6 +108,7 @@ def crossval(
         operating_point=operating_point,
         error=error,
         precision=precision,
+        pretrain_on=pretrain_on,
         listener=listener,
     )
     usable = basis.usable
@@ -116,6 +120,7 @@ def crossval(
         logged_to(folder / "log.jsonl"),
     ):
         logger.info("%d slices, %d folds, %d times", len(usable), folds, repeats)
+        basis = basis.with_backbone(bank_gb, listener)
         began = time.monotonic()
         results = train_folds(
             basis.setup(bank_gb), planned, folder / CHECKPOINTS, jobs=jobs, listener=listener
@@ -131,9 +136,8 @@ def crossval(
         _write(folder, basis, found, scores, trust, _history(planned, results), about)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
-    return Crossvalidated(
-        final_path(folder), scores, trust, found.probabilities, basis.command("train")
-    )
+    answer = final_path(folder), scores, trust, found.probabilities, basis.command("train")
+    return Crossvalidated(*answer, pretraining=basis.pretraining())
 
 
 def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
@@ -193,7 +197,7 @@ def _write(
     about: dict[str, Any],
 ) -> None:
     (folder / "recipe.yaml").write_text(basis.recipe.to_yaml(), "utf-8")
-    basis.catalog.save(folder / "catalog.parquet")
+    basis.save_catalogs(folder)
     history.to_csv(folder / "history.csv", index=False)
     found.as_table().to_csv(folder / "predictions.csv", index=False)
     found.errors_table().to_csv(folder / "errors.csv", index=False)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.audit import audit
-from falx.data.catalog import Catalog, build_catalog, group_rows
+from falx.data.catalog import Catalog, build_catalog, twins_of
 from falx.data.read import read_slices
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.detect.heat_map import HeatMap
@@ -32,6 +32,7 @@ from falx.runfolder import check_free, new_folder, stamped
 from falx.training.setup import open_shelf
 from falx.training.shelf import Shelf
 from falx.training.views import render_views
+from falx.verbs.basis import PRETRAINING_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -132,8 +133,8 @@ def evaluate(
 def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
     """Which usable rows share a group with what a run has seen: bool (rows,).
 
-    That is its training and its validation, which chose the weights. Patient numbers are left out:
-    those of another dataset mean other people.
+    That is its training, its validation, which chose the weights, and what its backbone was
+    pretrained on.
 
     None where `home`, the run folder, does not hold the catalog and split of its training.
     """
@@ -142,10 +143,10 @@ def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
         logger.warning("'%s' is no run folder: whether slices were trained on is unknown.", home)
         return None
     parts = pd.read_csv(split)["part"].to_numpy()
-    trained = Catalog.load(saved).usable().table[parts != "test"].assign(patient="")
-    both = pd.concat([trained.assign(path="training/" + trained["path"]), usable.table])
-    groups = group_rows(both.reset_index(drop=True))
-    return np.isin(groups[len(trained) :], groups[: len(trained)])
+    seen = [Catalog.load(saved).usable().table[parts != "test"]]
+    if (home / PRETRAINING_FILE).is_file():
+        seen.append(Catalog.load(home / PRETRAINING_FILE).table)
+    return twins_of(pd.concat(seen), usable.table)
 
 
 def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:

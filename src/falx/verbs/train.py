@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,12 +49,14 @@ class Trained:
         scores: on the test part.
         trust: what calibration, referral and refusal are worth there.
         blind: the same recipe on a random split, where asked for.
+        pretraining: what environment.json says of it, where asked for.
     """
 
     folder: Path
     scores: Scores
     trust: Trust
     blind: Scores | None
+    pretraining: dict[str, Any] | None = None
 
 
 def train(
@@ -73,6 +76,7 @@ def train(
     error: float = defaults.ERROR,
     precision: Precision = "fp32",
     bank_gb: float = defaults.BANK_GB,
+    pretrain_on: str | Path | None = None,
     listener: Listener = silent,
 ) -> Trained:
     """Audit, split, train, evaluate and report; the run folder is complete or absent.
@@ -95,6 +99,8 @@ def train(
         precision: of the arithmetic of convolutions while training: "fp32", or "bf16" where the
             processor has it, up to twice as fast there. What is exported computes in float32.
         bank_gb: the most that views and features may take on disk, in gigabytes.
+        pretrain_on: another dataset, of any classes, that the backbone learns first; slices of it
+            that share a group with one of `data` are left out.
 
     Raises:
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
@@ -111,6 +117,7 @@ def train(
         operating_point=operating_point,
         error=error,
         precision=precision,
+        pretrain_on=pretrain_on,
         listener=listener,
     )
     plan = make_plan(basis, split)
@@ -120,15 +127,16 @@ def train(
         logged_to(folder / "log.jsonl"),
     ):
         _log_plan(plan)
-        trainer = basis.setup(bank_gb).trainer(listener)
+        plan = replace(plan, basis=basis.with_backbone(bank_gb, listener))
+        trainer = plan.basis.setup(bank_gb).trainer(listener)
         outcome = _train_once(plan, trainer, folder, tensorboard)
         blind = _train_blind(plan, trainer, folder) if show_leak else None
         listener(Progress("Reporting", 0, 1))
         write_run(folder, plan, outcome, blind)
         listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
-    random = blind.scores if blind else None
-    return Trained(final_path(folder), outcome.scores, outcome.trust, random)
+    scores = outcome.scores, outcome.trust, blind.scores if blind else None
+    return Trained(final_path(folder), *scores, pretraining=plan.basis.pretraining())
 
 
 def _log_plan(plan: Plan) -> None:

@@ -72,7 +72,7 @@ def write_run(folder: Path, plan: Plan, outcome: Outcome, blind: Outcome | None)
     command = f"{plan.command} --show-leak" if blind else plan.command
     about = plan.basis.environment(command, outcome.seconds)
     (folder / "recipe.yaml").write_text(plan.basis.recipe.to_yaml(), "utf-8")
-    plan.basis.catalog.save(folder / "catalog.parquet")
+    plan.basis.save_catalogs(folder)
     split_table(plan.basis.usable.table, plan.split).to_csv(folder / "split.csv", index=False)
     outcome.history.to_csv(folder / "history.csv", index=False)
     (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
