@@ -182,6 +182,11 @@ class Recipe(Part):
     keep: Literal["best", "last"] = Field(
         "best", description="weights of the epoch with the lowest validation loss, or of the last"
     )
+    mirrored: bool = Field(
+        False,
+        description="answers are the means over a slice and its mirror image, which takes twice "
+        "the work",
+    )
     study_share: float | Literal["validation"] = Field(
         "validation",
         description="share of a study's highest probabilities whose mean is the study's own, in "

@@ -21,7 +21,7 @@ from falx.exporting.detector import export_detector
 from falx.image.render import render
 from falx.model.network import build_network
 from falx.recipe import load_recipe
-from helpers import plain_reference
+from helpers import deployed
 
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -39,7 +39,7 @@ def four(tmp_path_factory):
     check = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     network = build_network(recipe, len(FOUR))
     export_detector(
-        network, plain_reference(network), folder, recipe=recipe, classes=FOUR,
+        deployed(network), folder, recipe=recipe, classes=FOUR,
         rules=Rules(study_share=1.0), check=check,
     )  # fmt: skip
     return load(folder)

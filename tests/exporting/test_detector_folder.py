@@ -15,7 +15,7 @@ from falx.exporting.detector import check_parity, export_detector
 from falx.exporting.openvino import write_network, write_openvino
 from falx.model.network import build_network, network_input
 from falx.recipe import load_recipe, recipe_names
-from helpers import plain_reference
+from helpers import deployed
 
 
 def small(name):
@@ -32,7 +32,7 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
     recipe = small(name)
     network = build_network(recipe, len(classes))
     export_detector(
-        network, plain_reference(network), tmp_path, recipe=recipe, classes=classes,
+        deployed(network), tmp_path, recipe=recipe, classes=classes,
         rules=Rules(), check=views(),
     )  # fmt: skip
     logits = keras.ops.convert_to_numpy(network(network_input(views()), training=False))
@@ -45,11 +45,11 @@ def test_every_recipe_answers_alike_on_both(name, classes, tmp_path):
 def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network = build_network(small("lite"), 2)
     file = tmp_path / "network.xml"
-    write_network(network, plain_reference(network), file)
-    check_parity(network, file, views())
+    write_network(deployed(network), file)
+    check_parity(deployed(network), file, views())
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
-        check_parity(network, file, views())
+        check_parity(deployed(network), file, views())
 
 
 def test_an_export_that_answers_otherwise_is_refused(tmp_path):
@@ -59,7 +59,7 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path):
     network.get_layer("logits").bias.assign([float("nan")])
     with pytest.raises(BrokenRun, match="report this with your versions"):
         export_detector(
-            network, plain_reference(network), tmp_path, recipe=recipe, classes=("no", "yes"),
+            deployed(network), tmp_path, recipe=recipe, classes=("no", "yes"),
             rules=Rules(), check=views(),
         )  # fmt: skip
 
@@ -68,8 +68,7 @@ def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     recipe = small("paper")
     network = build_network(recipe, 2)
     export_detector(
-        network,
-        plain_reference(network),
+        deployed(network),
         tmp_path / "runs" / "detector",
         recipe=recipe,
         classes=("no", "yes"),
@@ -87,7 +86,7 @@ def test_a_detector_folder_holds_network_weights_and_settings(tmp_path):
     content = (folder / "network.xml").read_bytes() + (folder / "network.bin").read_bytes()
     assert settings.network_sha256 == hashlib.sha256(content).hexdigest()
     kept = keras.saving.load_model(folder / "network.keras")
-    check_parity(kept, folder / "network.xml", views(7))
+    check_parity(deployed(kept), folder / "network.xml", views(7))
 
 
 def test_views_of_another_size_are_refused(tmp_path):

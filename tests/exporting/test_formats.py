@@ -12,7 +12,7 @@ from falx.exporting.runtimes import OUTPUTS
 from falx.model.network import build_network, network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
-from helpers import plain_reference
+from helpers import deployed
 
 CASES = [("demo", 2), ("paper", 4)]
 BOUNDS = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.2, "int8-weights": 0.15}
@@ -52,7 +52,7 @@ def written(network, ready, tmp_path_factory):
     def write(name, precision):
         file = tmp_path_factory.mktemp(name) / FORMATS[name].file
         chosen = network if precision in ("fp32", "fp16") else ready
-        FORMATS[name].write(chosen, plain_reference(chosen), file, precision, views(16))
+        FORMATS[name].write(deployed(chosen), file, precision, views(16))
         return file
 
     return write
@@ -62,7 +62,7 @@ def written(network, ready, tmp_path_factory):
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_export_answers_as_its_network(name, precision, network, written):
     found = FORMATS[name].open(written(name, precision), 1)(views(5, seed=1))
-    expected = keras_runtime(network, plain_reference(network))(views(5, seed=1))
+    expected = keras_runtime(deployed(network))(views(5, seed=1))
     for part in OUTPUTS:
         assert getattr(found, part).shape == getattr(expected, part).shape, part
     assert np.ptp(expected.probabilities[:, 0]) > 2 * BOUNDS[precision]
@@ -82,3 +82,16 @@ def test_fewer_bits_make_smaller_files(name, written):
     assert 0.4 * whole < half < 0.6 * whole
     assert eighth < 0.45 * whole
     assert weights < 1.1 * eighth
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_mirrored_network_answers_by_a_view_and_its_mirror_image(name, network, tmp_path):
+    shown, file = views(5, seed=1), tmp_path / FORMATS[name].file
+    FORMATS[name].write(deployed(network, mirrored=True), file, "fp32", shown)
+    found = FORMATS[name].open(file, 1)(shown)
+    upright, turned = (keras_runtime(deployed(network))(v) for v in (shown, shown[:, :, ::-1]))
+    np.testing.assert_allclose(found.logits, (upright.logits + turned.logits) / 2, atol=1e-3)
+    expected = (upright.heat_maps + turned.heat_maps[:, :, ::-1]) / 2
+    np.testing.assert_allclose(found.heat_maps, expected, atol=1e-3)
+    np.testing.assert_allclose(found.distances, upright.distances, rtol=1e-3)
+    assert np.abs(upright.logits - turned.logits).max() > 0.01

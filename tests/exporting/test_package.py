@@ -18,7 +18,7 @@ from falx.exporting.quantize import prepared
 from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.recipe import Rendering, load_recipe
-from helpers import plain_reference
+from helpers import deployed
 
 # Orientation 6: the first row is the right side.
 EXIF_TURNED = (
@@ -27,17 +27,15 @@ EXIF_TURNED = (
 
 
 def settings(classes=("no", "yes"), **rendering):
-    return Settings(classes, Rendering(size=64, **rendering), Rules(threshold=0.4), "demo", "")
+    return Settings(
+        classes, Rendering(size=64, **rendering), Rules(threshold=0.4), False, "demo", ""
+    )
 
 
 def network(classes=2):
     recipe = load_recipe("demo").changed({"rendering.size": "64"})
     weights = find_weights("phantom", recipe.backbone)
     return build_network(recipe, classes, str(weights.file))
-
-
-def with_reference(network):
-    return network, plain_reference(network)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def test_the_script_says_without_falx_what_falx_says(name, images, tmp_path):
     folder = tmp_path / name
     folder.mkdir()
     file = folder / FORMATS[name].file
-    FORMATS[name].write(*with_reference(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    FORMATS[name].write(deployed(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
     write_package(folder, name, file, settings())
     names = sorted(str(path) for path in images.iterdir())
     done = subprocess.run(
@@ -87,7 +85,7 @@ def test_the_script_says_without_falx_what_falx_says(name, images, tmp_path):
         whole = tmp_path / "openvino" / "network.xml"
         whole.parent.mkdir()
         FORMATS["openvino"].write(
-            *with_reference(network()), whole, "fp32", np.empty((0, 64, 64), np.uint8)
+            deployed(network()), whole, "fp32", np.empty((0, 64, 64), np.uint8)
         )
         write_package(whole.parent, "openvino", whole, settings())
         reference = falx.load(whole.parent)
@@ -109,7 +107,7 @@ def test_the_script_names_what_it_can_not_read_and_goes_on(images, tmp_path):
     deep = tmp_path / "deep.png"
     cv2.imwrite(str(deep), np.zeros((9, 9), np.uint16))
     file = tmp_path / "network.onnx"
-    FORMATS["onnx"].write(*with_reference(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    FORMATS["onnx"].write(deployed(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
     write_package(tmp_path, "onnx", file, settings())
     gone = tmp_path / "gone.png"
     done = run_script(tmp_path, deep, gone, images / "grey.png")
@@ -139,7 +137,7 @@ def test_labels_and_readme_say_what_goes_in_and_what_comes_out(tmp_path):
 def test_an_openvino_export_in_8_bits_is_a_detector(images, tmp_path):
     blobs = np.random.default_rng(0).integers(0, 256, (8, 64, 64), np.uint8)
     file = tmp_path / "network.xml"
-    FORMATS["openvino"].write(*with_reference(prepared(network(), blobs)), file, "int8", blobs)
+    FORMATS["openvino"].write(deployed(prepared(network(), blobs)), file, "int8", blobs)
     write_package(tmp_path, "openvino", file, settings())
     findings = falx.load(tmp_path).predict(images)
     assert len(findings.slices) == 5

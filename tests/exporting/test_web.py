@@ -21,7 +21,7 @@ from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.notice import NOTICE
 from falx.recipe import Rendering, load_recipe
-from helpers import plain_reference
+from helpers import deployed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = (
@@ -66,8 +66,7 @@ def make(folder, classes, cache):
     # So that slices differ.
     head.kernel.assign(10 * head.kernel)
     export_detector(
-        network,
-        plain_reference(network),
+        deployed(network),
         folder / "detector",
         recipe=recipe,
         classes=classes,
@@ -76,7 +75,7 @@ def make(folder, classes, cache):
     )
     detector = load(folder)
     file = folder / "network.onnx"
-    FORMATS["onnx"].write(network, plain_reference(network), file, "fp32", noise(1, 96, 96))
+    FORMATS["onnx"].write(deployed(network), file, "fp32", noise(1, 96, 96))
     write_web(file, folder / "page", settings=detector.settings)
     return detector, folder / "page"
 

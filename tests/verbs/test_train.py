@@ -4,14 +4,19 @@ import json
 import re
 import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 import falx
+from falx.data.read import read_slices
 from falx.detect.detector import load
+from falx.detect.finding import class_probabilities
 from falx.evaluation.calibrate import fit_temperature, least_inclusion, tempered
+from falx.image.render import render
+from falx.model.network import network_input
 from falx.notice import NOTICE
 from falx.recipe import load_recipe
 
@@ -185,3 +190,32 @@ def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
     assert all(sum(one.probabilities.values()) == pytest.approx(1) for one in found.slices)
     done = falx.evaluate(trained.folder, tmp_path / "data", out=tmp_path / "again")
     assert done.scores.n == 60
+
+
+@pytest.fixture(scope="module")
+def mirrored(phantoms, tmp_path_factory):
+    changes = {"mirrored": "true", "rendering.size": "96", "phases.0.epochs": "2"}
+    out = tmp_path_factory.mktemp("mirrored") / "run"
+    return falx.train(phantoms, recipe="demo", changes=changes, weights="phantom", out=out).folder
+
+
+def test_a_mirrored_recipe_answers_alike_for_a_slice_and_its_mirror_image(mirrored, phantoms):
+    detector, table = load(mirrored), pd.read_csv(mirrored / "predictions.csv")
+    views = np.stack([
+        render(read_slices(phantoms / path)[0].pixels, detector.settings.rendering)
+        for path in table["path"]
+    ])  # fmt: skip
+    found = detector.probabilities(views)
+    np.testing.assert_allclose(found, detector.probabilities(views[:, :, ::-1]), atol=1e-5)
+    np.testing.assert_allclose(found[:, 1], table["p_yes"], atol=1e-5)
+    network = keras.saving.load_model(mirrored / "detector" / "network.keras")
+    alone = np.asarray(network.predict_on_batch(network_input(views)))
+    assert np.abs(class_probabilities(alone) - found).max() > 0.01
+
+
+def test_rules_of_a_mirrored_recipe_are_of_the_answers_that_its_detector_gives(mirrored):
+    table, rules = pd.read_csv(mirrored / "predictions.csv"), load(mirrored).settings.rules
+    chosen = table[table["part"] == "validation"]
+    labels = (chosen["label"] == "yes").to_numpy(int)
+    expected = least_inclusion(chosen[["p_no", "p_yes"]].to_numpy(), labels, 0.1)
+    assert rules.inclusion == pytest.approx(expected, abs=1e-5)

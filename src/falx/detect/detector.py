@@ -56,6 +56,7 @@ class Settings:
     Attributes:
         classes: names in order; of two, the second is the positive one.
         rules: how probabilities become answers.
+        mirrored: whether the network answers by a view and its mirror image.
         recipe: name of the recipe that made it.
         network_sha256: of network.xml and network.bin, one after the other.
     """
@@ -63,6 +64,7 @@ class Settings:
     classes: tuple[str, ...]
     rendering: Rendering
     rules: Rules
+    mirrored: bool
     recipe: str
     network_sha256: str
     schema: int = SCHEMA
@@ -168,7 +170,7 @@ class Detector:
     def _answers(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""
         logits, heat_maps, distances = self._engine.answers(views)
-        if maps == "mirrored":
+        if maps == "mirrored" and not self.settings.mirrored:
             _, mirrored, _ = self._engine.answers(views[:, :, ::-1])
             heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
         return logits, heat_maps, distances

@@ -12,8 +12,7 @@ from falx.detect.engine import Engine
 from falx.detect.rules import Rules
 from falx.errors import BrokenRun
 from falx.exporting.openvino import write_network
-from falx.model.network import network_input
-from falx.model.reference import Reference
+from falx.model.deployed import Deployed
 from falx.recipe import Recipe
 
 TOLERANCE = 1e-3
@@ -21,8 +20,7 @@ TOLERANCE = 1e-3
 
 
 def export_detector(
-    network: keras.Model,
-    reference: Reference,
+    deployed: Deployed,
     folder: Path,
     *,
     recipe: Recipe,
@@ -33,7 +31,6 @@ def export_detector(
     """Write network.keras, reference.npz, network.xml, network.bin and detector.json.
 
     Args:
-        network: calibrated already.
         folder: a new one.
         check: views uint8 (n, size, size) on which both runtimes must agree.
 
@@ -41,16 +38,17 @@ def export_detector(
         BrokenRun: they don't.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    network = deployed.network
     # A network of its own, since what a training compiled into it others can't load.
     keras.Model(network.inputs, network.outputs, name=network.name).save(folder / KERAS_FILE)
-    reference.save(folder)
-    write_network(network, reference, folder / NETWORK_FILE)
-    settings = Settings(classes, recipe.rendering, rules, recipe.name, network_sha256(folder))
-    settings.save(folder)
-    check_parity(network, folder / NETWORK_FILE, check)
+    deployed.reference.save(folder)
+    write_network(deployed, folder / NETWORK_FILE)
+    digest = network_sha256(folder)
+    Settings(classes, recipe.rendering, rules, deployed.mirrored, recipe.name, digest).save(folder)
+    check_parity(deployed, folder / NETWORK_FILE, check)
 
 
-def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
+def check_parity(deployed: Deployed, file: Path, views: np.ndarray) -> None:
     """Compare logits of a network with those of the file that was written of it.
 
     Args:
@@ -59,7 +57,7 @@ def check_parity(network: keras.Model, file: Path, views: np.ndarray) -> None:
     Raises:
         BrokenRun: they differ by more than `TOLERANCE`.
     """
-    expected = network.predict_on_batch(network_input(views))
+    expected = deployed.logits(views)
     actual = Engine(file).logits(views)
     if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
         largest = float(np.abs(actual - expected).max())

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from falx.exporting import litert, onnx, openvino
 from falx.exporting.choices import ExportPrecision, Target
 from falx.exporting.runtimes import OPENERS, Runtime
-from falx.model.reference import Reference
+from falx.model.deployed import Deployed
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Format:
     title: str
     file: str
     package: str
-    write: Callable[[keras.Model, Reference, Path, ExportPrecision, np.ndarray], None]
+    write: Callable[[Deployed, Path, ExportPrecision, np.ndarray], None]
 
     def open(self, file: Path, threads: int) -> Runtime:
         """Open a file of the format in its own runtime."""

@@ -8,25 +8,29 @@ import keras
 import numpy as np
 
 from falx.exporting.runtimes import INPUT, OUTPUTS, Answers, Runtime
+from falx.model.deployed import Deployed
 from falx.model.explain import explained_head
 from falx.model.network import backbone_of, network_input
-from falx.model.reference import LAYER, Reference
+from falx.model.reference import LAYER
 
 
-def answering(network: keras.Model, reference: Reference) -> Any:
-    """A network as a TensorFlow function of `INPUT` that gives `OUTPUTS` by name.
-
-    Args:
-        network: as `build_network` made it, on TensorFlow.
-        reference: what distances are measured from.
-    """
+def answering(deployed: Deployed) -> Any:
+    """A network as a TensorFlow function of `INPUT` that gives `OUTPUTS` by name."""
     import tensorflow as tf
 
-    complete = _complete(network)
+    complete, reference = _complete(deployed.network), deployed.reference
     grey = tf.TensorSpec((None, *complete.input_shape[1:]), tf.float32, INPUT)
 
     def answer(grey_levels: Any) -> dict[str, Any]:
-        logits, heat_maps, features = complete(grey_levels, training=False)
+        shown = grey_levels
+        if deployed.mirrored:
+            shown = tf.concat([grey_levels, tf.reverse(grey_levels, axis=[2])], axis=0)
+        logits, heat_maps, features = complete(shown, training=False)
+        if deployed.mirrored:
+            logits = tf.reduce_mean(_halves(logits), axis=0)
+            upright, turned = tf.unstack(_halves(heat_maps))
+            heat_maps = (upright + tf.reverse(turned, axis=[2])) / 2
+            features = _halves(features)[0]
         apart = tf.matmul(features - reference.mean, reference.whitening)
         distances = tf.sqrt(tf.reduce_sum(apart * apart, axis=1))
         answers = (logits, heat_maps, _probabilities(logits), distances)
@@ -35,9 +39,9 @@ def answering(network: keras.Model, reference: Reference) -> Any:
     return tf.function(answer, input_signature=[grey])
 
 
-def keras_runtime(network: keras.Model, reference: Reference) -> Runtime:
+def keras_runtime(deployed: Deployed) -> Runtime:
     """A network as the runtime that exports of it are held to."""
-    function = answering(network, reference)
+    function = answering(deployed)
 
     def answer(views: np.ndarray) -> Answers:
         found = function(network_input(views))
@@ -54,6 +58,11 @@ def _complete(network: keras.Model) -> keras.Model:
     last, middle = both(scaled)
     answers = (*explained_head(network)(last), keras.layers.GlobalAveragePooling2D()(middle))
     return keras.Model(network.inputs[0], answers, name=network.name)
+
+
+def _halves(values: Any) -> Any:
+    """What stands one after the other, side by side: (2 n, ...) -> (2, n, ...)."""
+    return keras.ops.reshape(values, (2, -1, *values.shape[1:]))
 
 
 def _probabilities(logits: Any) -> Any:

@@ -8,20 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from falx.exporting.choices import ExportPrecision
 from falx.exporting.graph import answering
 from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.logs import native_silence
+from falx.model.deployed import Deployed
 from falx.model.network import network_input
-from falx.model.reference import Reference
 
 
 def write_precision(
-    network: keras.Model,
-    reference: Reference,
+    deployed: Deployed,
     file: Path,
     precision: ExportPrecision,
     views: np.ndarray,
@@ -36,7 +34,7 @@ def write_precision(
     with native_silence(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # It measures activations by the interpreter that it tells others not to use.
         warnings.simplefilter("ignore")
-        _save(network, reference, folder)
+        _save(deployed, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -47,12 +45,12 @@ def write_precision(
         file.write_bytes(converter.convert())
 
 
-def _save(network: keras.Model, reference: Reference, folder: str) -> None:
+def _save(deployed: Deployed, folder: str) -> None:
     """Save a network with constants for variables, which LiteRT would want initialized."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    function = answering(network, reference)
+    function = answering(deployed)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
 
     def answer(grey_levels: Any) -> dict[str, Any]:

@@ -7,15 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from falx.exporting.choices import ExportPrecision
 from falx.exporting.graph import answering
 from falx.exporting.kernels import STEPS
 from falx.exporting.runtimes import INPUT
+from falx.model.deployed import Deployed
 from falx.model.network import network_input
-from falx.model.reference import Reference
 
 _LARGE = 2**14
 """Weights of a linear layer from which on 8 bits save anything."""
@@ -25,14 +24,13 @@ OPSET = 17
 
 
 def write_precision(
-    network: keras.Model,
-    reference: Reference,
+    deployed: Deployed,
     file: Path,
     precision: ExportPrecision,
     views: np.ndarray,
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
-    _write_plain(network, reference, file)
+    _write_plain(deployed, file)
     if precision == "fp16":
         _halve(file)
     elif precision == "int8":
@@ -41,12 +39,12 @@ def write_precision(
         _shrink_weights(file)
 
 
-def _write_plain(network: keras.Model, reference: Reference, file: Path) -> None:
+def _write_plain(deployed: Deployed, file: Path) -> None:
     import tf2onnx
 
     # It tells each step of its optimizer.
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    function = answering(network, reference)
+    function = answering(deployed)
     tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET, output_path=str(file)
     )

@@ -21,35 +21,33 @@ from falx.errors import BrokenRun
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.graph import answering
 from falx.exporting.runtimes import OUTPUTS
+from falx.model.deployed import Deployed
 from falx.model.network import network_input
-from falx.model.reference import Reference
 
 
-def write_network(network: keras.Model, reference: Reference, file: Path) -> None:
+def write_network(deployed: Deployed, file: Path) -> None:
     """Write a network in float32, with outputs in the order and by the names of `OUTPUTS`.
 
     Args:
-        network: as `build_network` made it, on any backend.
-        reference: what distances are measured from.
+        deployed: on any backend.
 
     Raises:
         OSError: it can't be written whole.
     """
     if keras.backend.backend() == "tensorflow":
-        _save(_converted(network, reference), file)
+        _save(_converted(deployed), file)
     else:
-        _write_by_tensorflow(network, reference, file)
+        _write_by_tensorflow(deployed, file)
 
 
 def write_precision(
-    network: keras.Model,
-    reference: Reference,
+    deployed: Deployed,
     file: Path,
     precision: ExportPrecision,
     views: np.ndarray,
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
-    model = _converted(network, reference)
+    model = _converted(deployed)
     if precision in EIGHT_BITS:
         model = _quantized(model, views)
     if precision == "int8-weights":
@@ -71,14 +69,14 @@ def write_openvino(network: keras.Model, file: Path) -> None:
     _save(convert_model(answer.get_concrete_function(values)), file)
 
 
-def _converted(network: keras.Model, reference: Reference) -> openvino.Model:
-    converted = convert_model(answering(network, reference).get_concrete_function())
+def _converted(deployed: Deployed) -> openvino.Model:
+    converted = convert_model(answering(deployed).get_concrete_function())
     # TensorFlow gives outputs in the order of their names, and OpenVINO drops the names.
     by_name = dict(zip(sorted(OUTPUTS), converted.outputs, strict=True))
     for name, output in by_name.items():
         output.get_tensor().set_names({name})
     ordered = [by_name[name].get_node() for name in OUTPUTS]
-    return openvino.Model(ordered, converted.get_parameters(), network.name)
+    return openvino.Model(ordered, converted.get_parameters(), deployed.network.name)
 
 
 def _quantized(model: openvino.Model, views: np.ndarray) -> openvino.Model:
@@ -124,25 +122,27 @@ def _save(model: openvino.Model, file: Path, *, halved: bool = False) -> None:
     openvino.Core().read_model(file)
 
 
-def _write_by_tensorflow(network: keras.Model, reference: Reference, file: Path) -> None:
+def _write_by_tensorflow(deployed: Deployed, file: Path) -> None:
     """Write a network of another backend, whose operations OpenVINO does not know.
 
     Keras saves it alike on all backends, so a process of its own reads and writes it on TensorFlow.
     """
     script = (
         "import sys, keras, pathlib; from falx.exporting.openvino import write_network; "
-        "from falx.model.reference import Reference; "
+        "from falx.model.deployed import Deployed; from falx.model.reference import Reference; "
         "network = keras.saving.load_model(sys.argv[1]); "
-        "folder, file = map(pathlib.Path, sys.argv[2:]); "
-        "write_network(network, Reference.load(folder), file)"
+        "folder, file = map(pathlib.Path, sys.argv[2:4]); "
+        "deployed = Deployed(network, Reference.load(folder), sys.argv[4] == 'mirrored'); "
+        "write_network(deployed, file)"
     )
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "network.keras"
-        network.save(saved)
-        reference.save(Path(folder))
+        deployed.network.save(saved)
+        deployed.reference.save(Path(folder))
+        answers = "mirrored" if deployed.mirrored else "plain"
         # No shell, and words of our own.
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", script, saved, folder, file],
+            [sys.executable, "-c", script, saved, folder, file, answers],
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             capture_output=True,
             text=True,

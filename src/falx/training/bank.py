@@ -16,7 +16,7 @@ from falx.model.network import network_input
 from falx.progress import Listener, Progress, silent
 from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
 from falx.training.trunk import BATCH, Trunk
-from falx.training.views import Views
+from falx.training.views import MIRRORED, Views
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +52,13 @@ class FeatureBank:
         """Open or begin a bank.
 
         Args:
-            numbers: of views that it may hold of each slice, from 0.
+            numbers: of views that it may hold of each slice, from 0; it also holds `MIRRORED`.
         """
         self._views = views
         self._trunk = trunk
         self._shelf = shelf
         self._name = f"bank-{digest_of(views.digest, trunk.digest)}"
-        shape = (numbers * len(views), *trunk.shape)
+        shape = ((numbers + 1) * len(views), *trunk.shape)
         with shelf.lock:
             self._store = RowStore(shelf.entry(self._name), "features", shape, np.float16)
         self._row_bytes = 2 * int(np.prod(trunk.shape))
@@ -117,4 +117,4 @@ class FeatureBank:
 
     def _places(self, number: int, rows: Any) -> Any:
         """Where one view of some slices lies in the store."""
-        return number * len(self._views) + rows
+        return (number - MIRRORED) * len(self._views) + rows

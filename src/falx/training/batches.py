@@ -55,20 +55,27 @@ class TrainingBatches(keras.utils.PyDataset):
 
 
 class PlainBatches(keras.utils.PyDataset):
-    """Batches of plain views in order."""
+    """Batches of one view of slices, in order; the plain one where nothing else is asked for."""
 
     def __init__(
-        self, source: Source, rows: np.ndarray, targets: np.ndarray, *, batch: int
+        self,
+        source: Source,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        *,
+        batch: int,
+        number: int = PLAIN,
     ) -> None:
         super().__init__()
         self.source = source
         self.rows = rows
         self.targets = targets
         self.batch = batch
+        self.number = number
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         some = slice(index * self.batch, (index + 1) * self.batch)
-        return self.source.take(PLAIN, self.rows[some]), self.targets[some]
+        return self.source.take(self.number, self.rows[some]), self.targets[some]

@@ -33,7 +33,7 @@ from falx.training.checkpoint import State, Weights
 from falx.training.optimizers import make_optimizer
 from falx.training.shelf import Shelf
 from falx.training.trunk import compile_trunk, trunk_digest
-from falx.training.views import PLAIN, Views
+from falx.training.views import MIRRORED, PLAIN, Views
 
 logger = logging.getLogger(__name__)
 METRICS = ("loss", "accuracy", "auc")
@@ -148,12 +148,20 @@ class Trainer:
                 break
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """Class probabilities float64 (rows, classes) of plain views, by the last training."""
+        """Class probabilities float64 (rows, classes), by the last training.
+
+        Of plain views, or as the recipe says of them and their mirror images.
+        """
         last = max(number for number, phase in enumerate(self.recipe.phases) if phase.epochs)
-        source = self._source(last)
-        source.prepare({PLAIN: rows}, self.listener)
-        plain = PlainBatches(source, rows, self.targets[rows], batch=self.recipe.batch)
-        return class_probabilities(self._stage(last).parts.rest.predict(plain, verbose=0))
+        source, rest = self._source(last), self._stage(last).parts.rest
+        logits = []
+        for number in (PLAIN, MIRRORED) if self.recipe.mirrored else (PLAIN,):
+            source.prepare({number: rows}, self.listener)
+            batches = PlainBatches(
+                source, rows, self.targets[rows], batch=self.recipe.batch, number=number
+            )
+            logits.append(rest.predict(batches, verbose=0))
+        return class_probabilities(np.mean(logits, axis=0))
 
     def reference_features(self, rows: np.ndarray) -> np.ndarray:
         """What distances are measured by, of plain views, by the last training: (rows, channels).

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 16
 """Views at a time: more don't fit the processor's caches and are slower."""
-VERSION = 1
-"""To be raised when the same trunk gives other features."""
+VERSION = 2
+"""To be raised when the same trunk gives other features, or banks keep them in another order."""
 _READY = "ready"
 
 

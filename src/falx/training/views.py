@@ -22,6 +22,9 @@ from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
 PLAIN = 0
 """The number of the view that is not augmented."""
 
+MIRRORED = -1
+"""The number of the plain view whose left and right change places."""
+
 VERSION = 2
 """To be raised when the same slice is read, rendered or augmented to other pixels."""
 
@@ -30,9 +33,9 @@ VERSION = 2
 class Views:
     """The views of all slices, by number.
 
-    View 0 is the plain one; others are augmented, and a function of the slice's content, the
-    number and the augmentation alone. So splits, seeds and runs that look at the same view of the
-    same slice see the same pixels, and can share what is computed from them.
+    View 0 is the plain one, view -1 its mirror image; others are augmented, and a function of the
+    slice's content, the number and the augmentation alone. So splits, seeds and runs that look at
+    the same view of the same slice see the same pixels, and can share what is computed from them.
 
     Attributes:
         plain: uint8 (n, size, size).
@@ -53,6 +56,8 @@ class Views:
         """One view of some slices: uint8 (rows, size, size)."""
         if number == PLAIN:
             return self.plain[rows]
+        if number == MIRRORED:
+            return self.plain[rows][:, :, ::-1]
         with ThreadPoolExecutor(cores()) as pool:
             return np.stack(list(pool.map(lambda row: self._view(number, int(row)), rows)))
 

@@ -31,6 +31,7 @@ from falx.exporting.runtimes import OUTPUTS, Answers, Runtime
 from falx.exporting.tune import tuned
 from falx.extras import check_installed
 from falx.logs import native_silence
+from falx.model.deployed import Deployed
 from falx.model.reference import Reference
 from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
@@ -106,8 +107,7 @@ class Source:
 
     run: SavedRun
     settings: Settings
-    network: keras.Model
-    reference: Reference
+    deployed: Deployed
     calibration: np.ndarray
     rows: np.ndarray
     views: np.ndarray
@@ -116,19 +116,20 @@ class Source:
     @cached_property
     def prepared(self) -> keras.Model:
         """The network with kernels on 255 steps, as 8-bit exports take it."""
-        return prepared(self.network, self.calibration)
+        return prepared(self.deployed.network, self.calibration)
 
     @cached_property
     def tuned(self) -> keras.Model:
         """The prepared network, tuned to answer as the original in 8 bits."""
-        return tuned(self.prepared, self.network, self.calibration)
+        return tuned(self.prepared, self.deployed.network, self.calibration)
 
     def write(self, format_: Format, file: Path, attempt: Attempt) -> None:
         """Write the network to a file."""
-        network = self.network
+        network = self.deployed.network
         if attempt.precision in EIGHT_BITS:
             network = self.tuned if attempt.tuned else self.prepared
-        format_.write(network, self.reference, file, attempt.precision, self.calibration)
+        deployed = replace(self.deployed, network=network)
+        format_.write(deployed, file, attempt.precision, self.calibration)
 
     def parity(self, runtime: Runtime, precision: ExportPrecision) -> Parity:
         """Hold an export to the network."""
@@ -240,18 +241,18 @@ def open_source(
     held_out = np.concatenate([found.split.validation, found.split.test])
     rows = _some_of_each(held_out, usable.labels[held_out], generator)
     checked = _views_of(views, rows, _CHECKED)
-    folder = detector_folder(Path(run))
-    network, reference = _load_network(folder, checked[:_BATCH]), Reference.load(folder)
+    deployed = _load_network(
+        detector_folder(Path(run)), checked[:_BATCH], mirrored=found.settings.mirrored
+    )
     trained_on = generator.permutation(found.split.train)[:_CALIBRATION]
     return Source(
         run=found,
         settings=found.settings,
-        network=network,
-        reference=reference,
+        deployed=deployed,
         calibration=_views_of(views, trained_on, _CALIBRATION),
         rows=rows,
         views=checked,
-        expected=answers_of(keras_runtime(network, reference), checked),
+        expected=answers_of(keras_runtime(deployed), checked),
     )
 
 
@@ -302,7 +303,7 @@ def answers_of(runtime: Runtime, views: np.ndarray) -> Answers:
     )
 
 
-def _load_network(folder: Path, views: np.ndarray) -> keras.Model:
+def _load_network(folder: Path, views: np.ndarray, *, mirrored: bool) -> Deployed:
     """The network of a detector, as Keras saved it.
 
     Raises:
@@ -316,8 +317,9 @@ def _load_network(folder: Path, views: np.ndarray) -> keras.Model:
             f"'{file}' can't be read by Keras {keras.__version__}; copy the run anew, or train "
             "again."
         ) from error
-    check_parity(network, folder / NETWORK_FILE, views)
-    return network
+    deployed = Deployed(network, Reference.load(folder), mirrored)
+    check_parity(deployed, folder / NETWORK_FILE, views)
+    return deployed
 
 
 def _some_of_each(

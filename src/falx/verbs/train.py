@@ -23,6 +23,7 @@ from falx.evaluation.studies import choose_share, find_studies
 from falx.evaluation.trust import Trust
 from falx.exporting.detector import export_detector
 from falx.logs import logged_to
+from falx.model.deployed import Deployed
 from falx.model.network import cooled
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
@@ -199,9 +200,9 @@ def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
         limit=familiar_limit(features, usable.groups[seen]),
         study_share=_study_share(plan, tempered(given, rules.temperature)),
     )
+    network = cooled(trainer.network, rules.temperature)
     export_detector(
-        cooled(trainer.network, rules.temperature),
-        fit_reference(features),
+        Deployed(network, fit_reference(features), basis.recipe.mirrored),
         folder,
         recipe=basis.recipe,
         classes=classes,
