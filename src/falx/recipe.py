@@ -109,6 +109,20 @@ class Phase(Part):
     train_from: Literal["head"] | Annotated[int, Field(ge=0)] = Field(
         "head", description="'head', or the first backbone layer (by number) that is trained"
     )
+    solver: Literal["optimizer", "logistic"] = Field(
+        "optimizer",
+        description="'logistic' fits a linear head at once, to one view of each slice an epoch; "
+        "learning rate and optimizer are not used",
+    )
+    penalty: float = Field(
+        100.0, gt=0, description="of a logistic head's squared weights, features standardized"
+    )
+
+    @model_validator(mode="after")
+    def _fits_a_head(self) -> Self:
+        if self.solver == "logistic" and self.train_from != "head":
+            raise ValueError("the solver 'logistic' fits a head alone; set train_from to 'head'")
+        return self
 
 
 class Optimizer(Part):
@@ -197,6 +211,9 @@ class Recipe(Part):
     def _trains_at_all(self) -> Self:
         if sum(phase.epochs for phase in self.phases) == 0:
             raise ValueError("phases must hold at least one epoch between them")
+        logistic = any(phase.solver == "logistic" and phase.epochs for phase in self.phases)
+        if logistic and (self.head.hidden or self.head.normalization):
+            raise ValueError("the solver 'logistic' needs a linear head, without hidden units")
         share = self.study_share
         if share != "validation" and not 0 < share <= 1:
             raise ValueError(f"study_share must be 'validation' or in (0, 1], got {share}")

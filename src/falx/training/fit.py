@@ -30,6 +30,7 @@ from falx.training import checkpoint
 from falx.training.bank import FeatureBank, PlainSource, Source
 from falx.training.batches import PlainBatches, TrainingBatches, targets
 from falx.training.checkpoint import State, Weights
+from falx.training.logistic import fit_logistic
 from falx.training.optimizers import make_optimizer
 from falx.training.shelf import Shelf
 from falx.training.trunk import compile_trunk, trunk_digest
@@ -213,6 +214,9 @@ class Trainer:
         numbers = self._view_numbers(state.phase, done=state.epochs_done)
         source.prepare({PLAIN: validation} | dict.fromkeys(numbers, train), self.listener)
         stage.begin(phase)
+        if phase.solver == "logistic":
+            self._fit_head(phase, memory, train, validation, source)
+            return
         if memory.folder and state.epochs_done:
             checkpoint.restore_optimizer(memory.folder, stage.optimizer)
         batches = TrainingBatches(
@@ -239,6 +243,49 @@ class Trainer:
             verbose=0,
             callbacks=[*([plateau] if plateau else []), recorder, *logs],
         )
+
+    def _fit_head(
+        self,
+        phase: Phase,
+        memory: _Memory,
+        train: np.ndarray,
+        validation: np.ndarray,
+        source: Source,
+    ) -> None:
+        """Fit a linear head at once to all views that the phase looks at."""
+        state, rest, started = memory.state, self._stage(memory.state.phase).parts.rest, time.time()
+        numbers = self._view_numbers(state.phase, done=0)
+        kernel, bias = fit_logistic(
+            np.concatenate([source.take(number, train) for number in numbers]),
+            np.tile(self.labels[train], len(numbers)),
+            views=len(numbers),
+            penalty=phase.penalty,
+            balanced=self.recipe.class_weights == "balanced",
+        )
+        self.network.get_layer("logits").set_weights([kernel, bias])
+        found = [
+            rest.evaluate(
+                PlainBatches(
+                    source, rows, self.targets[rows], batch=self.recipe.batch, number=number
+                ),
+                verbose=0,
+                return_dict=True,
+            )
+            for rows, number in ((train, numbers[-1]), (validation, PLAIN))
+        ]
+        state.history.append({
+            "epoch": len(state.history) + 1,
+            "phase": phase.name,
+            **{name: float(found[0][name]) for name in METRICS},
+            **{f"val_{name}": float(found[1][name]) for name in METRICS},
+            "learning_rate": 0.0,
+            "seconds": round(time.time() - started, 3),
+        })  # fmt: skip
+        state.epochs_done = phase.epochs
+        memory.best = self.network.get_weights()
+        memory.keep(self.network, rest.optimizer, last=True)
+        epochs = sum(each.epochs for each in self.recipe.phases)
+        self.listener(Progress("Training", phase.epochs, epochs, phase.name))
 
     def _view_numbers(self, phase: int, *, done: int) -> range:
         """The views that a phase looks at, one an epoch, from the first epoch that is not done."""
