@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from falx.data.audit import Audit
+    from falx.data.label_check import LabelCheck
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.evaluation.deployment import Row
     from falx.evaluation.explain import MapScores
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False)
 _FOREIGN_SHOWN = 5
+_DOUBTS_SHOWN = 5
 
 
 def show_log(verbose: bool) -> None:
@@ -179,6 +181,16 @@ def show_trust(trust: Trust) -> None:
     _out.print(table)
 
 
+def say_doubts(check: LabelCheck) -> None:
+    """How many labels are doubted."""
+    if check.doubts:
+        say(
+            f"{len(check.doubts)} of {check.checked} labels are doubted (doubts.csv and the report "
+            "name them). A doubt is no proof: somebody who can read the scan has to look. All "
+            "numbers are on the labels as they are."
+        )
+
+
 def show_map_scores(maps: MapScores) -> None:
     """How well heat maps agree with masks."""
     for words, value, chance in (
@@ -287,6 +299,8 @@ def show_audit(audit: Audit) -> None:
     near = f"{audit.distinct} distinct of {len(usable)} slices, by patient and near-duplicates"
     table.add_row("distinct", near)
     table.add_row("labels differ", _conflicts(audit))
+    if audit.label_check:
+        table.add_row("labels doubted", _doubts(audit, audit.label_check.checked))
     for leak in audit.leaks:
         share = len(leak.rows) / max(1, leak.total)
         count = f"{len(leak.rows)} of {leak.total} in {leak.part} ({share:.0%})"
@@ -329,6 +343,18 @@ def _conflicts(audit: Audit) -> Text:
     hidden = len(audit.conflicts) - len(lines)
     lines += [f"and {hidden} more"] if hidden else []
     return Text(f"in {len(audit.conflicts)} groups\n" + "\n".join(lines), style="red")
+
+
+def _doubts(audit: Audit, checked: int) -> Text:
+    doubts = audit.doubts()
+    lines = [
+        f"{doubt['path']}: rather {doubt['suggested']}; {doubt['label']} has a probability of "
+        f"{doubt['probability']:.2f}"
+        for doubt in doubts[:_DOUBTS_SHOWN]
+    ]
+    hidden = len(doubts) - len(lines)
+    lines += [f"and {hidden} more, shown by --html"] if hidden else []
+    return Text("\n".join([f"{len(doubts)} of {checked} checked", *lines]))
 
 
 def _more(rows: Sequence[int], table: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from falx.errors import MissingExtra
 
 EXTRAS = {
     "train": (
+        "cleanlab",
         "keras",
         "tensorflow",
         "pandas",

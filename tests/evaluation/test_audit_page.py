@@ -16,6 +16,7 @@ import pytest
 from falx.data.audit import Audit, audit
 from falx.data.catalog import build_catalog
 from falx.data.foreign import Foreign
+from falx.data.label_check import Doubt, LabelCheck
 from falx.data.shortcuts import Shortcut
 from falx.evaluation import audit_page as module
 from falx.evaluation.audit_page import THUMBNAIL, write_audit_page
@@ -187,6 +188,33 @@ def test_suspects_are_shown_with_their_reason(data: Path, look: Any, written: An
     assert [image["alt"] for image in page.all("img")] == ["yes: yes/y1.png"]
 
 
+def test_doubted_labels_are_shown_with_what_the_networks_say(
+    data: Path, look: Any, written: Any
+) -> None:
+    copy(data / "yes/y1.png", "yes/z1.png")
+    check = LabelCheck((Doubt(4, "no", 0.021, 4), Doubt(0, "yes", 0.3, 5)), checked=7, repeats=5)
+    page = written(replace(look(data), foreign=(), label_check=check))
+    text = page.section("Doubted labels Confident", "Unlike the rest None")
+    assert (
+        "yes/y1.png 120 × 150 rather no: yes has a probability of 0.02; "
+        "likelier otherwise in 4 of 5 repeats; belongs with yes/z1.png" in text
+    )
+    assert "no/n0.png 120 × 150 rather yes: no has a probability of 0.30" in text
+    assert "A doubt is no proof" in text
+    assert "no: no/n0.png" in [image["alt"] for image in page.all("img")]
+    assert "Of 7 labels that a cross-validation checked, its networks doubt 2" in page.text
+
+
+def test_doubts_are_told_only_where_labels_were_checked(
+    data: Path, look: Any, written: Any
+) -> None:
+    found = look(data)
+    assert "doubt" not in written(found).text
+    check = LabelCheck((), checked=6, repeats=1)
+    text = written(replace(found, label_check=check)).section("Doubted labels None.", "Unlike")
+    assert text == "Doubted labels None. "
+
+
 def test_shortcuts_are_drawn_with_chance(data: Path, look: Any, written: Any) -> None:
     alarming = Shortcut("facts of the file", 0.85, 0.8, 0.9)
     quiet = Shortcut("what surrounds the head", 0.55, 0.45, 0.65)
@@ -295,12 +323,15 @@ def test_what_is_not_shown_is_counted(
         "MEMBERS_SHOWN": 2,
         "NAMES_SHOWN": 3,
         "FILES_SHOWN": 1,
+        "DOUBTS_SHOWN": 1,
     }.items():
         monkeypatch.setattr(module, limit, value)
-    found = replace(look(data), foreign=())
+    check = LabelCheck((Doubt(0, "yes", 0.1, 1), Doubt(1, "yes", 0.2, 1)), checked=2, repeats=1)
+    found = replace(look(data), foreign=(), label_check=check)
     page = written(found)
-    assert len(page.all("img")) == 2
+    assert len(page.all("img")) == 3
     assert "2 more groups are not shown." in page.text
+    assert "1 more are not shown; falx audit DATA --crossval RUN --json FILE" in page.text
     assert "8 more" in page.text
     assert "and 5 that falx audit DATA --json FILE lists." in page.text
     assert "2 more are not shown; falx audit DATA --json FILE lists them all." in page.text

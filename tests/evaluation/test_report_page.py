@@ -19,6 +19,7 @@ import yaml
 from falx.data.audit import Audit
 from falx.data.catalog import Catalog
 from falx.data.foreign import Foreign
+from falx.data.label_check import Doubt, LabelCheck
 from falx.data.shortcuts import Shortcut
 from falx.detect.rules import Rules
 from falx.evaluation import report_page as module
@@ -334,6 +335,50 @@ def test_mistakes_beyond_a_page_are_counted(
 
 def test_no_mistakes_is_said(made: Report, written: Any) -> None:
     assert "None: every slice was called right." in written(replace(made, errors=())).text
+
+
+def test_doubted_labels_are_listed_with_their_group(made: Report, written: Any) -> None:
+    check = LabelCheck((Doubt(9, "no", 0.021, 1), Doubt(0, "yes", 0.3, 1)), checked=12, repeats=1)
+    found = replace(made, audit=replace(made.audit, groups=((8, 9, 10),), label_check=check))
+    page = written(found)
+    assert list(page.table("Slices whose label is doubted").items()) == [
+        ("Slice", ["Label", "Suggested", "Probability of the label", "Others of its group"]),
+        ("yes/3.png", ["yes", "no", "0.021", "yes/2.png, yes/4.png"]),
+        ("no/0.png", ["no", "yes", "0.300", ""]),
+    ]
+    assert "A doubt is no proof: somebody who can read the scan has to look." in page.text
+    assert "All numbers are on the labels as they are." in page.text
+
+
+def test_doubts_of_repeats_say_in_how_many(made: Report, written: Any) -> None:
+    check = LabelCheck((Doubt(9, "no", 0.021, 4),), checked=12, repeats=5)
+    found = replace(
+        made,
+        audit=replace(made.audit, label_check=check),
+        scores=replace(made.scores, repeats=5),
+    )
+    rows = written(found).table("Slices whose label is doubted")
+    assert rows["yes/3.png"] == ["yes", "no", "0.021", "4 of 5", ""]
+
+
+def test_doubts_beyond_a_page_are_counted(
+    made: Report, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DOUBTS_SHOWN", 1)
+    check = LabelCheck((Doubt(9, "no", 0.02, 1), Doubt(0, "yes", 0.3, 1)), checked=12, repeats=1)
+    page = written(replace(made, audit=replace(made.audit, label_check=check)))
+    assert len(page.table("Slices whose label is doubted")) == 2
+    assert "1 more are in doubts.csv" in page.text
+
+
+def test_labels_are_said_to_be_doubted_only_where_they_were_checked(
+    made: Report, written: Any
+) -> None:
+    assert "doubt" not in written(made).text
+    check = LabelCheck((), checked=12, repeats=1)
+    text = written(replace(made, audit=replace(made.audit, label_check=check))).text
+    assert "Labels that the networks doubt None." in text
+    assert "Of 12 labels that a cross-validation checked, its networks doubt none." in text
 
 
 def test_numbers_by_study(made: Report, written: Any) -> None:

@@ -28,7 +28,7 @@ def test_the_folder_is_whole(done):
     names = {item.name for item in done.folder.iterdir()}
     assert names == {
         "recipe.yaml", "catalog.parquet", "history.csv", "predictions.csv", "errors.csv",
-        "metrics.json", "environment.json", "figures", "report.html", "log.jsonl",
+        "doubts.csv", "metrics.json", "environment.json", "figures", "report.html", "log.jsonl",
     }  # fmt: skip
 
 
@@ -75,3 +75,18 @@ def test_errors_are_listed_with_how_often_they_repeat(done):
     wrong = table[table["label"] != table["predicted"]].groupby("path").size()
     assert dict(zip(errors["path"], errors["times"], strict=True)) == wrong.to_dict()
     assert errors["times"].is_monotonic_decreasing
+
+
+def test_doubted_labels_are_listed_counted_and_reported(done):
+    doubts = pd.read_csv(done.folder / "doubts.csv")
+    assert list(doubts.columns) == [
+        "path", "index", "group", "label", "suggested", "probability", "times",
+    ]  # fmt: skip
+    table = pd.read_csv(done.folder / "predictions.csv")
+    mean = table.groupby("path")[["p_no", "p_yes"]].mean()
+    for doubt in doubts.itertuples():
+        assert doubt.probability == pytest.approx(mean.loc[doubt.path, f"p_{doubt.label}"])
+        assert doubt.suggested != doubt.label
+    metrics = json.loads((done.folder / "metrics.json").read_text())
+    assert metrics["doubted_labels"] == len(doubts) == len(done.label_check.doubts)
+    assert "Labels that the networks doubt" in (done.folder / "report.html").read_text()

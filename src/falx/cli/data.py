@@ -21,6 +21,14 @@ def audit(
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write a page with thumbnails.")
     ] = None,
+    crossval: Annotated[
+        Path | None,
+        typer.Option(
+            "--crossval",
+            help="The run folder of a cross-validation of DATA; shows the labels that its networks "
+            "doubt.",
+        ),
+    ] = None,
     positive: PositiveOption = None,
 ) -> None:
     """Look for copies, leaks, foreign images and shortcuts in a dataset."""
@@ -28,10 +36,9 @@ def audit(
     from falx.extras import needs
 
     with needs("train", "falx audit"), console.progress() as listener:
-        from falx.data.audit import audit as look
-        from falx.data.catalog import build_catalog
+        from falx.verbs.audit import audit_data
 
-        found = look(build_catalog(data, positive=positive, listener=listener))
+        found = audit_data(data, positive=positive, crossval=crossval, listener=listener)
     if json_file != Path("-"):
         console.show_audit(found)
     if json_file:

@@ -140,6 +140,7 @@ def crossval(
     tell_pretraining(done.pretraining)
     console.show_scores({"out of fold": done.scores})
     console.show_trust(done.trust)
+    console.say_doubts(done.label_check)
     warn_of_chance(done.scores)
     console.show_next(done.folder, next_steps(done.folder, done.train_command))
 

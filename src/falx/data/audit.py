@@ -12,6 +12,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.duplicates import components, equal_pairs
 from falx.data.foreign import Foreign, find_foreign
+from falx.data.label_check import LabelCheck
 from falx.data.shortcuts import FOLDS, Shortcut, probe_shortcuts
 
 Rows = tuple[int, ...]
@@ -50,6 +51,7 @@ class Audit:
         leaks: between the parts that the data came in.
         foreign: slices unlike the rest, most first.
         shortcuts: what can be told without the brain; empty where a class has too few groups.
+        label_check: what a cross-validation makes of the labels, where there is one.
     """
 
     catalog: Catalog
@@ -62,6 +64,7 @@ class Audit:
     leaks: tuple[Leak, ...]
     foreign: tuple[Foreign, ...]
     shortcuts: tuple[Shortcut, ...]
+    label_check: LabelCheck | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths instead of rows."""
@@ -90,11 +93,42 @@ class Audit:
             "shortcuts": [
                 {**asdict(shortcut), "alarming": shortcut.alarming} for shortcut in self.shortcuts
             ],
+            "label_check": self._label_check(),
         }
 
+    def mates(self, row: int) -> Rows:
+        """The other slices of a slice's group."""
+        group = next((rows for rows in self.groups if row in rows), ())
+        return tuple(other for other in group if other != row)
 
-def audit(catalog: Catalog, *, seed: int = 0) -> Audit:
-    """Look for everything that would make numbers on this dataset lie."""
+    def doubts(self) -> list[dict[str, Any]]:
+        """The slices whose label is doubted, ready for JSON; `group` names their group's others."""
+        usable = self.catalog.usable().table
+        return [
+            {
+                "path": _name(usable, doubt.row),
+                "label": usable["label"].iat[doubt.row],
+                "suggested": doubt.suggested,
+                "probability": doubt.probability,
+                "times": doubt.times,
+                "group": [_name(usable, row) for row in self.mates(doubt.row)],
+            }
+            for doubt in (self.label_check.doubts if self.label_check else ())
+        ]
+
+    def _label_check(self) -> dict[str, Any] | None:
+        check = self.label_check
+        if check is None:
+            return None
+        return {"checked": check.checked, "repeats": check.repeats, "doubts": self.doubts()}
+
+
+def audit(catalog: Catalog, *, seed: int = 0, label_check: LabelCheck | None = None) -> Audit:
+    """Look for everything that would make numbers on this dataset lie.
+
+    Args:
+        label_check: what a cross-validation makes of the labels of the usable slices.
+    """
     usable = catalog.usable()
     table, groups, labels = usable.table, usable.groups, usable.labels
     present = [int((labels == code).sum()) for code in range(len(usable.classes))]
@@ -112,6 +146,7 @@ def audit(catalog: Catalog, *, seed: int = 0) -> Audit:
         shortcuts=tuple(probe_shortcuts(table, labels, groups, seed=seed))
         if _enough_groups(labels, groups, len(usable.classes))
         else (),
+        label_check=label_check,
     )
 
 

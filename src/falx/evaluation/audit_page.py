@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -27,10 +27,10 @@ from falx.evaluation.templates import (
     number,
     write_page,
 )
-from falx.evaluation.verdicts import Verdict, verdicts
+from falx.evaluation.verdicts import DOUBTS_ADVICE, Verdict, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -42,6 +42,8 @@ MEMBERS_SHOWN = 7
 NAMES_SHOWN = 100
 PAIRS_SHOWN = 60
 FILES_SHOWN = 500
+DOUBTS_SHOWN = 200
+MATES_SHOWN = 3
 THUMBNAIL = 112
 _QUALITY = 80
 _THREADS = 4
@@ -118,6 +120,10 @@ def write_audit_page(audit: Audit, path: Path) -> None:
         ],
         groups=[_group(rows, table, pictures) for rows in groups],
         groups_hidden=len(audit.groups) - len(groups),
+        checked=audit.label_check,
+        doubts=_doubts(audit, table, pictures),
+        doubts_hidden=len(audit.doubts()[DOUBTS_SHOWN:]),
+        doubts_advice=DOUBTS_ADVICE,
         foreign=[
             (_thumb(table, item.row, pictures), item.reason, item.score) for item in audit.foreign
         ],
@@ -194,6 +200,8 @@ def _rows_shown(
 ) -> list[int]:
     rows = {row for group in groups for row in group[:MEMBERS_SHOWN]}
     rows |= {row for shown in pairs for pair in shown for row in pair}
+    if audit.label_check:
+        rows |= {doubt.row for doubt in audit.label_check.doubts[:DOUBTS_SHOWN]}
     return sorted(rows | {item.row for item in audit.foreign})
 
 
@@ -247,6 +255,30 @@ def _thumb_pairs(
     pairs: Iterable[tuple[int, int]], table: pd.DataFrame, pictures: dict[int, str]
 ) -> tuple[tuple[_Thumb, _Thumb], ...]:
     return tuple((_thumb(table, a, pictures), _thumb(table, b, pictures)) for a, b in pairs)
+
+
+def _doubts(
+    audit: Audit, table: pd.DataFrame, pictures: dict[int, str]
+) -> list[tuple[_Thumb, str]]:
+    """The slices whose label is doubted, each with what there is to say of it."""
+    check = audit.label_check
+    if check is None:
+        return []
+    shown = check.doubts[:DOUBTS_SHOWN]
+    return [
+        (_thumb(table, doubt.row, pictures), _doubt_note(told, check.repeats))
+        for doubt, told in zip(shown, audit.doubts(), strict=False)
+    ]
+
+
+def _doubt_note(told: Mapping[str, Any], repeats: int) -> str:
+    chance = number(told["probability"], 2)
+    says = f"rather {told['suggested']}: {told['label']} has a probability of {chance}"
+    times = f"; likelier otherwise in {told['times']} of {repeats} repeats" if repeats > 1 else ""
+    mates = told["group"][:MATES_SHOWN]
+    hidden = len(told["group"]) - len(mates)
+    more = f" and {count(hidden)} more" if hidden else ""
+    return says + times + (f"; belongs with {', '.join(mates)}{more}" if mates else "")
 
 
 def _group(rows: Rows, table: pd.DataFrame, pictures: dict[int, str]) -> _Group:

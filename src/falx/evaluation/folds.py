@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.catalog import Catalog
+from falx.data.label_check import LabelCheck, check_labels
 from falx.detect.rules import Rules, decide, predicted_codes
 from falx.evaluation.metrics import Scores, score, score_repeats
 from falx.evaluation.report import FoldScores, Mistake
@@ -88,6 +89,10 @@ class OutOfFold:
             usable.labels, list(self.probabilities), list(self.distances), usable.groups,
             usable.classes, self.slice_rules, error=self.rules[0][0].error,
         )  # fmt: skip
+
+    def label_check(self) -> LabelCheck:
+        """The slices whose label is doubted."""
+        return check_labels(self.usable.labels, self.probabilities, self.usable.classes)
 
     @cached_property
     def by_fold(self) -> tuple[FoldScores, ...]:

@@ -30,7 +30,7 @@ from falx.evaluation.templates import (
     write_page,
 )
 from falx.evaluation.trust_words import trust_table
-from falx.evaluation.verdicts import verdicts
+from falx.evaluation.verdicts import DOUBTS_ADVICE, verdicts
 from falx.evaluation.weighted import METRICS
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 MISTAKES_SHOWN = 200
+DOUBTS_SHOWN = 200
 
 GLOSSES = {
     "accuracy": "share of slices called right",
@@ -115,7 +116,7 @@ def write_report(report: Report, path: Path) -> None:
     """
     columns = list(_columns(report))
     repeats = report.scores.repeats
-    shown = report.errors[:MISTAKES_SHOWN]
+    shown, doubts = report.errors[:MISTAKES_SHOWN], report.audit.doubts()
     before = report.environment.get("pretraining")
     write_page(
         path,
@@ -144,6 +145,10 @@ def write_report(report: Report, path: Path) -> None:
         repeats=repeats,
         folds=[_fold_row(fold) for fold in report.folds],
         mistakes_hidden=len(report.errors) - len(shown),
+        checked=report.audit.label_check,
+        doubts=[_doubt_row(doubt, repeats) for doubt in doubts[:DOUBTS_SHOWN]],
+        doubts_hidden=len(doubts[DOUBTS_SHOWN:]),
+        doubts_advice=DOUBTS_ADVICE,
         effort=_effort(report),
         recipe=report.recipe.to_yaml() if report.recipe else "",
         limits=list(sentences.limits(report)),
@@ -221,6 +226,12 @@ def _fold_row(fold: FoldScores) -> tuple[str, ...]:
     values = [number(found[name].value) for name in ("accuracy", "roc_auc", "log_loss")]
     sizes = count(fold.scores.n), count(fold.scores.groups)
     return (str(fold.repeat), str(fold.fold), *sizes, *values)
+
+
+def _doubt_row(doubt: Mapping[str, Any], repeats: int) -> tuple[str, ...]:
+    times = f"{doubt['times']} of {repeats}"
+    given = doubt["path"], doubt["label"], doubt["suggested"], number(doubt["probability"])
+    return (*given, times, ", ".join(doubt["group"]))
 
 
 def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:

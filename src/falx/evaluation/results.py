@@ -25,6 +25,7 @@ from falx.evaluation.studies import find_studies, score_studies
 from falx.evaluation.trust import SliceRules, Trust, score_trust
 
 if TYPE_CHECKING:
+    from falx.data.label_check import LabelCheck
     from falx.evaluation.map_checks import MapChecks
 
 _SHOWN = 24
@@ -267,6 +268,34 @@ def draw_repeated(
     )
     caption = "Misclassified slices, those wrong in most repeats first."
     return (_saved(folder, "Errors that repeat", caption, sheet),)
+
+
+def draw_doubts(
+    folder: Path, views: np.ndarray, check: LabelCheck, usable: Catalog
+) -> tuple[Figure, ...]:
+    """Draw the first of the slices whose label is doubted, where there are any.
+
+    Args:
+        views: what the network was fed of all slices, uint8 (slices, size, size).
+        usable: the slices.
+    """
+    shown = check.doubts[:_SHOWN]
+    if not shown:
+        return ()
+    folder.mkdir(exist_ok=True)
+    labels = usable.table["label"]
+    captions = [
+        f"{labels.iat[doubt.row]} → {doubt.suggested}\n"
+        f"p({labels.iat[doubt.row]}) {doubt.probability:.2f}"
+        for doubt in shown
+    ]
+    title = "Doubted labels"
+    sheet = contact_sheet([views[doubt.row] for doubt in shown], captions, title=title)
+    caption = (
+        "The label as it is, the one that the networks suggest, and the probability that they "
+        "give to the label as it is, the least probable first."
+    )
+    return (_saved(folder, title, caption, sheet),)
 
 
 def draw_map_checks(folder: Path, checks: MapChecks) -> tuple[Figure, ...]:

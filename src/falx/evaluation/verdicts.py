@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from falx.data.audit import Audit, Leak
+    from falx.data.label_check import LabelCheck
 
 _UNEQUAL = 3  # times as many slices in the largest class as in the smallest
 _HELD_OUT = 0.3  # of a random 70/15/15 split
 _URGENCY = ("act", "look", "fine")
+DOUBTS_ADVICE = (
+    "A doubt is no proof: somebody who can read the scan has to look. All numbers are on the "
+    "labels as they are."
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def verdicts(audit: Audit) -> tuple[Verdict, ...]:
         _identical(audit),
         _distinct(audit, table),
         _conflicts(audit),
+        *((_doubted(audit.label_check),) if audit.label_check else ()),
         *(_leak_verdict(leak) for leak in audit.leaks),
         _patients(table),
         _foreign(audit),
@@ -118,6 +124,18 @@ def _conflicts(audit: Audit) -> Verdict:
     meaning = f"{count(n, 'group')} of slices that belong together {_carry(n)} more than one label."
     advice = "Ask whoever labeled them; a label is wrong, or the group is."
     return Verdict("Contradicting labels", count(n), "act", meaning, advice)
+
+
+def _doubted(check: LabelCheck) -> Verdict:
+    n, checked = len(check.doubts), count(check.checked, "label")
+    if not n:
+        meaning = f"Of {checked} that a cross-validation checked, its networks doubt none."
+        return Verdict("Doubted labels", "0", "fine", meaning)
+    meaning = (
+        f"Of {checked} that a cross-validation checked, its networks doubt {count(n)}, without "
+        "having seen those slices."
+    )
+    return Verdict("Doubted labels", count(n), "look", meaning, DOUBTS_ADVICE)
 
 
 def _leak_verdict(leak: Leak) -> Verdict:

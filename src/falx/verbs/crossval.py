@@ -17,13 +17,14 @@ import pandas as pd
 
 from falx import defaults
 from falx.data.audit import audit
+from falx.data.label_check import LabelCheck
 from falx.detect.rules import Rules
 from falx.evaluation.calibrate import calibrate, tempered
 from falx.evaluation.folds import OutOfFold
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, Report
 from falx.evaluation.report_page import write_report
-from falx.evaluation.results import draw_figures, draw_repeated
+from falx.evaluation.results import draw_doubts, draw_figures, draw_repeated
 from falx.evaluation.trust import Trust
 from falx.logs import logged_to
 from falx.progress import Listener, Progress, silent
@@ -49,6 +50,7 @@ class Crossvalidated:
         probabilities: out of fold and calibrated, float64 (repeats, n, classes), in the order of
             the catalog's slices without problems.
         train_command: the command line that trains a detector by the same recipe.
+        label_check: which labels the networks doubt.
         pretraining: what environment.json says of it, where asked for.
     """
 
@@ -57,6 +59,7 @@ class Crossvalidated:
     trust: Trust
     probabilities: np.ndarray
     train_command: str
+    label_check: LabelCheck
     pretraining: dict[str, Any] | None = None
 
 
@@ -129,15 +132,22 @@ def crossval(
         listener(Progress("Reporting", 0, 1))
         views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
         found = _out_of_fold(basis, planned, results, views.plain)
-        scores, trust = found.scores(), found.trust()
+        scores, trust, check = found.scores(), found.trust(), found.label_check()
         numbers = ("--folds", folds, "--repeats", repeats, "--jobs", jobs)
         command = basis.command("crossval", *map(str, numbers))
         about = basis.environment(command, seconds)
-        _write(folder, basis, found, scores, trust, _history(planned, results), about)
+        _write(folder, basis, found, scores, trust, check, _history(planned, results), about)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
-    answer = final_path(folder), scores, trust, found.probabilities, basis.command("train")
-    return Crossvalidated(*answer, pretraining=basis.pretraining())
+    return Crossvalidated(
+        folder=final_path(folder),
+        scores=scores,
+        trust=trust,
+        probabilities=found.probabilities,
+        train_command=basis.command("train"),
+        label_check=check,
+        pretraining=basis.pretraining(),
+    )
 
 
 def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
@@ -193,6 +203,7 @@ def _write(
     found: OutOfFold,
     scores: Scores,
     trust: Trust,
+    check: LabelCheck,
     history: pd.DataFrame,
     about: dict[str, Any],
 ) -> None:
@@ -201,12 +212,17 @@ def _write(
     history.to_csv(folder / "history.csv", index=False)
     found.as_table().to_csv(folder / "predictions.csv", index=False)
     found.errors_table().to_csv(folder / "errors.csv", index=False)
+    check.as_table(found.usable).to_csv(folder / "doubts.csv", index=False)
     content = {
-        "split": "crossval", **scores.as_dict(), "trust": trust.as_dict(), **found.metrics()
-    }  # fmt: skip
+        "split": "crossval",
+        **scores.as_dict(),
+        "trust": trust.as_dict(),
+        "doubted_labels": len(check.doubts),
+        **found.metrics(),
+    }
     (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    _write_report(folder, basis, found, scores, trust, about)
+    _write_report(folder, basis, found, scores, trust, check, about)
 
 
 def _write_report(
@@ -215,6 +231,7 @@ def _write_report(
     found: OutOfFold,
     scores: Scores,
     trust: Trust,
+    check: LabelCheck,
     about: dict[str, Any],
 ) -> None:
     figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), scores)
@@ -225,9 +242,10 @@ def _write_report(
         captions = [f"{m.label} → {m.predicted}, {m.times} of {found.repeats}" for m in mistakes]
         if mistakes:
             figures += draw_repeated(folder / "figures", found.views, found.worst(), captions)
+    figures += draw_doubts(folder / "figures", found.views, check, found.usable)
     report = Report(
         title=basis.title,
-        audit=audit(basis.catalog),
+        audit=audit(basis.catalog, label_check=check),
         recipe=basis.recipe,
         scores=scores,
         trust=trust,
