@@ -67,7 +67,7 @@ def pretrained_backbone(
 
     Raises:
         BadInput: the shelf has no room for views or checkpoints.
-        UnusableTraining: the loss is no longer a number.
+        UnusableTraining: the loss is no longer a number, or a process that draws phantoms ended.
     """
     logger.info(
         "pretraining on %(learned)d of %(slices)d slices of %(name)s; %(removed)d share a "

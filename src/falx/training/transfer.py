@@ -132,10 +132,8 @@ class Transfer:
     def run(self) -> None:
         """Train the epochs that are missing, with a checkpoint after each."""
         done, sizes = len(self.state.history), np.repeat(self.sizes, self.steps).tolist()
-        first = done * self.steps
-        with closing(
-            rehearsed(self.course, sizes, phantoms=self.phantoms, first=first)
-        ) as phantoms:
+        drawn = rehearsed(self.course, sizes, phantoms=self.phantoms, first=done * self.steps)
+        with closing(drawn) as phantoms:
             for epoch in range(done, len(self.sizes)):
                 self.state.history.append(self._train_epoch(epoch + 1, phantoms))
                 logger.info("pretraining, epoch %(epoch)d: loss %(loss).4f", self.state.history[-1])
@@ -223,8 +221,6 @@ class Transfer:
             alike = [np.ones(len(batch.views)) for batch in again]
             return mixed([slices, *again], [self.importance[rows], *alike])
 
-        # A graph for views of this size alone.
-        self.network.make_train_function(force=True)
         self.network.reset_metrics()
         loss = math.nan
         # Phantoms are waited for here and not in the thread that mixes: the stream can be closed.
