@@ -144,7 +144,7 @@ class Plateau(Part):
 class Pretraining(Part):
     """How a backbone learns from another dataset before the training proper.
 
-    It takes place where a dataset is named for it, by --pretrain-on.
+    It takes place where a dataset is named for it, by --pretrain-on; an epoch is one pass over it.
     """
 
     seed: int = Field(
@@ -153,8 +153,16 @@ class Pretraining(Part):
         le=defaults.MOST_SEED,
         description="of its own, so that trainings with other seeds share what was learned",
     )
-    epochs: int = Field(11, ge=1, le=10_000)
-    learning_rate: float = Field(3e-4, gt=0, le=1, description="the highest")
+    phantoms: float = Field(
+        0.5,
+        ge=0,
+        le=0.9,
+        description="share of each batch that are phantoms, lest what was learned from them is "
+        "forgotten; in whole pairs, one with a tumor and one without, and at least one slice is "
+        "real",
+    )
+    epochs: int = Field(8, ge=1, le=10_000)
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="the highest")
     weight_decay: float = Field(1e-4, ge=0)
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     small_share: float = Field(

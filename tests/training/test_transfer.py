@@ -1,17 +1,19 @@
 """Pretraining on another dataset: what is learned, kept, shared, and gone on with."""
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from falx.data import phantom
 from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
 from falx.model.weights import find_weights
 from falx.recipe import Pretraining, load_recipe
-from falx.training import pretrained
+from falx.training import pretrained, transfer
 from falx.training.corpus import find_corpus
 from falx.training.pretrained import pretrained_backbone
 from falx.training.shelf import Shelf
@@ -26,6 +28,9 @@ RECIPE = load_recipe("lite").changed({
 })  # fmt: skip
 
 QUICK = RECIPE.changed({"pretraining.epochs": "1"})
+
+ALONE = QUICK.changed({"pretraining.phantoms": "0"})
+"""Without phantoms."""
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +55,19 @@ def done(corpus, start, shelf):
 
 @pytest.fixture(scope="module")
 def quick(corpus, start, shelf):
-    """What one epoch gives, at the full size."""
+    """What one epoch gives, half of it phantoms."""
     return pretrained_backbone(corpus, QUICK, start, shelf)
 
 
 def arrays(file):
     """The weights of a backbone in a file."""
     return build_backbone(RECIPE.backbone, 64, str(file)).get_weights()
+
+
+@pytest.fixture(scope="module")
+def alone(corpus, start, shelf):
+    """What one epoch gives without phantoms."""
+    return pretrained_backbone(corpus, ALONE, start, shelf)
 
 
 def assert_same(file, other, atol=0.0):
@@ -108,7 +119,7 @@ def test_who_asks_at_the_same_time_waits_and_shares(corpus, start, tmp_path, mon
     monkeypatch.setattr(Transfer, "run", counted)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(
-            lambda _: pretrained_backbone(corpus, QUICK, start, Shelf(tmp_path, 1)), range(2)
+            lambda _: pretrained_backbone(corpus, ALONE, start, Shelf(tmp_path, 1)), range(2)
         )
     assert one == other
     assert len(trained) == 1
@@ -120,20 +131,23 @@ def test_what_is_stopped_goes_on_after_its_last_epoch_and_ends_the_same(
     """Not to the bit: the second epoch has larger views, for which TensorFlow chooses kernels."""
 
     def stop(progress):
-        if progress.task == "Pretraining" and progress.done == 4:
+        if progress.task == "Pretraining" and progress.done == 8:
             raise KeyboardInterrupt
 
     shelf, heard = Shelf(tmp_path, 1), []
     with pytest.raises(KeyboardInterrupt):
         pretrained_backbone(corpus, RECIPE, start, shelf, listener=stop)
     assert not list(tmp_path.rglob("*.h5"))
+    assert multiprocessing.active_children() == []
     again = pretrained_backbone(corpus, RECIPE, start, shelf, listener=heard.append)
-    assert next(each.done for each in heard if each.task == "Pretraining") == 3
+    assert next(each.done for each in heard if each.task == "Pretraining") == 6
     assert_same(again.file, done.file, atol=2e-3)
     assert again.marks.accuracy == done.marks.accuracy
 
 
-def test_whatever_decides_what_is_learned_names_it(done, corpus, start, kinds, phantoms):
+def test_whatever_decides_what_is_learned_names_it(
+    done, corpus, start, kinds, phantoms, monkeypatch
+):
     def name(corpus=corpus, recipe=RECIPE, start=start, precision="fp32"):
         return pretrained._digest(corpus, recipe, start, precision)
 
@@ -144,6 +158,7 @@ def test_whatever_decides_what_is_learned_names_it(done, corpus, start, kinds, p
         for field, value in {
             "pretraining.seed": "1",
             "pretraining.epochs": "3",
+            "pretraining.phantoms": "0.4",
             "pretraining.augmentation.gamma": "0.1",
             "rendering.crop": "none",
             "backbone.width": "0.5",
@@ -157,6 +172,9 @@ def test_whatever_decides_what_is_learned_names_it(done, corpus, start, kinds, p
         name(start=find_weights("random", RECIPE.backbone)),
         name(precision="bf16"),
     ]
+    monkeypatch.setattr(phantom, "VERSION", phantom.VERSION + 1)
+    others.append(name())
+    monkeypatch.undo()
     assert len({name(), *others}) == 1 + len(others)
     assert done.file.parent.name == f"backbone-{name()}"
 
@@ -173,6 +191,42 @@ def test_another_seed_learns_otherwise(quick, corpus, start, shelf):
     assert furthest(other.file, quick.file) > 1e-3
 
 
+def test_the_same_is_learned_whoever_draws_the_phantoms(
+    quick, corpus, start, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("falx.training.phantom_stream.cores", lambda: 1)
+    again = pretrained_backbone(corpus, QUICK, start, Shelf(tmp_path, 1))
+    assert_same(again.file, quick.file)
+    assert (again.marks.accuracy, again.marks.auc) == (quick.marks.accuracy, quick.marks.auc)
+
+
+def test_phantoms_change_what_is_learned(quick, alone):
+    assert furthest(alone.file, quick.file) > 1e-3
+
+
+def test_a_part_of_each_batch_is_phantoms_and_an_epoch_is_one_pass_over_the_slices(
+    corpus, start, tmp_path, monkeypatch
+):
+    seen = []
+
+    class Stopped(Exception):
+        pass
+
+    def looked_at(parts, importance):
+        seen.append([len(part.views) for part in parts])
+        return mixed(parts, importance)
+
+    def stop(progress):
+        if progress.task == "Pretraining" and progress.done == progress.total - 1:
+            raise Stopped
+
+    mixed = transfer.mixed
+    monkeypatch.setattr(transfer, "mixed", looked_at)
+    with pytest.raises(Stopped):
+        pretrained_backbone(corpus, QUICK, start, Shelf(tmp_path, 1), listener=stop)
+    assert seen == [[4, 4]] * (27 // 4)
+
+
 def test_nothing_is_learned_from_what_is_held_out(quick, corpus, start, shelf):
     table = corpus.catalog.table.copy()
     held = table.index[corpus.held]
@@ -181,11 +235,12 @@ def test_nothing_is_learned_from_what_is_held_out(quick, corpus, start, shelf):
     assert_same(pretrained_backbone(blind, QUICK, start, shelf).file, quick.file)
 
 
-def test_two_classes_work_as_well(corpus, start, shelf):
+@pytest.mark.parametrize("recipe", [QUICK, ALONE], ids=["with phantoms", "without"])
+def test_two_classes_work_as_well(corpus, start, shelf, recipe):
     table = corpus.catalog.table
     two = table.assign(label=np.where(table["label"] == "healthy", "no", "yes"))
     binary = replace(corpus, catalog=replace(corpus.catalog, classes=("no", "yes"), table=two))
-    marks = pretrained_backbone(binary, QUICK, start, shelf).marks
+    marks = pretrained_backbone(binary, recipe, start, shelf).marks
     assert 0 <= marks.auc <= 1
 
 
@@ -201,4 +256,4 @@ def test_a_loss_that_is_no_number_ends_it_with_advice(corpus, start, tmp_path, m
         "falx.training.transfer.class_weights", lambda *_: dict.fromkeys(range(3), np.nan)
     )
     with pytest.raises(UnusableTraining, match=r"epoch 1; lower the rate .*pretraining\.learning"):
-        pretrained_backbone(corpus, QUICK, start, Shelf(tmp_path, 1))
+        pretrained_backbone(corpus, ALONE, start, Shelf(tmp_path, 1))

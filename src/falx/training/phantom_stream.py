@@ -18,7 +18,16 @@ import numpy as np
 from numpy import random
 from numpy.random import default_rng
 
-from falx.data.phantom import APPEARANCES, KINDS, MIMICS, PLANES, Phantom, draw, paint
+from falx.data.phantom import (
+    APPEARANCES,
+    KINDS,
+    LEAST_SIZE,
+    MIMICS,
+    PLANES,
+    Phantom,
+    draw,
+    paint,
+)
 from falx.errors import UnusableTraining
 from falx.image.render import Region, render_with_region
 from falx.parallel import cores, end_with_parent, stop
@@ -41,14 +50,14 @@ _LARGER = 1.25
 
 @dataclass(frozen=True)
 class Batch:
-    """Some phantoms and what is true of them.
+    """Some slices, phantoms if nothing else is said, and what is true of them.
 
     Attributes:
         views: uint8 (n, size, size).
-        answers: by task (see falx.training.tasks), float32: tumor (n, 1); kind (n, 1 + kinds),
-            first that of no tumor; where (n, rows, columns, cells), the tumor's share of the
-            cells of each place of the features, row by row; appearance (n, appearances); plane
-            (n, planes); mimics (n, mimics).
+        answers: by task (see falx.training.tasks), float32; of phantoms: tumor (n, 1); kind
+            (n, 1 + kinds), first that of no tumor; where (n, rows, columns, cells), the tumor's
+            share of the cells of each place of the features, row by row; appearance
+            (n, appearances); plane (n, planes); mimics (n, mimics).
     """
 
     views: np.ndarray
@@ -90,7 +99,8 @@ def draw_batch(seed: Sequence[int], n: int, size: int) -> Batch:
     for i in range(n):
         rng = default_rng((*seed, i))
         crop = rng.random() < 0.5
-        phantom = paint(draw(rng, i % 2 == 1), round(size * _LARGER) if crop else size)
+        painted = max(round(size * _LARGER) if crop else size, LEAST_SIZE)
+        phantom = paint(draw(rng, i % 2 == 1), painted)
         rendering = Rendering(size=size, crop="head" if crop else "none")
         view, region = render_with_region(phantom.pixels.astype(np.float32) / 255, rendering)
         phantoms.append(phantom)

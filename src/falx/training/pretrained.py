@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 from filelock import FileLock
 
-from falx.model.network import backbone_of
+from falx.data import phantom
 from falx.model.weights import Weights, save_weights
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe
@@ -26,8 +26,8 @@ from falx.training.views import plain_digest
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
-"""To be raised when the same is learned in another way."""
+VERSION = 2
+"""To be raised when the same is learned in another way, or phantoms are shown in another."""
 
 _WEIGHTS_FILE = "backbone.weights.h5"
 _MARKS_FILE = "marks.json"
@@ -67,7 +67,7 @@ def pretrained_backbone(
 
     Raises:
         BadInput: the shelf has no room for views or checkpoints.
-        UnusableTraining: the loss is no longer a number.
+        UnusableTraining: the loss is no longer a number, or a process that draws phantoms ended.
     """
     logger.info(
         "pretraining on %(learned)d of %(slices)d slices of %(name)s; %(removed)d share a "
@@ -93,6 +93,7 @@ def _digest(corpus: Corpus, recipe: Recipe, weights: Weights, precision: Precisi
     """A name for all that decides what is learned."""
     return digest_of(
         VERSION,
+        phantom.VERSION,
         keras.backend.backend(),
         precision,
         corpus.catalog.digest(),
@@ -109,5 +110,5 @@ def _keep(transfer: Transfer, folder: Path) -> None:
     """Write marks, then weights, whose file says that all is there."""
     with whole_file(folder / _MARKS_FILE) as stream:
         stream.write(json.dumps(asdict(transfer.marks())).encode())
-    save_weights(backbone_of(transfer.network), folder / _WEIGHTS_FILE)
+    save_weights(transfer.backbone, folder / _WEIGHTS_FILE)
     checkpoint.remove(folder)

@@ -1,7 +1,8 @@
-"""What a backbone learns from phantoms: several tasks at once, on one set of features."""
+"""What a backbone learns, mostly from phantoms: several tasks at once, on one set of features."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ class Task:
         weight: of its loss.
         exclusive: whether one answer holds (softmax), or each may (sigmoid).
         placed: whether it is asked of each place of the features, or of the slice.
+        dropout: share of the slice's features that are left out in training, in [0, 1).
+        smoothing: how far answers are moved towards all being alike, in [0, 1).
     """
 
     name: str
@@ -29,12 +32,14 @@ class Task:
     weight: float
     exclusive: bool = False
     placed: bool = False
+    dropout: float = 0.0
+    smoothing: float = 0.0
 
     def loss(self) -> keras.losses.Loss:
         """Cross-entropy of the logits."""
-        if self.exclusive:
-            return keras.losses.CategoricalCrossentropy(from_logits=True)
-        return keras.losses.BinaryCrossentropy(from_logits=True)
+        losses = keras.losses
+        kind = losses.CategoricalCrossentropy if self.exclusive else losses.BinaryCrossentropy
+        return kind(from_logits=True, label_smoothing=self.smoothing)
 
 
 TASKS = (
@@ -45,13 +50,14 @@ TASKS = (
     Task("appearance", len(APPEARANCES), 0.5, exclusive=True),
     Task("plane", len(PLANES), 0.5, exclusive=True),
 )
+"""What is asked of phantoms."""
 
 _RARE = -4.0
 """Logit of a cell with tumor, at first: few have any, and learning that alone would shake the
 features (the prior of Lin et al., Focal Loss, 2017)."""
 
 
-def task_network(backbone: keras.Model, scaling: str) -> keras.Model:
+def task_network(backbone: keras.Model, scaling: str, tasks: Sequence[Task] = TASKS) -> keras.Model:
     """A backbone with a linear head a task.
 
     Args:
@@ -69,11 +75,14 @@ def task_network(backbone: keras.Model, scaling: str) -> keras.Model:
     features = backbone(layers.Rescaling(scale, offset, name="scale")(channels))
     pooled = layers.GlobalAveragePooling2D(name="pool")(features)
     logits: dict[str, Any] = {}
-    for task in TASKS:
+    for task in tasks:
         if task.placed:
             rare = keras.initializers.Constant(_RARE)
             head = layers.Conv2D(task.answers, 1, bias_initializer=rare, name=task.name)
             logits[task.name] = head(features)
         else:
-            logits[task.name] = layers.Dense(task.answers, name=task.name)(pooled)
+            values = pooled
+            if task.dropout:
+                values = layers.Dropout(task.dropout, name=f"{task.name}_dropout")(values)
+            logits[task.name] = layers.Dense(task.answers, name=task.name)(values)
     return keras.Model(grey, logits, name="pretraining")

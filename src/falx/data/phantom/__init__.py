@@ -35,6 +35,7 @@ __all__ = [
     "MIMICS",
     "PLANES",
     "REACH",
+    "VERSION",
     "Parameters",
     "Phantom",
     "draw",
@@ -42,6 +43,9 @@ __all__ = [
     "paint",
     "write_phantoms",
 ]
+
+VERSION = 1
+"""To be raised when the same seed gives another phantom."""
 
 
 def make_phantom(seed: int | Sequence[int], *, tumor: bool, size: int = 224) -> Phantom:
