@@ -10,7 +10,6 @@ from falx.errors import MissingExtra
 
 EXTRAS = {
     "train": (
-        "cleanlab",
         "keras",
         "tensorflow",
         "pandas",
@@ -24,6 +23,7 @@ EXTRAS = {
         "h5py",
         "tensorboard",
         "yaml",
+        "cleanlab",
     ),
     "export": ("ai_edge_litert", "nncf", "onnx", "onnxruntime", "tf2onnx"),
 }
