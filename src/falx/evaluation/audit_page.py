@@ -21,6 +21,7 @@ from falx.evaluation.templates import (
     Mark,
     count,
     data_uri,
+    first_few,
     interval,
     listed,
     mark,
@@ -43,7 +44,6 @@ NAMES_SHOWN = 100
 PAIRS_SHOWN = 60
 FILES_SHOWN = 500
 DOUBTS_SHOWN = 200
-MATES_SHOWN = 3
 THUMBNAIL = 112
 _QUALITY = 80
 _THREADS = 4
@@ -275,10 +275,8 @@ def _doubt_note(told: Mapping[str, Any], repeats: int) -> str:
     chance = number(told["probability"], 2)
     says = f"rather {told['suggested']}: {told['label']} has a probability of {chance}"
     times = f"; likelier otherwise in {told['times']} of {repeats} repeats" if repeats > 1 else ""
-    mates = told["group"][:MATES_SHOWN]
-    hidden = len(told["group"]) - len(mates)
-    more = f" and {count(hidden)} more" if hidden else ""
-    return says + times + (f"; belongs with {', '.join(mates)}{more}" if mates else "")
+    mates = f"; belongs with {first_few(told['group'])}" if told["group"] else ""
+    return says + times + mates
 
 
 def _group(rows: Rows, table: pd.DataFrame, pictures: dict[int, str]) -> _Group:

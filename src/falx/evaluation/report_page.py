@@ -22,6 +22,7 @@ from falx.evaluation.templates import (
     data_uri,
     digits,
     duration,
+    first_few,
     interval,
     mark,
     number,
@@ -231,7 +232,7 @@ def _fold_row(fold: FoldScores) -> tuple[str, ...]:
 def _doubt_row(doubt: Mapping[str, Any], repeats: int) -> tuple[str, ...]:
     times = f"{doubt['times']} of {repeats}"
     given = doubt["path"], doubt["label"], doubt["suggested"], number(doubt["probability"])
-    return (*given, times, ", ".join(doubt["group"]))
+    return (*given, times, first_few(doubt["group"]))
 
 
 def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -108,6 +108,12 @@ def listed(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def first_few(words: list[str], most: int = 3) -> str:
+    """a, b, c and 9 more."""
+    hidden = len(words) - most
+    return ", ".join(words[:most]) + (f" and {count(hidden)} more" if hidden > 0 else "")
+
+
 def duration(seconds: float) -> str:
     """48 s, 3 min 12 s, 2 h 5 min."""
     whole = round(seconds)
