@@ -333,9 +333,11 @@ def test_answers_can_be_saved(page, detector, slices, tmp_path):
     with open(download.value.path(), newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "path", "index", "label", "probability", "p_no", "p_yes", "study", "problem",
+        "path", "index", "status", "label", "probability", "p_no", "p_yes", "distance", "study",
+        "problem",
     ]  # fmt: skip
-    assert rows[0]["label"] == one.label
+    assert (rows[0]["status"], rows[0]["label"]) == (one.status, one.label)
+    assert float(rows[0]["distance"]) == pytest.approx(one.distance, rel=1e-3)
     assert float(rows[0]["p_no"]) == pytest.approx(one.probabilities["no"], abs=1e-3)
     assert rows[1]["path"] == 'a, "b".png'
     assert rows[1]["problem"].startswith("This is not a JPEG")

@@ -22,7 +22,7 @@ from falx.verbs.export import Attempt, _some_of_each, attempts_at
 def strict(monkeypatch):
     """No export comes so close."""
     for precision in parity.BOUNDS:
-        monkeypatch.setitem(parity.BOUNDS, precision, Bound(0.0, -1.0, 0.0))
+        monkeypatch.setitem(parity.BOUNDS, precision, Bound(0.0, -1.0, 0.0, 0.0))
 
 
 def test_an_export_holds_its_network_how_to_use_it_and_the_proof(run, tmp_path):
@@ -76,7 +76,7 @@ def test_by_force_it_is_kept_and_marked(run, tmp_path, strict):
 def test_int8_that_is_too_far_off_is_tuned_and_then_left_to_weights_alone(
     run, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(parity.BOUNDS, "int8", Bound(0.0, -1.0, 0.0))
+    monkeypatch.setitem(parity.BOUNDS, "int8", Bound(0.0, -1.0, 0.0, 0.0))
     done = falx.export(run, "onnx", precision="int8", out=tmp_path / "out")
     assert done.attempt == Attempt("int8-weights")
     assert [str(attempt) for attempt, _ in done.before] == ["int8", "int8, tuned"]
