@@ -69,3 +69,10 @@ def test_a_damaged_reference_is_refused(content, tmp_path):
         (tmp_path / FILE).write_bytes(content)
     with pytest.raises(BrokenRun, match="is missing or damaged; copy the run anew"):
         Reference.load(tmp_path)
+
+
+def test_half_precision_of_many_slices_does_not_overflow():
+    features = np.random.default_rng(0).uniform(0, 0.8, (3000, 64)).astype(np.float16)
+    limit, reference = familiar_limit(features, np.arange(3000)), fit_reference(features)
+    assert limit > 1
+    assert reference.distances(np.full((1, 64), 5.0))[0] > 2 * limit

@@ -22,8 +22,10 @@ def fit_reference(features: np.ndarray) -> Reference:
     The covariance is shrunk towards a multiple of the identity (Ledoit and Wolf, J. Multivar. Anal.
     88, 2004), so it can be inverted however few slices there are.
     """
+    # Banks hold half precision, in which a sum over many slices overflows.
+    features = features.astype(np.float64)
     spread = float(features.std()) or 1.0
-    covariance = LedoitWolf().fit(features.astype(np.float64) / spread).covariance_
+    covariance = LedoitWolf().fit(features / spread).covariance_
     # Features that never differ have none to invert.
     covariance += _LEAST * np.eye(len(covariance))
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread
