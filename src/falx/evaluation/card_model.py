@@ -148,8 +148,8 @@ def intended_use(card: Card) -> Section:
                         "Any decision about a patient: it was neither tested nor approved for one."
                     ),
                     line(
-                        f"Anything but {classes}: every picture gets one of these answers, also "
-                        "one of another disease, of another organ, or of no body at all."
+                        f"Anything but {classes}: another disease gets one of these answers. Most "
+                        "pictures of other things are refused, and not all."
                     ),
                     line(
                         "Computed tomography, other planes, sequences, ages and states (after "
