@@ -138,7 +138,14 @@ def trusted() -> Trust:
     chances = np.where(labels[:, None] == [0, 1], certain[:, None], 1 - certain[:, None])
     rules = SliceRules.of([Rules(temperature=2.0, inclusion=0.4, limit=3.0)] * 20)
     return score_trust(
-        labels, [chances], [np.ones(20)], np.arange(20), ("no", "yes"), [rules], error=0.1
+        labels,
+        [chances],
+        [np.ones(20)],
+        np.arange(20),
+        ("no", "yes"),
+        [rules],
+        score(labels, chances, np.arange(20), ("no", "yes")),
+        error=0.1,
     )
 
 

@@ -62,7 +62,14 @@ def five():
 @pytest.fixture
 def written(five, tmp_path):
     test = five.part("test")
-    write_results(tmp_path, five, test.scores(), test.trust(), studies=None, without_twins={"n": 3})
+    write_results(
+        tmp_path,
+        five,
+        test.scores(),
+        test.trust(test.scores()),
+        studies=None,
+        without_twins={"n": 3},
+    )
     return tmp_path
 
 
@@ -136,7 +143,7 @@ def test_mistakes_among_several_classes_show_that_of_the_label_given():
 
 def test_without_a_mistake_the_table_of_errors_has_its_header_alone(tmp_path):
     right = binary(["no", "yes"], ["test"] * 2, [0.1, 0.9])
-    write_results(tmp_path, right, right.scores(), right.trust())
+    write_results(tmp_path, right, right.scores(), right.trust(right.scores()))
     assert len(right.wrong) == 0
     assert (tmp_path / "errors.csv").read_text().splitlines() == [
         "path,index,group,label,part,predicted,status,distance,p_no,p_yes"
@@ -162,7 +169,7 @@ def test_further_entries_are_kept_where_there_are_any(written):
 def test_what_is_undefined_is_null_in_the_file(tmp_path):
     """Without a positive there is no sensitivity; JSON has no word for NaN."""
     found = binary(["no", "no"], ["test"] * 2, [0.1, 0.2])
-    write_results(tmp_path, found, found.scores(), found.trust())
+    write_results(tmp_path, found, found.scores(), found.trust(found.scores()))
     content = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert content["sensitivity"] == {"value": None, "low": None, "high": None}
     assert content["specificity"]["value"] == 1
@@ -174,7 +181,7 @@ def test_the_numbers_are_those_of_scikit_learn(tmp_path, threshold):
     found = results(
         np.array(["no", "yes"])[labels], ["test"] * 200, chances, ("no", "yes"), threshold=threshold
     )
-    write_results(tmp_path, found, found.scores(), found.trust())
+    write_results(tmp_path, found, found.scores(), found.trust(found.scores()))
     written = pd.read_csv(tmp_path / "predictions.csv")
     truth, given, p = (written["label"] == "yes", written["predicted"] == "yes", written["p_yes"])
     expected = {

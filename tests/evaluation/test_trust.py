@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from falx.detect.rules import Rules, status_of
-from falx.evaluation.metrics import score
+from falx.evaluation.metrics import score, score_repeats
 from falx.evaluation.trust import SliceRules, score_trust
 
 TWO = ("no", "yes")
@@ -18,7 +18,8 @@ RULES = Rules(temperature=2.0, inclusion=0.3, limit=5.0)
 def trust(rules=RULES, repeats=1):
     return score_trust(
         LABELS, [CHANCES] * repeats, [DISTANCES] * repeats, np.arange(8), TWO,
-        [SliceRules.of([rules] * 8)] * repeats, error=0.1,
+        [SliceRules.of([rules] * 8)] * repeats,
+        score_repeats(LABELS, [CHANCES] * repeats, np.arange(8), TWO), error=0.1,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from falx.errors import UnusableTraining
 from falx.model.network import build_network, network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
-from falx.training import checkpoint, fit
+from falx.training import checkpoint, recorder
 from falx.training.batches import targets
 from falx.training.fit import Trainer, _SoftmaxAUC, class_weights
 from falx.training.shelf import Shelf
@@ -75,7 +75,7 @@ class Killed(Exception):
 def test_a_killed_training_ends_as_if_it_had_not_been(
     whole, tmp_path, shelf, weights, step, monkeypatch
 ):
-    monkeypatch.setattr(fit, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", 0)
     steps = 0
 
     def kill(heard):

@@ -11,8 +11,10 @@ from sklearn.metrics import log_loss
 import falx
 from falx.detect.finding import class_probabilities
 from falx.errors import BadInput
-from falx.recipe import load_recipe
+from falx.recipe import Phase, load_recipe
+from falx.training.bank import FeatureBank
 from falx.training.logistic import fit_logistic
+from falx.training.views import PLAIN
 
 
 def drawn(n, classes, seed=0):
@@ -80,6 +82,26 @@ def test_the_same_again_gives_the_same(fitted, phantoms, tmp_path):
     )
     tables = [pd.read_csv(run.folder / "predictions.csv") for run in (fitted, again)]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_phase_that_follows_goes_on_with_the_views_after_those_of_the_head(
+    phantoms, tmp_path, monkeypatch
+):
+    recipe = load_recipe("best").changed({"rendering.size": "64", "backbone.width": "0.35"})
+    head, after = recipe.phases[0], Phase(name="after", epochs=2, learning_rate=1e-3)
+    phases = (head.model_copy(update={"epochs": 3}), after)
+    seen, take = [], FeatureBank.take
+
+    def noted(self, number, rows):
+        seen.append(number)
+        return take(self, number, rows)
+
+    monkeypatch.setattr(FeatureBank, "take", noted)
+    recipe = recipe.model_copy(update={"phases": phases})
+    done = falx.train(phantoms, recipe=recipe, weights="random", out=tmp_path / "run")
+    assert sorted({number for number in seen if number > PLAIN}) == [1, 2, 3, 4, 5]
+    history = pd.read_csv(done.folder / "history.csv")
+    assert history["phase"].tolist() == ["frozen", "after", "after"]
 
 
 @pytest.mark.parametrize(

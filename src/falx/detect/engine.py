@@ -59,5 +59,5 @@ class Engine:
 
     def _batch(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found = self._compiled(views[..., None].astype(np.float32))
-        logits, heat_maps, _, distances = (np.array(found[i], np.float32) for i in range(4))
+        logits, heat_maps, distances = (np.array(found[i], np.float32) for i in (0, 1, 3))
         return logits, heat_maps, distances

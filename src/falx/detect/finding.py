@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from falx.detect.heat_map import HeatMap
-from falx.detect.rules import Rules, Status, decide, is_sure
+from falx.detect.rules import Rules, Status, decide, status_of
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,11 @@ def _study_finding(
     pooled = pool(table, rules.study_share)
     label, probability = decide(pooled, classes, rules.threshold)
     shown = 1 if len(classes) == 2 else list(classes).index(label)
-    sure = is_sure(pooled[None], rules.threshold, rules.inclusion)[0]
     return StudyFinding(
         study=study,
         slices=len(members),
         foreign=foreign,
-        status="answer" if sure else "refer",
+        status=status_of(pooled, familiar[0].distance, rules),
         label=label,
         probability=probability,
         probabilities=dict(zip(classes, map(float, pooled), strict=True)),

@@ -51,10 +51,9 @@ def decide(
     probabilities: np.ndarray, classes: Sequence[str], threshold: float
 ) -> tuple[str, float]:
     """The label of class probabilities (classes,), and the probability to show beside it."""
-    if len(classes) == 2:
-        return classes[int(probabilities[1] >= threshold)], float(probabilities[1])
-    best = int(np.argmax(probabilities))
-    return classes[best], float(probabilities[best])
+    code = int(predicted_codes(probabilities[None], threshold)[0])
+    shown = 1 if len(classes) == 2 else code
+    return classes[code], float(probabilities[shown])
 
 
 def predicted_codes(probabilities: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
@@ -74,9 +73,28 @@ def is_sure(
     return sure
 
 
+def statuses(
+    probabilities: np.ndarray,
+    distances: np.ndarray,
+    threshold: float | np.ndarray,
+    inclusion: float | np.ndarray,
+    limit: float | np.ndarray,
+) -> np.ndarray:
+    """What is to be made of slices with probabilities (n, classes) and distances (n,): str (n,).
+
+    Args:
+        limit: infinite for none.
+    """
+    # What is no number is beyond any limit.
+    foreign = ~(distances <= limit) & np.isfinite(limit)
+    sure = is_sure(probabilities, threshold, inclusion)
+    return np.select([foreign, ~sure], ["foreign", "refer"], "answer").astype(object)
+
+
 def status_of(probabilities: np.ndarray, distance: float, rules: Rules) -> Status:
-    """What is to be made of a slice with some probabilities (classes,) and distance."""
-    if rules.limit is not None and not distance <= rules.limit:
-        return "foreign"
-    sure = is_sure(probabilities[None], rules.threshold, rules.inclusion)
-    return "answer" if sure[0] else "refer"
+    """The same for one slice with probabilities (classes,)."""
+    limit = np.inf if rules.limit is None else rules.limit
+    found: Status = statuses(
+        probabilities[None], np.array([distance]), rules.threshold, rules.inclusion, limit
+    )[0]
+    return found

@@ -82,12 +82,12 @@ class OutOfFold:
             threshold=self.thresholds,
         )  # fmt: skip
 
-    def trust(self) -> Trust:
-        """What calibration, referral and refusal are worth, over all slices."""
+    def trust(self, scores: Scores) -> Trust:
+        """What calibration, referral and refusal are worth over all slices, given their scores."""
         usable = self.usable
         return score_trust(
             usable.labels, list(self.probabilities), list(self.distances), usable.groups,
-            usable.classes, self.slice_rules, error=self.rules[0][0].error,
+            usable.classes, self.slice_rules, scores, error=self.rules[0][0].error,
         )  # fmt: skip
 
     def label_check(self) -> LabelCheck:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from falx.evaluation.cells import Cell
 from falx.evaluation.templates import count, interval, number, signed
 
 if TYPE_CHECKING:
@@ -19,14 +19,6 @@ _GLOSSES = {
     "deletion": "area while places are taken away; lower is truer",
     "insertion": "area while places are given back; higher is truer",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number and its interval."""
-
-    value: str
-    span: str
 
 
 def against_masks(maps: MapScores | None) -> dict[str, Any] | None:

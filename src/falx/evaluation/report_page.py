@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from falx.evaluation import map_words, sentences
+from falx.evaluation.cells import Cell, cell_of, span_of
 from falx.evaluation.intervals import Estimate
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, FoldScores, Report
@@ -85,16 +86,10 @@ class _Column:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    value: str
-    span: str = ""
-
-
-@dataclass(frozen=True)
 class _Row:
     name: str
     gloss: str
-    cells: tuple[_Cell, ...]
+    cells: tuple[Cell, ...]
     drawing: Mark | None
 
 
@@ -202,24 +197,16 @@ def _row(name: str, columns: list[_Column]) -> _Row:
     return _Row(METRICS[name], GLOSSES[name], cells, drawing)
 
 
-def _cell(column: _Column, name: str) -> _Cell:
+def _cell(column: _Column, name: str) -> Cell:
     estimate = column.estimates.get(name, Estimate(math.nan, math.nan, math.nan))
-    return _Cell(column.write(estimate.value, column.places), _span(estimate))
+    return Cell(column.write(estimate.value, column.places), span_of(estimate))
 
 
-def _span(estimate: Estimate) -> str:
-    return "" if math.isnan(estimate.low) else interval(estimate)
-
-
-def _class_rows(scores: Scores) -> list[tuple[str, tuple[_Cell, ...], str]]:
+def _class_rows(scores: Scores) -> list[tuple[str, tuple[Cell, ...], str]]:
     return [
-        (name, tuple(map(_written, row.values())), count(scores.support[name]))
+        (name, tuple(map(cell_of, row.values())), count(scores.support[name]))
         for name, row in scores.by_class.items()
     ]
-
-
-def _written(estimate: Estimate) -> _Cell:
-    return _Cell(number(estimate.value), _span(estimate))
 
 
 def _fold_row(fold: FoldScores) -> tuple[str, ...]:
@@ -247,8 +234,8 @@ def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _from_json(entry: Mapping[str, float | None]) -> _Cell:
-    return _written(Estimate.from_dict(entry))
+def _from_json(entry: Mapping[str, float | None]) -> Cell:
+    return cell_of(Estimate.from_dict(entry))
 
 
 def _picture(figure: Figure) -> _Picture:

@@ -14,7 +14,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.class_names import has_negative
 from falx.data.split import Split
-from falx.detect.rules import Rules, decide
+from falx.detect.rules import Rules, decide, predicted_codes
 from falx.evaluation import figures
 from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
@@ -87,8 +87,8 @@ class Results:
     @property
     def predicted(self) -> np.ndarray:
         """Label given to each slice: str (n,)."""
-        rows = self.probabilities
-        return np.array([decide(row, self.classes, self.threshold)[0] for row in rows], object)
+        names: np.ndarray = np.array(self.classes, object)
+        return names[predicted_codes(self.probabilities, self.threshold)]
 
     @property
     def wrong(self) -> np.ndarray:
@@ -125,11 +125,11 @@ class Results:
             return None
         return self._rows(kept).scores()
 
-    def trust(self) -> Trust:
-        """What the rules are worth on these slices."""
+    def trust(self, scores: Scores) -> Trust:
+        """What the rules are worth on these slices, whose scores are at hand."""
         return score_trust(
             self.labels, [self.probabilities], [self.distances], self.groups, self.classes,
-            [self._slice_rules()], error=self.rules.error,
+            [self._slice_rules()], scores, error=self.rules.error,
         )  # fmt: skip
 
     def _slice_rules(self) -> SliceRules:

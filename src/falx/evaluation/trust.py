@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from falx.detect.rules import Rules, is_sure, predicted_codes
+from falx.detect.rules import Rules, predicted_codes, statuses
 from falx.evaluation.calibrate import tempered
 from falx.evaluation.intervals import Estimate, mean_interval
-from falx.evaluation.metrics import score_repeats
+from falx.evaluation.metrics import Scores, score_repeats
 
 CALIBRATION = ("log_loss", "brier", "calibration_error")
 
@@ -43,9 +43,7 @@ class SliceRules:
 
     def statuses(self, probabilities: np.ndarray, distances: np.ndarray) -> np.ndarray:
         """See falx.detect.rules.status_of, for n slices at once: str (n,)."""
-        sure = is_sure(probabilities, self.threshold, self.inclusion)
-        foreign = ~(distances <= self.limit)
-        return np.select([foreign, ~sure], ["foreign", "refer"], "answer").astype(object)
+        return statuses(probabilities, distances, self.threshold, self.inclusion, self.limit)
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ def score_trust(
     groups: np.ndarray,
     classes: Sequence[str],
     rules: Sequence[SliceRules],
+    scores: Scores,
     *,
     error: float,
 ) -> Trust:
@@ -105,6 +104,7 @@ def score_trust(
         distances: float (n,), likewise.
         groups: int (n,).
         rules: likewise.
+        scores: of these probabilities.
         error: that rules were chosen for.
     """
     raw = [tempered(p, 1 / r.temperature) for p, r in zip(probabilities, rules, strict=True)]
@@ -125,8 +125,8 @@ def score_trust(
         referred=_mean(status == "refer", group, familiar),
         foreign=mean_interval(~familiar, group),
         answered=_mean(right, group, answered),
-        before=_calibration(labels, raw, groups, classes),
-        after=_calibration(labels, probabilities, groups, classes),
+        before=_calibration(score_repeats(labels, raw, groups, classes)),
+        after=_calibration(scores),
         temperature=float(each.temperature.mean()),
     )
 
@@ -137,8 +137,5 @@ def _mean(values: np.ndarray, groups: np.ndarray, rows: np.ndarray) -> Estimate:
     return mean_interval(values[rows], groups[rows])
 
 
-def _calibration(
-    labels: np.ndarray, repeats: Sequence[np.ndarray], groups: np.ndarray, classes: Sequence[str]
-) -> dict[str, Estimate]:
-    found = score_repeats(labels, list(repeats), groups, classes).estimates
-    return {name: found[name] for name in CALIBRATION}
+def _calibration(scores: Scores) -> dict[str, Estimate]:
+    return {name: scores.estimates[name] for name in CALIBRATION}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+from falx.evaluation.cells import cell_of
 from falx.evaluation.intervals import Estimate
-from falx.evaluation.templates import interval, number, percent
+from falx.evaluation.templates import number, percent
 from falx.evaluation.trust import Trust
 from falx.evaluation.weighted import METRICS
-
-Row = tuple[str, str, tuple[str, ...]]
-"""A name, what it means, and cells."""
 
 
 def trust_words(trust: Trust) -> Iterator[str]:
@@ -47,9 +46,9 @@ def trust_table(trust: Trust) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "temperature": number(trust.temperature, 2),
-        "rules": [(name, gloss, _cell(estimate)) for name, gloss, estimate in rows],
+        "rules": [(name, gloss, cell_of(estimate)) for name, gloss, estimate in rows],
         "calibration": [
-            (METRICS[name], _cell(trust.before[name]), _cell(trust.after[name]))
+            (METRICS[name], cell_of(trust.before[name]), cell_of(trust.after[name]))
             for name in trust.before
         ],
     }
@@ -66,15 +65,10 @@ def operating_words(operating_point: str) -> str:
 
 
 def _share(estimate: Estimate) -> str:
-    if estimate.value != estimate.value:
+    if math.isnan(estimate.value):
         return "none"
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
 
 
 def _capital(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}"
-
-
-def _cell(estimate: Estimate) -> tuple[str, str]:
-    known = estimate.low == estimate.low
-    return number(estimate.value), interval(estimate) if known else ""

@@ -19,10 +19,7 @@ from falx.model.network import network_input
 
 
 def write_precision(
-    deployed: Deployed,
-    file: Path,
-    precision: ExportPrecision,
-    views: np.ndarray,
+    deployed: Deployed, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     import tensorflow as tf

@@ -24,10 +24,7 @@ OPSET = 17
 
 
 def write_precision(
-    deployed: Deployed,
-    file: Path,
-    precision: ExportPrecision,
-    views: np.ndarray,
+    deployed: Deployed, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     _write_plain(deployed, file)

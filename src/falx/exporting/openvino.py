@@ -41,10 +41,7 @@ def write_network(deployed: Deployed, file: Path) -> None:
 
 
 def write_precision(
-    deployed: Deployed,
-    file: Path,
-    precision: ExportPrecision,
-    views: np.ndarray,
+    deployed: Deployed, file: Path, precision: ExportPrecision, views: np.ndarray
 ) -> None:
     """Write a network in a precision; see falx.exporting.formats.Format.write."""
     model = _converted(deployed)

@@ -225,9 +225,9 @@ def _train_fold(catalog: Catalog, trainer: Trainer, fold: Fold, folder: Path) ->
     split = fold.split
     history = trainer.train(split.train, split.validation, seed=fold.seed)
     seen = np.concatenate([split.train, split.validation])
-    features = trainer.reference_features(seen)
-    distances = fit_reference(features).distances(trainer.reference_features(split.test))
-    limit = familiar_limit(features, catalog.groups[seen])
+    features = trainer.reference_features(np.arange(len(catalog)))
+    distances = fit_reference(features[seen]).distances(features[split.test])
+    limit = familiar_limit(features[seen], catalog.groups[seen])
     text = history.to_json(orient="split", double_precision=15)
     with whole_file(_file(folder, fold)) as stream:
         np.savez(

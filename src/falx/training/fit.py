@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from falx.detect.finding import class_probabilities
-from falx.errors import UnusableTraining
 from falx.model.network import (
     Parts,
     backbone_of,
@@ -32,14 +29,12 @@ from falx.training.batches import PlainBatches, TrainingBatches, targets
 from falx.training.checkpoint import State, Weights
 from falx.training.logistic import fit_logistic
 from falx.training.optimizers import make_optimizer
+from falx.training.recorder import Memory, Recorder
 from falx.training.shelf import Shelf
 from falx.training.trunk import compile_trunk, trunk_digest
 from falx.training.views import MIRRORED, PLAIN, Views
 
 logger = logging.getLogger(__name__)
-METRICS = ("loss", "accuracy", "auc")
-CHECKPOINT_SECONDS = 30.0
-"""At least so long between two checkpoints: writing all variables takes longer than some epochs."""
 
 
 class Trainer:
@@ -119,7 +114,7 @@ class Trainer:
         self._begin(seed)
         state = (checkpoint.load_state(folder) if folder else None) or State()
         best = checkpoint.load_best(folder) if folder and state.history else None
-        progress = _Memory(state, best, folder)
+        progress = Memory(state, best, folder)
         if folder and state.history:
             checkpoint.restore_network(folder, self.network)
         for number, phase in enumerate(self.recipe.phases):
@@ -200,7 +195,7 @@ class Trainer:
     def _train_phase(
         self,
         phase: Phase,
-        memory: _Memory,
+        memory: Memory,
         train: np.ndarray,
         validation: np.ndarray,
         seed: int,
@@ -221,10 +216,13 @@ class Trainer:
             checkpoint.restore_optimizer(memory.folder, stage.optimizer)
         batches = TrainingBatches(
             source, train, self.targets[train],
-            batch=recipe.batch, seed=seed, epoch=len(state.history) + 1,
+            batch=recipe.batch, seed=seed, epoch=numbers[0],
         )  # fmt: skip
         plateau = _schedule(recipe.plateau)
-        recorder = _Recorder(recipe, self.network, memory, batches, plateau, self.listener)
+        recorder = Recorder(
+            recipe, self.network, memory, batches, plateau, self.listener,
+            before=numbers[0] - 1 - state.epochs_done,
+        )  # fmt: skip
         logs = (
             [keras.callbacks.TensorBoard(tensorboard / phase.name, write_graph=False)]
             if tensorboard
@@ -247,7 +245,7 @@ class Trainer:
     def _fit_head(
         self,
         phase: Phase,
-        memory: _Memory,
+        memory: Memory,
         train: np.ndarray,
         validation: np.ndarray,
         source: Source,
@@ -273,16 +271,9 @@ class Trainer:
             )
             for rows, number in ((train, numbers[-1]), (validation, PLAIN))
         ]
-        state.history.append({
-            "epoch": len(state.history) + 1,
-            "phase": phase.name,
-            **{name: float(found[0][name]) for name in METRICS},
-            **{f"val_{name}": float(found[1][name]) for name in METRICS},
-            "learning_rate": 0.0,
-            "seconds": round(time.time() - started, 3),
-        })  # fmt: skip
+        values = found[0] | {f"val_{name}": value for name, value in found[1].items()}
+        memory.record(self.network, phase.name, values, rate=0.0, seconds=time.time() - started)
         state.epochs_done = phase.epochs
-        memory.best = self.network.get_weights()
         memory.keep(self.network, rest.optimizer, last=True)
         epochs = sum(each.epochs for each in self.recipe.phases)
         self.listener(Progress("Training", phase.epochs, epochs, phase.name))
@@ -330,23 +321,6 @@ class _Stage:
         self.optimizer.learning_rate = phase.learning_rate
 
 
-class _Memory:
-    """How far a training has come, its best weights, and when both were last written."""
-
-    def __init__(self, state: State, best: Weights | None, folder: Path | None) -> None:
-        self.state = state
-        self.best = best
-        self.folder = folder
-        self._written = time.monotonic()
-
-    def keep(self, network: keras.Model, optimizer: Any, *, last: bool) -> None:
-        """Write a checkpoint where it is time for one, or at the end of a phase."""
-        due = last or time.monotonic() - self._written >= CHECKPOINT_SECONDS
-        if self.folder and due:
-            checkpoint.save(self.folder, network, optimizer, self.state, self.best)
-            self._written = time.monotonic()
-
-
 def class_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
     """Weights that let every class count the same: rows / (classes x rows of the class)."""
     counts = np.bincount(labels, minlength=classes)
@@ -387,89 +361,3 @@ class _SoftmaxAUC(keras.metrics.AUC):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         super().update_state(y_true, keras.ops.softmax(y_pred), sample_weight)
-
-
-class _Recorder(keras.callbacks.Callback):
-    """Tells the listener, keeps the history and the best weights, and has checkpoints written."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        network: keras.Model,
-        memory: _Memory,
-        batches: TrainingBatches,
-        plateau: keras.callbacks.ReduceLROnPlateau | None,
-        listener: Listener,
-    ) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.network = network
-        self.memory = memory
-        self.state = memory.state
-        self.batches = batches
-        self.plateau = plateau
-        self.listener = listener
-        self.epochs = sum(phase.epochs for phase in recipe.phases)
-        self.started = 0.0
-        self.rate = 0.0
-
-    def on_train_begin(self, _logs: Mapping[str, float] | None = None) -> None:
-        self._tell(0, "building the graph")
-        if self.plateau:
-            # Keras resets the schedule when training begins; a resumed one goes on.
-            for name, value in self.state.plateau.items():
-                setattr(self.plateau, name, value)
-
-    def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
-        self.batches.epoch = len(self.state.history) + 1
-        self.started = time.perf_counter()
-        self.rate = float(self.model.optimizer.learning_rate)
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tell(batch + 1, self._remark(logs or {}, epoch=len(self.state.history) + 1))
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(values["loss"] + values["val_loss"]):
-            raise UnusableTraining(
-                f"The loss of epoch {len(self.state.history) + 1} is not a number any more; train "
-                "with a lower learning rate (--set phases.0.learning_rate=...) or clip gradients "
-                "(--set optimizer.clip_norm=1)."
-            )
-        losses = [entry["val_loss"] for entry in self.state.history]
-        entry = self._entry(values)
-        self.state.history.append(entry)
-        logger.info("epoch %(epoch)d (%(phase)s): loss %(loss).4f, val_loss %(val_loss).4f", entry)
-        if values["val_loss"] < min(losses, default=float("inf")):
-            self.memory.best = self.network.get_weights()
-        self.state.epochs_done = epoch + 1
-        if self.plateau:
-            names = ("best", "wait", "cooldown_counter")
-            self.state.plateau = {name: getattr(self.plateau, name) for name in names}
-        last = self.state.epochs_done == self.recipe.phases[self.state.phase].epochs
-        self.memory.keep(self.network, self.model.optimizer, last=last)
-        self._tell(0, self._remark(values, epoch=entry["epoch"]))
-
-    def _tell(self, done: int, remark: str) -> None:
-        """Tell the listener of the steps done, `done` of them in the epoch under way."""
-        steps = self.params["steps"]
-        before = len(self.state.history) * steps
-        self.listener(Progress("Training", before + done, self.epochs * steps, remark))
-
-    def _entry(self, values: Mapping[str, float]) -> dict[str, Any]:
-        return {
-            "epoch": len(self.state.history) + 1,
-            "phase": self.recipe.phases[self.state.phase].name,
-            **{name: values[name] for name in METRICS},
-            **{f"val_{name}": values[f"val_{name}"] for name in METRICS},
-            "learning_rate": self.rate,
-            "seconds": round(time.perf_counter() - self.started, 3),
-        }
-
-    def _remark(self, logs: Mapping[str, float], *, epoch: int) -> str:
-        phase = self.recipe.phases[self.state.phase].name
-        parts = [f"{phase} {epoch}/{self.epochs}"]
-        parts += [f"{name} {float(logs[name]):.3f}" for name in METRICS if name in logs]
-        if self.state.history:
-            parts.append(f"validation loss {self.state.history[-1]['val_loss']:.3f}")
-        return "  ".join(parts)

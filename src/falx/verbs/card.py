@@ -65,15 +65,15 @@ def card_of(run: SavedRun) -> Card:
 def _report(run: SavedRun) -> Report:
     """The run's report, but for figures and next steps."""
     tested, environment = run.tested, run.environment
-    usable = run.catalog.usable()
+    usable, scores = run.catalog.usable(), tested.scores()
     twins = twins_in_training(run.split, usable.groups) if run.split else None
     rest = None if isinstance(tested, OutOfFold) or twins is None else tested.scores_without(twins)
     return Report(
         title=f"{run.recipe.name} on {environment['data']['name']}",
         audit=audit(run.catalog),
         recipe=run.recipe,
-        scores=tested.scores(),
-        trust=tested.trust(),
+        scores=scores,
+        trust=tested.trust(scores),
         split=run.split_name,
         parts=count_parts(usable, run.split) if run.split else (),
         twins=0 if twins is None else int(twins.sum()),

@@ -132,20 +132,21 @@ def crossval(
         listener(Progress("Reporting", 0, 1))
         views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
         found = _out_of_fold(basis, planned, results, views.plain)
-        scores, trust, check = found.scores(), found.trust(), found.label_check()
+        scores = found.scores()
+        told = _Outcome(found, scores, found.trust(scores), found.label_check())
         numbers = ("--folds", folds, "--repeats", repeats, "--jobs", jobs)
         command = basis.command("crossval", *map(str, numbers))
         about = basis.environment(command, seconds)
-        _write(folder, basis, found, scores, trust, check, _history(planned, results), about)
+        _write(folder, basis, told, _history(planned, results), about)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
     return Crossvalidated(
         folder=final_path(folder),
         scores=scores,
-        trust=trust,
+        trust=told.trust,
         probabilities=found.probabilities,
         train_command=basis.command("train"),
-        label_check=check,
+        label_check=told.label_check,
         pretraining=basis.pretraining(),
     )
 
@@ -157,6 +158,16 @@ def next_steps(run: Path, train_command: str) -> tuple[tuple[str, str], ...]:
         ("Write a model card", f"falx card {shlex.quote(str(run))}"),
         ("Train a detector", train_command),
     )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a cross-validation found, and what that is worth."""
+
+    found: OutOfFold
+    scores: Scores
+    trust: Trust
+    label_check: LabelCheck
 
 
 def _digest(folds: Sequence[Fold]) -> str:
@@ -200,13 +211,11 @@ def _history(folds: Sequence[Fold], results: Sequence[FoldResult]) -> pd.DataFra
 def _write(
     folder: Path,
     basis: Basis,
-    found: OutOfFold,
-    scores: Scores,
-    trust: Trust,
-    check: LabelCheck,
+    told: _Outcome,
     history: pd.DataFrame,
     about: dict[str, Any],
 ) -> None:
+    found, check = told.found, told.label_check
     (folder / "recipe.yaml").write_text(basis.recipe.to_yaml(), "utf-8")
     basis.save_catalogs(folder)
     history.to_csv(folder / "history.csv", index=False)
@@ -215,26 +224,19 @@ def _write(
     check.as_table(found.usable).to_csv(folder / "doubts.csv", index=False)
     content = {
         "split": "crossval",
-        **scores.as_dict(),
-        "trust": trust.as_dict(),
+        **told.scores.as_dict(),
+        "trust": told.trust.as_dict(),
         "doubted_labels": len(check.doubts),
         **found.metrics(),
     }
     (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "environment.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    _write_report(folder, basis, found, scores, trust, check, about)
+    _write_report(folder, basis, told, about)
 
 
-def _write_report(
-    folder: Path,
-    basis: Basis,
-    found: OutOfFold,
-    scores: Scores,
-    trust: Trust,
-    check: LabelCheck,
-    about: dict[str, Any],
-) -> None:
-    figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), scores)
+def _write_report(folder: Path, basis: Basis, told: _Outcome, about: dict[str, Any]) -> None:
+    found, check = told.found, told.label_check
+    figures: tuple[Figure, ...] = draw_figures(folder / "figures", found.results(), told.scores)
     mistakes = found.mistakes()
     if found.repeats > 1:
         # The same slices several times over are no samples.
@@ -247,8 +249,8 @@ def _write_report(
         title=basis.title,
         audit=audit(basis.catalog, label_check=check),
         recipe=basis.recipe,
-        scores=scores,
-        trust=trust,
+        scores=told.scores,
+        trust=told.trust,
         split=found.split_name,
         parts=(),
         twins=0,

@@ -100,10 +100,11 @@ def evaluate(
     results = _predicted(detector, catalog.usable(), open_shelf(bank_gb), listener)
     twins = twins_of_training(home, catalog.usable())
     rest = None if twins is None else results.scores_without(twins)
+    scores = results.scores()
     done = Evaluated(
         folder=folder,
-        scores=results.scores(),
-        trust=results.trust(),
+        scores=scores,
+        trust=results.trust(scores),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
         maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,

@@ -65,8 +65,10 @@ def load_run(run: Path) -> SavedRun:
     folder = run.absolute().parent if (run / SETTINGS_FILE).is_file() else run
     _check_files(folder)
     try:
-        crossval = json.loads((folder / "metrics.json").read_text("utf-8"))["split"] == "crossval"
-        return _crossval(folder) if crossval else _training(folder)
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        if metrics["split"] == "crossval":
+            return _crossval(folder, metrics["by_fold"])
+        return _training(folder)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise BrokenRun(
             f"The run '{folder}' is damaged ({error}); copy it anew, or train again."
@@ -107,7 +109,7 @@ def _training(folder: Path) -> SavedRun:
     return _saved(folder, catalog, tested, split=split, settings=settings, parameters=count)
 
 
-def _crossval(folder: Path) -> SavedRun:
+def _crossval(folder: Path, folds: list[dict[str, Any]]) -> SavedRun:
     catalog, predictions = Catalog.load(folder / "catalog.parquet"), _predictions(folder)
     usable = catalog.usable()
     repeats = [table for _, table in predictions.groupby(predictions["repeat"].astype(int))]
@@ -118,7 +120,7 @@ def _crossval(folder: Path) -> SavedRun:
         np.stack([_probabilities(table, catalog.classes) for table in repeats]),
         np.stack([_numbers(table, ["distance"])[:, 0] for table in repeats]),
         np.stack([table["fold"].astype(int).to_numpy() for table in repeats]),
-        _rules(folder, len(repeats)),
+        _rules(folds, len(repeats)),
         _NO_VIEWS,
     )
     return _saved(folder, catalog, tested)
@@ -160,9 +162,8 @@ def _predictions(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "predictions.csv", dtype="str", keep_default_na=False)
 
 
-def _rules(folder: Path, repeats: int) -> tuple[tuple[Rules, ...], ...]:
+def _rules(folds: list[dict[str, Any]], repeats: int) -> tuple[tuple[Rules, ...], ...]:
     """Those of each fold of each repeat."""
-    folds = json.loads((folder / "metrics.json").read_text("utf-8"))["by_fold"]
     numbers = range(1, repeats + 1)
     return tuple(
         tuple(Rules(**each["rules"]) for each in folds if each["repeat"] == number)

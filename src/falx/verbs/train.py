@@ -163,10 +163,11 @@ def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -
     detector = _deploy(trainer, plan, folder / "detector")
     results = _results(detector, plan.basis.usable, split, views)
     test = results.part("test")
+    scores = test.scores()
     return Outcome(
         results=results,
-        scores=test.scores(),
-        trust=test.trust(),
+        scores=scores,
+        trust=test.trust(scores),
         studies=test.study_scores(),
         twins=int(plan.twins.sum()),
         without_twins=test.scores_without(plan.twins),
