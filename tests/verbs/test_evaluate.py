@@ -9,8 +9,12 @@ import pandas as pd
 import pytest
 
 import falx
+from falx.data.catalog import build_catalog
 from falx.data.phantom import write_phantoms
 from falx.errors import BadInput
+from falx.evaluation.calibrate import tempered
+from falx.training.setup import open_shelf
+from falx.training.views import render_views
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +162,47 @@ def test_a_slice_is_never_its_own_mask(run, others, tmp_path):
     pd.DataFrame({"path": files, "label": [file.parent.name for file in files]}).to_csv(table)
     with pytest.raises(BadInput, match="not below the data's folder"):
         falx.evaluate(run, table, masks=tmp_path, out=tmp_path / "out")
+
+
+def _in_three_classes(data, folder):
+    """A copy with half of the tumors as one kind and half as another."""
+    for path in sorted(data.glob("*/*.png")):
+        kind = "notumor"
+        if path.parent.name == "yes":
+            kind = "glioma" if int(path.stem) % 4 < 2 else "pituitary"
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / kind / path.name)
+    return folder
+
+
+def test_data_that_tell_kinds_apart_are_asked_for_any_tumor(run, others, tmp_path):
+    kinds = _in_three_classes(others, tmp_path / "kinds")
+    done = falx.evaluate(run, kinds, out=tmp_path / "out", binary=True, map_slices=0)
+    plain = falx.evaluate(run, others, out=tmp_path / "plain", map_slices=0)
+    assert done.scores.classes == ("no", "yes")
+    assert done.scores.confusion.tolist() == plain.scores.confusion.tolist()
+    for name in ("coverage", "referred", "answered"):
+        assert getattr(done.trust, name).value == getattr(plain.trust, name).value
+    assert "all of kinds, asked for any tumor" in (done.folder / "report.html").read_text("utf-8")
+
+
+def test_a_detector_of_kinds_is_asked_for_any_tumor(phantoms, others, short, tmp_path):
+    trained = falx.train(
+        _in_three_classes(phantoms, tmp_path / "kinds"),
+        changes=short,
+        weights="random",
+        out=tmp_path / "run",
+    )
+    done = falx.evaluate(trained.folder, others, out=tmp_path / "out", binary=True)
+    assert done.scores.classes == ("no", "yes")
+    assert done.checks is None
+    views = render_views(
+        build_catalog(others).usable(), falx.load(trained.folder).settings.rendering, open_shelf(1)
+    )
+    given = falx.load(trained.folder).probabilities(views.plain)
+    table = pd.read_csv(done.folder / "predictions.csv")
+    np.testing.assert_allclose(table[["p_no", "p_yes"]], np.c_[given[:, 0], given[:, 1:].sum(1)])
+    temperature = falx.load(trained.folder).settings.rules.temperature
+    raw = tempered(given, 1 / temperature)[:, 0]
+    truth = (table["label"] == "no").to_numpy()
+    assert done.trust.before["brier"].value == pytest.approx(np.mean((raw - truth) ** 2))

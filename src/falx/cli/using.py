@@ -77,6 +77,12 @@ def evaluate(
             min=0, help="On how many slices to check heat maps at most; without masks too. 0: none."
         ),
     ] = defaults.MAP_SLICES,
+    binary: Annotated[
+        bool,
+        typer.Option(
+            "--binary", help="Ask only whether there is a tumor: fold classes into none and any."
+        ),
+    ] = False,
     bank_gb: BankOption = defaults.BANK_GB,
 ) -> None:
     """Test a detector on labeled slices."""
@@ -91,6 +97,7 @@ def evaluate(
             out=out,
             masks=masks,
             map_slices=map_slices,
+            binary=binary,
             bank_gb=bank_gb,
             listener=listener,
         )

@@ -47,7 +47,12 @@ def order_classes(names: Iterable[str], positive: str | None = None) -> tuple[st
 
 def has_negative(classes: tuple[str, ...]) -> bool:
     """Whether the first class stands against all others: of two it does, else by its name."""
-    return len(classes) == 2 or _rank(classes[0]) == 0
+    return len(classes) == 2 or means_none(classes[0])
+
+
+def means_none(name: str) -> bool:
+    """Whether the name of a class says that there is no tumor."""
+    return _rank(name) == 0
 
 
 def _rank(name: str) -> int:

@@ -45,6 +45,7 @@ class Results:
         rules: that it answers by.
         views: what the network was fed of all slices, uint8 (slices, size, size), perhaps a file.
         rows: where each is in `views`, int (n,).
+        raw: probabilities before calibration, where the temperature does not say what they were.
     """
 
     table: pd.DataFrame
@@ -56,6 +57,7 @@ class Results:
     rules: Rules
     views: np.ndarray
     rows: np.ndarray
+    raw: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -110,6 +112,7 @@ class Results:
             probabilities=self.probabilities[rows],
             distances=self.distances[rows],
             rows=self.rows[rows],
+            raw=None if self.raw is None else self.raw[rows],
         )
 
     def scores(self) -> Scores:
@@ -130,6 +133,7 @@ class Results:
         return score_trust(
             self.labels, [self.probabilities], [self.distances], self.groups, self.classes,
             [self._slice_rules()], scores, error=self.rules.error,
+            raw=None if self.raw is None else [self.raw],
         )  # fmt: skip
 
     def _slice_rules(self) -> SliceRules:

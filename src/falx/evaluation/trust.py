@@ -95,6 +95,7 @@ def score_trust(
     scores: Scores,
     *,
     error: float,
+    raw: Sequence[np.ndarray] | None = None,
 ) -> Trust:
     """Score rules on n slices that were answered once or several times.
 
@@ -106,8 +107,10 @@ def score_trust(
         rules: likewise.
         scores: of these probabilities.
         error: that rules were chosen for.
+        raw: probabilities before calibration; by default reckoned back from the temperatures.
     """
-    raw = [tempered(p, 1 / r.temperature) for p, r in zip(probabilities, rules, strict=True)]
+    if raw is None:
+        raw = [tempered(p, 1 / r.temperature) for p, r in zip(probabilities, rules, strict=True)]
     repeats = len(probabilities)
     truth, group = np.tile(labels, repeats), np.tile(groups, repeats)
     given = np.concatenate(probabilities)

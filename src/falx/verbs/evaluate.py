@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,13 @@ from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.detect.heat_map import HeatMap
 from falx.environment import environment
 from falx.errors import BadInput
+from falx.evaluation.binary import (
+    binary_catalog,
+    binary_classes,
+    binary_probabilities,
+    binary_rules,
+)
+from falx.evaluation.calibrate import tempered
 from falx.evaluation.explain import MapScores, score_maps
 from falx.evaluation.map_checks import MapChecks, check_maps
 from falx.evaluation.metrics import Scores
@@ -69,6 +76,7 @@ def evaluate(
     out: str | Path | None = None,
     masks: str | Path | None = None,
     map_slices: int = defaults.MAP_SLICES,
+    binary: bool = False,
     bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
 ) -> Evaluated:
@@ -82,6 +90,9 @@ def evaluate(
             that has one, such as `falx phantom` writes; heat maps are compared with them.
         map_slices: on how many slices to check heat maps at most, by deletion, insertion and
             randomization (see falx.evaluation.map_checks); 0 for none.
+        binary: ask only whether there is a tumor: the classes of detector and data are folded into
+            the first, which must mean that there is none, and all others. Heat maps of a detector
+            of more than two classes, which are of one kind each, are then not checked.
         bank_gb: the most that views may take on disk, in gigabytes.
 
     Raises:
@@ -96,8 +107,13 @@ def evaluate(
     home = detector_folder(Path(run)).parent
     network = detector_folder(Path(run)) / KERAS_FILE
     catalog = build_catalog(Path(data), least=1, listener=listener)
-    catalog = _with_classes(catalog, detector.settings.classes)
-    results = _predicted(detector, catalog.usable(), open_shelf(bank_gb), listener)
+    classes = detector.settings.classes
+    kinds = binary and len(classes) > 2
+    if binary:
+        catalog = binary_catalog(catalog, binary_classes(classes, catalog.classes))
+    else:
+        catalog = _with_classes(catalog, classes)
+    results = _predicted(detector, catalog.usable(), binary, open_shelf(bank_gb), listener)
     twins = twins_of_training(home, catalog.usable())
     rest = None if twins is None else results.scores_without(twins)
     scores = results.scores()
@@ -108,7 +124,9 @@ def evaluate(
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
         maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,
-        checks=check_maps(detector, results, network, map_slices, listener=listener),
+        checks=check_maps(
+            detector, results, network, 0 if kinds else map_slices, listener=listener
+        ),
     )
     with new_folder(done.folder, "the evaluation") as filling:
         write_results(
@@ -125,8 +143,11 @@ def evaluate(
         named = ["--masks", str(masks)] if masks else []
         if map_slices != defaults.MAP_SLICES:
             named += ["--map-slices", str(map_slices)]
+        if binary:
+            named += ["--binary"]
         command = shlex.join(["falx", "evaluate", str(run), str(data), *named])
-        report = _report(filling, done, results, catalog, detector, home, command)
+        split = f"all of {catalog.root.name}{', asked for any tumor' if binary else ''}"
+        report = _report(filling, done, results, catalog, detector, home, split, command)
         write_report(report, filling / "report.html")
     return done
 
@@ -155,21 +176,32 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
     if unknown:
         raise BadInput(
             f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
-            f"{', '.join(classes)}. Rename the folders to match."
+            f"{', '.join(classes)}. Rename the folders to match, or ask with --binary only whether "
+            "there is a tumor."
         )
     return Catalog(catalog.root, classes, catalog.table)
 
 
-def _predicted(detector: Detector, usable: Catalog, shelf: Shelf, listener: Listener) -> Results:
-    views = render_views(usable, detector.settings.rendering, shelf, listener=listener).plain
-    return Results.of(
+def _predicted(
+    detector: Detector, usable: Catalog, binary: bool, shelf: Shelf, listener: Listener
+) -> Results:
+    settings = detector.settings
+    views = render_views(usable, settings.rendering, shelf, listener=listener).plain
+    probabilities, distances = detector.answers(views)
+    raw, rules = tempered(probabilities, 1 / settings.rules.temperature), settings.rules
+    if binary:
+        probabilities, raw = binary_probabilities(probabilities), binary_probabilities(raw)
+        rules = binary_rules(rules, len(settings.classes))
+    results = Results.of(
         usable,
         np.arange(len(usable)),
         np.full(len(usable), "test"),
-        *detector.answers(views),
-        rules=detector.settings.rules,
+        probabilities,
+        distances,
+        rules=rules,
         views=views,
     )
+    return replace(results, raw=raw)
 
 
 def _check_masks(masks: Path, classes: tuple[str, ...]) -> None:
@@ -218,6 +250,7 @@ def _report(
     catalog: Catalog,
     detector: Detector,
     home: Path,
+    split: str,
     command: str,
 ) -> Report:
     settings = detector.settings
@@ -233,7 +266,7 @@ def _report(
         recipe=load_recipe(recipe) if recipe.is_file() else None,
         scores=done.scores,
         trust=done.trust,
-        split=f"all of {catalog.root.name}",
+        split=split,
         parts=(),
         twins=done.twins,
         without_twins=done.without_twins,
