@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.evaluation.deployment import Row
     from falx.evaluation.explain import MapScores
+    from falx.evaluation.hiding import BorderScore, HiddenTumors
     from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.metrics import Scores
     from falx.evaluation.trust import Trust
@@ -188,6 +189,17 @@ def say_doubts(check: LabelCheck) -> None:
             f"{len(check.doubts)} of {check.checked} labels are doubted (doubts.csv and the report "
             "name them). A doubt is no proof: somebody who can read the scan has to look. All "
             "numbers are on the labels as they are."
+        )
+
+
+def show_hiding(border: BorderScore | None, hidden: HiddenTumors | None) -> None:
+    """What a detector makes of slices whose brain or tumor can't be seen."""
+    if border:
+        _out.print(f"  AUC with the brain blanked out: {border.roc_auc}")
+    if hidden:
+        _out.print(
+            f"  mean probability of {hidden.n} outlined tumors: {hidden.shown}, painted over "
+            f"{hidden.hidden}, as much elsewhere {hidden.elsewhere}"
         )
 
 

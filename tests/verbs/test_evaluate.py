@@ -206,3 +206,14 @@ def test_a_detector_of_kinds_is_asked_for_any_tumor(phantoms, others, short, tmp
     raw = tempered(given, 1 / temperature)[:, 0]
     truth = (table["label"] == "no").to_numpy()
     assert done.trust.before["brier"].value == pytest.approx(np.mean((raw - truth) ** 2))
+
+
+def test_what_hides_brain_and_tumor_is_told(run, others, tmp_path):
+    done = falx.evaluate(run, others, out=tmp_path / "out", masks=f"{others}-masks")
+    metrics = json.loads((done.folder / "metrics.json").read_text("utf-8"))
+    assert metrics["border_alone"]["roc_auc"]["value"] == done.border.roc_auc.value
+    assert metrics["hidden_tumors"]["n"] == done.hidden.n
+    assert 0 < done.hidden.n <= 12
+    page = (done.folder / "report.html").read_text("utf-8")
+    assert "With the brain blanked out" in page
+    assert "with the tumor painted over it is" in page

@@ -106,6 +106,7 @@ def evaluate(
         console.warn(f"{seen}.")
     console.show_scores({"all": done.scores, "without twins": done.without_twins})
     console.show_trust(done.trust)
+    console.show_hiding(done.border, done.hidden)
     if done.maps:
         console.show_map_scores(done.maps)
     if done.checks:

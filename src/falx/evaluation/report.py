@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from falx.data.audit import Audit
+    from falx.evaluation.hiding import BorderScore, HiddenTumors
     from falx.evaluation.map_checks import MapChecks
     from falx.recipe import Recipe
 
@@ -85,6 +86,8 @@ class Report:
         folds: of a cross-validation.
         maps: how well heat maps agree with masks, where there are any.
         map_checks: whether heat maps are true, as far as can be told without masks.
+        border: what the detector makes of slices of which only the border is left.
+        hidden: what it makes of tumors that were painted over.
         trust: what calibration, referral and refusal are worth on the test.
         study: `falx.evaluation.studies.score_studies` of the test, where there are studies.
     """
@@ -107,6 +110,8 @@ class Report:
     study: dict[str, Any] | None = None
     maps: MapScores | None = None
     map_checks: MapChecks | None = None
+    border: BorderScore | None = None
+    hidden: HiddenTumors | None = None
     without_twins: Scores | None = None
     blind: Scores | None = None
     blind_twins: int = 0

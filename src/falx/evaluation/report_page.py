@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from falx.evaluation import map_words, sentences
 from falx.evaluation.cells import Cell, cell_of, span_of
+from falx.evaluation.hiding_words import hiding_words
 from falx.evaluation.intervals import Estimate
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Figure, FoldScores, Report
@@ -130,6 +131,7 @@ def write_report(report: Report, path: Path) -> None:
         classes=_class_rows(report.scores),
         trust=trust_table(report.trust),
         study=_study(report.study),
+        shortcuts=list(hiding_words(report.border, report.hidden)),
         maps=map_words.against_masks(report.maps),
         checks=map_words.checks(report.map_checks, report.scores.classes),
         figures=[_picture(figure) for figure in report.figures],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,7 @@ import pandas as pd
 from falx import defaults
 from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, twins_of
-from falx.data.read import read_slices
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
-from falx.detect.heat_map import HeatMap
 from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.binary import (
@@ -26,20 +26,22 @@ from falx.evaluation.binary import (
     binary_rules,
 )
 from falx.evaluation.calibrate import tempered
-from falx.evaluation.explain import MapScores, score_maps
+from falx.evaluation.explain import MapScores
+from falx.evaluation.hiding import BorderScore, HiddenTumors, score_border
 from falx.evaluation.map_checks import MapChecks, check_maps
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
 from falx.evaluation.results import Results, draw_figures, draw_map_checks, write_results
 from falx.evaluation.trust import Trust
-from falx.progress import Listener, Progress, silent
+from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.runfolder import check_free, new_folder, stamped
 from falx.training.setup import open_shelf
 from falx.training.shelf import Shelf
 from falx.training.views import render_views
 from falx.verbs.basis import PRETRAINING_FILE
+from falx.verbs.masked import check_masks, score_masked
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,9 @@ class Evaluated:
         maps: how well heat maps agree with masks, where there are any.
         checks: whether heat maps are true, as far as can be told without masks; None where that
             was not asked for, or fewer than two slices have maps to check.
+        border: what the detector makes of slices of which only the border is left; None where all
+            are of one class.
+        hidden: what it makes of tumors that were painted over, where there are masks.
     """
 
     folder: Path
@@ -67,6 +72,8 @@ class Evaluated:
     without_twins: Scores | None
     maps: MapScores | None = None
     checks: MapChecks | None = None
+    border: BorderScore | None = None
+    hidden: HiddenTumors | None = None
 
 
 def evaluate(
@@ -87,7 +94,8 @@ def evaluate(
         data: as for `train`.
         out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
         masks: a folder with a mask of the tumor under the path of each slice of the positive class
-            that has one, such as `falx phantom` writes; heat maps are compared with them.
+            that has one, such as `falx phantom` writes; heat maps are compared with them, and
+            tumors are painted over by them.
         map_slices: on how many slices to check heat maps at most, by deletion, insertion and
             randomization (see falx.evaluation.map_checks); 0 for none.
         binary: ask only whether there is a tumor: the classes of detector and data are folded into
@@ -103,7 +111,7 @@ def evaluate(
     check_free(folder, "the evaluation")
     detector = load(run)
     if masks is not None:
-        _check_masks(Path(masks), detector.settings.classes)
+        check_masks(Path(masks), detector.settings.classes)
     home = detector_folder(Path(run)).parent
     network = detector_folder(Path(run)) / KERAS_FILE
     catalog = build_catalog(Path(data), least=1, listener=listener)
@@ -113,7 +121,9 @@ def evaluate(
         catalog = binary_catalog(catalog, binary_classes(classes, catalog.classes))
     else:
         catalog = _with_classes(catalog, classes)
+    answer = partial(_answer, detector, binary)
     results = _predicted(detector, catalog.usable(), binary, open_shelf(bank_gb), listener)
+    masked = score_masked(detector, catalog.usable(), Path(masks), listener) if masks else None
     twins = twins_of_training(home, catalog.usable())
     rest = None if twins is None else results.scores_without(twins)
     scores = results.scores()
@@ -123,10 +133,12 @@ def evaluate(
         trust=results.trust(scores),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
-        maps=_map_scores(detector, catalog.usable(), Path(masks), listener) if masks else None,
+        maps=masked.maps if masked else None,
         checks=check_maps(
             detector, results, network, 0 if kinds else map_slices, listener=listener
         ),
+        border=_border(answer, results),
+        hidden=masked.hidden if masked else None,
     )
     with new_folder(done.folder, "the evaluation") as filling:
         write_results(
@@ -139,6 +151,8 @@ def evaluate(
             without_twins=rest.as_dict() if rest else None,
             heat_maps=done.maps.as_dict() if done.maps else None,
             heat_map_checks=done.checks.as_dict() if done.checks else None,
+            border_alone=done.border.as_dict() if done.border else None,
+            hidden_tumors=done.hidden.as_dict() if done.hidden else None,
         )
         named = ["--masks", str(masks)] if masks else []
         if map_slices != defaults.MAP_SLICES:
@@ -204,43 +218,19 @@ def _predicted(
     return replace(results, raw=raw)
 
 
-def _check_masks(masks: Path, classes: tuple[str, ...]) -> None:
-    if not masks.is_dir():
-        raise BadInput(f"'{masks}' is no folder of masks; name one that holds <path of slice>.")
-    if len(classes) != 2:
-        raise BadInput(
-            "Masks are of one class, and the detector has more than two; leave them out."
-        )
+def _answer(detector: Detector, binary: bool, views: np.ndarray) -> np.ndarray:
+    """Probabilities of the classes that are asked for."""
+    given = detector.probabilities(views)
+    return binary_probabilities(given) if binary else given
 
 
-def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: Listener) -> MapScores:
-    """Heat maps of the positive slices that have a mask, against it; empty masks are left out."""
-    positive = usable.table.assign(group=usable.groups)[usable.labels == 1]
-    files = positive.groupby("path", sort=False)
-    maps: list[HeatMap] = []
-    outlines: list[np.ndarray] = []
-    groups: list[int] = []
-    for number, (path, rows) in enumerate(files, start=1):
-        listener(Progress("Heat maps", number, len(files)))
-        named = Path(str(path))
-        if named.is_absolute() or ".." in named.parts:
-            raise BadInput(f"'{path}' is not below the data's folder, so no mask can be found.")
-        if not (masks / named).is_file():
-            continue
-        outlined = {each.index: each.pixels > 0 for each in read_slices(masks / named)}
-        shown = {each.index: each for each in read_slices(usable.root / named)}
-        for index, group in zip(rows["index"], rows["group"], strict=True):
-            outline = outlined.get(index)
-            if outline is None or outline.shape != shown[index].pixels.shape:
-                raise BadInput(
-                    f"The mask '{masks / named}' is not of the size of '{path}'; mend or remove it."
-                )
-            (finding,) = detector.find([shown[index]], maps="mirrored")
-            if outline.any() and finding.heat_map is not None:
-                maps.append(finding.heat_map)
-                outlines.append(outline)
-                groups.append(int(group))
-    return score_maps(maps, outlines, groups)
+def _border(answer: Callable[[np.ndarray], np.ndarray], results: Results) -> BorderScore | None:
+    if len(np.unique(results.labels)) < len(results.classes):
+        return None
+    return score_border(
+        answer, results.views, results.labels, results.groups, results.classes,
+        results.probabilities,
+    )  # fmt: skip
 
 
 def _report(
@@ -280,4 +270,6 @@ def _report(
         study=results.study_scores(),
         maps=done.maps,
         map_checks=done.checks,
+        border=done.border,
+        hidden=done.hidden,
     )
