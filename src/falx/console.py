@@ -173,9 +173,9 @@ def show_trust(trust: Trust) -> None:
         ("calibration error, before", str(before)),
         (f"after, by a temperature of {trust.temperature:.2f}", str(after)),
         (f"true class held possible, {1 - trust.error:.0%} asked for", str(trust.coverage)),
-        ("slices referred", str(trust.referred)),
-        ("accuracy on those not referred", str(trust.answered)),
-        ("slices refused as foreign", str(trust.foreign)),
+        ("referred, of slices not refused", str(trust.referred)),
+        ("accuracy on those neither referred nor refused", str(trust.answered)),
+        ("refused as foreign, of all slices", str(trust.foreign)),
     ):
         table.add_row(name, value)
     _out.print(table)
