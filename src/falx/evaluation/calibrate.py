@@ -144,19 +144,21 @@ def least_inclusion(probabilities: np.ndarray, labels: np.ndarray, error: float)
 
     Split conformal prediction by the probability of the true class (Sadinle, Lei and Wasserman, J.
     Am. Stat. Assoc. 114, 2019): of slices like these, the true class falls below it in a share
-    `error`. The quantile is that of rank (n + 1) (1 - error), between two slices in proportion, so
-    that the share is met on average; the next higher rank would promise it at least, and
-    with a few dozens of slices miss it by some points. 0, so that all classes stay possible, where
-    there are too few slices to tell.
+    `error`. The quantile is that of rank (n + 1) error, between two slices in proportion, so that
+    the share is met on average; the next lower rank would promise that it is no larger, and with a
+    few dozens of slices miss it by some points. 0, so that all classes stay possible, where there
+    are too few slices to tell.
 
     Args:
         probabilities: calibrated, float (n, classes).
         labels: class codes, int (n,).
     """
-    missing = 1 - probabilities[np.arange(len(labels)), labels]
-    if (len(labels) + 1) * (1 - error) > len(labels):
+    # A rank that is whole must be so in floating point too, lest its slice fall below the line.
+    rank = round((len(labels) + 1) * error, 9)
+    if rank < 1:
         return 0.0
-    return float(1 - np.quantile(missing, 1 - error, method="weibull"))
+    given = probabilities[np.arange(len(labels)), labels]
+    return float(np.interp(rank, np.arange(1, len(given) + 1), np.sort(given)))
 
 
 def _parsed(operating_point: str) -> tuple[str, float]:
