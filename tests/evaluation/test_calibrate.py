@@ -153,7 +153,8 @@ def test_a_number_is_the_threshold_itself():
         ({"operating_point": "best"}, "There is no operating point 'best'; choose a probability"),
         ({"operating_point": "1.5"}, "There is no operating point '1.5'"),
         ({"error": 0.0}, "--error must be above 0 and below 1, got 0."),
-        ({"classes": ("a", "b", "c"), "operating_point": "youden"}, "and there are 3; leave it"),
+        ({"classes": ("a", "b", "c"), "operating_point": "youden"}, "there are 3, of which the"),
+        ({"classes": ("a", "b", "c"), "operating_point": "0.7"}, "'0.7' is one of two classes"),
     ],
 )
 def test_rules_that_can_not_be_chosen_are_refused(changes, problem):

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import roc_curve
 
+from falx import defaults
 from falx.detect.rules import Rules
 from falx.errors import BadInput
 
@@ -63,11 +64,11 @@ def check_rules(classes: Sequence[str], *, operating_point: str, error: float) -
     """
     if not 0 < error < 1:
         raise BadInput(f"--error must be above 0 and below 1, got {error:g}.")
-    kind, _ = _parsed(operating_point)
-    if kind != "fixed" and len(classes) != 2:
+    _parsed(operating_point)
+    if operating_point != defaults.OPERATING_POINT and len(classes) != 2:
         raise BadInput(
             f"The operating point '{operating_point}' is one of two classes, and there are "
-            f"{len(classes)}; leave it out."
+            f"{len(classes)}, of which the most probable is the answer; leave it out."
         )
 
 
