@@ -198,11 +198,11 @@ def test_twins_in_training_are_the_first_thing_said(card):
 
 
 def test_numbers_by_study_are_given_where_there_are_studies(card):
-    study = {"share": 0.1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+    study = {"share": 0.1, "refused": 1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
              "roc_auc": {"value": None, "low": None, "high": None}}  # fmt: skip
     document = model_card(replace(card, report=replace(card.report, study=study)))
     said = fill("document.md.j2", document=document)
-    by_study = said[said.index("By study: 12 studies of two slices or more.") :]
+    by_study = said[said.index("By study: 12 studies of two slices or more; 1 more, of foreign") :]
     assert row(by_study, "Accuracy") == ["0.750 (0.500 to 1.000)"]
     assert row(by_study, "ROC AUC") == ["–"]
 
