@@ -211,7 +211,7 @@ def show_parity(done: Exported) -> None:
         ("size", f"{done.bytes / 1e6:.2f} MB"),
         ("slices compared", f"{parity.expected.n}, {parity.views} views of each"),
         ("largest change of a probability", f"{parity.largest:.2g}"),
-        ("labels changed", str(parity.changed)),
+        ("slices answered, referred or refused otherwise", str(parity.changed)),
         ("AUC of the network", str(expected)),
         ("AUC of the export", str(actual)),
         ("AUC lost, over all views", f"{parity.auc_loss:+.4f}"),

@@ -1,6 +1,7 @@
 """What OpenVINO answers is what Keras answers."""
 
 import hashlib
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -50,6 +51,15 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path):
     network.get_layer("logits").bias.assign([1.0])
     with pytest.raises(BrokenRun, match=r"differ by up to 1\.0000 in a logit"):
         check_parity(deployed(network), file, views())
+
+
+def test_a_network_whose_distances_are_others_is_refused(tmp_path):
+    network = build_network(small("lite"), 2)
+    file, right = tmp_path / "network.xml", deployed(network)
+    write_network(right, file)
+    nearer = replace(right.reference, mean=right.reference.mean + 1)
+    with pytest.raises(BrokenRun, match=r"differ by up to .* in a distance from training slices"):
+        check_parity(replace(right, reference=nearer), file, views())
 
 
 def test_an_export_that_answers_otherwise_is_refused(tmp_path):
