@@ -182,12 +182,19 @@ def _check_masks(masks: Path, classes: tuple[str, ...]) -> None:
 
 
 def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: Listener) -> MapScores:
-    """Heat maps of the positive slices that have a mask, against it; empty masks are left out."""
+    """Heat maps of the positive slices that have a mask, against it.
+
+    Empty masks and foreign slices are left out.
+
+    Raises:
+        BadInput: nothing is left, or a mask is not that of its slice.
+    """
     positive = usable.table.assign(group=usable.groups)[usable.labels == 1]
     files = positive.groupby("path", sort=False)
     maps: list[HeatMap] = []
     outlines: list[np.ndarray] = []
     groups: list[int] = []
+    refused = 0
     for number, (path, rows) in enumerate(files, start=1):
         listener(Progress("Heat maps", number, len(files)))
         named = Path(str(path))
@@ -203,11 +210,20 @@ def _map_scores(detector: Detector, usable: Catalog, masks: Path, listener: List
                 raise BadInput(
                     f"The mask '{masks / named}' is not of the size of '{path}'; mend or remove it."
                 )
+            if not outline.any():
+                continue
             (finding,) = detector.find([shown[index]], maps="mirrored")
-            if outline.any() and finding.heat_map is not None:
-                maps.append(finding.heat_map)
-                outlines.append(outline)
-                groups.append(int(group))
+            if finding.heat_map is None:
+                refused += 1
+                continue
+            maps.append(finding.heat_map)
+            outlines.append(outline)
+            groups.append(int(group))
+    if refused and not maps:
+        raise BadInput(
+            f"All slices with a tumor and a mask ({refused}) are foreign to the detector, so there "
+            "is no heat map to compare with a mask; leave --masks out."
+        )
     return score_maps(maps, outlines, groups)
 
 
