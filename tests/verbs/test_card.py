@@ -245,6 +245,32 @@ def test_other_folders_are_one_sentence(run, phantoms, tmp_path):
         falx.card(tmp_path / f"run{PARTIAL}")
 
 
+def test_a_cross_validation_by_an_older_falx_is_no_damaged_one(folded, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(folded.folder, old)
+    predictions = pd.read_csv(old / "predictions.csv")
+    predictions.drop(columns=["distance", "status"]).to_csv(old / "predictions.csv", index=False)
+    older = "was made by an older falx, which kept no distances and no rules; cross-validate again"
+    with pytest.raises(BrokenRun, match=older):
+        falx.card(old)
+    predictions.to_csv(old / "predictions.csv", index=False)
+    metrics = json.loads((old / "metrics.json").read_text())
+    for fold in metrics["by_fold"]:
+        del fold["rules"]
+    (old / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(BrokenRun, match=older):
+        falx.card(old)
+
+
+def test_a_training_by_an_older_falx_is_named_by_its_schema(copy):
+    settings = json.loads((copy / "detector" / "detector.json").read_text())
+    (copy / "detector" / "detector.json").write_text(json.dumps(settings | {"schema": 2}))
+    predictions = pd.read_csv(copy / "predictions.csv")
+    predictions.drop(columns=["distance", "status"]).to_csv(copy / "predictions.csv", index=False)
+    with pytest.raises(BrokenRun, match="has schema 2, and this falx reads 3; train again"):
+        falx.card(copy)
+
+
 def test_a_damaged_run_is_named(copy):
     predictions = pd.read_csv(copy / "predictions.csv")
     predictions.iloc[:-1].to_csv(copy / "predictions.csv", index=False)
