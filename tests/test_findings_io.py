@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from falx.detect.finding import Finding, Findings, StudyFinding, Unreadable
 from falx.detect.heat_map import HeatMap
@@ -36,6 +37,15 @@ def test_what_is_foreign_has_no_label_and_no_probabilities():
     content = as_dict(findings)["slices"][0]
     assert (content["status"], content["label"], content["probability"]) == ("foreign", None, None)
     assert content["probabilities"] == {}
+
+
+@pytest.mark.parametrize("distance", [float("nan"), float("inf")])
+def test_a_distance_that_is_no_number_is_null_and_empty(distance):
+    """JSON and CSV have no word for it that all readers know."""
+    findings = Findings(("no", "yes"), (replace(PHOTOGRAPH, distance=distance),))
+    content = json.loads(json.dumps(as_dict(findings), allow_nan=False))
+    assert content["slices"][0]["distance"] is None
+    assert as_csv(findings).splitlines()[1] == "e.jpg,0,foreign,,,,,,,"
 
 
 def test_json_has_everything():

@@ -174,9 +174,9 @@ def show_trust(trust: Trust) -> None:
         ("calibration error, before", str(before)),
         (f"after, by a temperature of {trust.temperature:.2f}", str(after)),
         (f"true class held possible, {1 - trust.error:.0%} asked for", str(trust.coverage)),
-        ("slices referred", str(trust.referred)),
-        ("accuracy on those not referred", str(trust.answered)),
-        ("slices refused as foreign", str(trust.foreign)),
+        ("referred, of slices not refused", str(trust.referred)),
+        ("accuracy on those neither referred nor refused", str(trust.answered)),
+        ("refused as foreign, of all slices", str(trust.foreign)),
     ):
         table.add_row(name, value)
     _out.print(table)
@@ -223,7 +223,7 @@ def show_parity(done: Exported) -> None:
         ("size", f"{done.bytes / 1e6:.2f} MB"),
         ("slices compared", f"{parity.expected.n}, {parity.views} views of each"),
         ("largest change of a probability", f"{parity.largest:.2g}"),
-        ("labels changed", str(parity.changed)),
+        ("slices answered, referred or refused otherwise", str(parity.changed)),
         ("AUC of the network", str(expected)),
         ("AUC of the export", str(actual)),
         ("AUC lost, over all views", f"{parity.auc_loss:+.4f}"),

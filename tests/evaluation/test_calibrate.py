@@ -98,6 +98,26 @@ def test_the_sets_are_those_of_mapie_but_for_the_share_between_two_ranks(classes
     np.testing.assert_array_equal(ours, sets[:, :, 0])
 
 
+@pytest.mark.parametrize(("error", "rank"), [(0.1, 2), (0.05, 9), (0.05, 10), (0.07, 7), (0.3, 3)])
+def test_the_slice_whose_rank_it_is_stays_possible(error, rank):
+    n = round(rank / error) - 1
+    labels, chances = drawn(n, classes=3)
+    true = chances[np.arange(n), labels]
+    assert least_inclusion(chances, labels, error) == np.sort(true)[rank - 1]
+
+
+def test_between_two_ranks_it_is_the_quantile_of_weibull():
+    labels, chances = drawn(33)
+    true = chances[np.arange(33), labels]
+    expected = np.quantile(true, 0.1, method="weibull")
+    assert least_inclusion(chances, labels, 0.1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_where_all_true_classes_are_given_one_probability_they_stay_possible():
+    chances = np.column_stack([np.full(30, 0.9), np.full(30, 0.1)])
+    assert least_inclusion(chances, np.zeros(30, int), 0.07) == 0.9
+
+
 def test_too_few_slices_hold_every_class_possible():
     labels, chances = drawn(8)
     assert least_inclusion(chances, labels, 0.1) == 0.0
@@ -133,7 +153,8 @@ def test_a_number_is_the_threshold_itself():
         ({"operating_point": "best"}, "There is no operating point 'best'; choose a probability"),
         ({"operating_point": "1.5"}, "There is no operating point '1.5'"),
         ({"error": 0.0}, "--error must be above 0 and below 1, got 0."),
-        ({"classes": ("a", "b", "c"), "operating_point": "youden"}, "and there are 3; leave it"),
+        ({"classes": ("a", "b", "c"), "operating_point": "youden"}, "there are 3, of which the"),
+        ({"classes": ("a", "b", "c"), "operating_point": "0.7"}, "'0.7' is one of two classes"),
     ],
 )
 def test_rules_that_can_not_be_chosen_are_refused(changes, problem):

@@ -21,11 +21,19 @@ def answers(positive, heat=0.0):
     return Answers(logits, maps + heat, np.column_stack([1 - p, p]), np.ones(len(p)))
 
 
-def held(expected, actual, precision="fp32", threshold=0.5):
+def held(expected, actual, precision="fp32", threshold=0.5, limit=None):
+    expected, actual = (
+        each if isinstance(each, Answers) else answers(each) for each in (expected, actual)
+    )
     return compare(
-        answers(expected), actual if isinstance(actual, Answers) else answers(actual),
-        LABELS, np.arange(20), CLASSES, rules=Rules(threshold=threshold), precision=precision,
+        expected, actual, LABELS, np.arange(20), CLASSES,
+        rules=Rules(threshold=threshold, limit=limit), precision=precision,
     )  # fmt: skip
+
+
+def far(distances):
+    """Answers with the same probabilities and other distances."""
+    return replace(answers(chances()), distances=np.asarray(distances, float))
 
 
 def chances(views=1):
@@ -87,6 +95,46 @@ def test_a_label_changes_where_a_probability_crosses_the_threshold():
     actual[:4] = 0.2995
     assert held(expected, actual, threshold=0.3).changed == 4
     assert held(expected, actual, threshold=0.5).changed == 0
+
+
+def test_a_label_that_changes_on_a_foreign_slice_is_no_change():
+    """It gets no label from either."""
+    expected, actual = np.full(20, 0.305), np.full(20, 0.2995)
+    assert held(expected, actual, threshold=0.3, limit=2.0).changed == 20
+    assert held(expected, actual, threshold=0.3, limit=0.5).changed == 0
+
+
+def test_one_slice_that_becomes_foreign_is_a_problem_unless_it_lay_at_the_limit():
+    known = np.linspace(5, 9, 20)
+    for moved, changed, problem in (
+        (8.9, 0, ""),
+        (
+            10.1,
+            1,
+            "it takes a slice across the limit of foreign ones by 11.0% of it, more than 2.0%",
+        ),
+    ):
+        parity = held(far(known), far([*known[:-1], moved]), "fp16", limit=10.0)
+        assert (parity.changed, parity.problem) == (changed, problem)
+    at_it = held(far([*known[:-1], 9.99]), far([*known[:-1], 10.01]), "fp16", limit=10.0)
+    assert (at_it.changed, at_it.problem) == (1, "")
+    assert at_it.as_dict()["distance_across_limit"] == pytest.approx(0.002)
+
+
+def test_distances_that_are_no_numbers_or_were_zero_are_a_problem():
+    for expected, actual, problem in (
+        (np.ones(20), np.full(20, np.nan), "it gives answers that are not numbers"),
+        (np.zeros(20), np.ones(20), "it moves distances from training slices by"),
+    ):
+        parity = held(far(expected), far(actual), limit=2.0)
+        assert parity.problem.startswith(problem)
+        json.dumps(parity.as_dict(), allow_nan=False)
+    assert held(far(np.zeros(20)), far(np.zeros(20))).problem == ""
+
+
+def test_probabilities_that_are_all_zero_are_a_tie():
+    broken = replace(answers(chances()), probabilities=np.zeros((20, 2)))
+    assert held(chances(), broken).problem.startswith("it moves the probability of a slice by 0.4")
 
 
 def test_heat_maps_are_compared_in_shares_of_the_strongest_place():

@@ -389,9 +389,11 @@ def test_labels_are_said_to_be_doubted_only_where_they_were_checked(
 
 
 def test_numbers_by_study(made: Report, written: Any) -> None:
-    found = {"share": 0.1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+    found = {"share": 0.1, "refused": 1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
              "roc_auc": {"value": None, "low": None, "high": None}}  # fmt: skip
-    rows = written(replace(made, study=found)).table("12 studies of two slices or more.")
+    rows = written(replace(made, study=found)).table(
+        "12 studies of two slices or more; 1 more, of foreign slices alone, got no answer."
+    )
     assert rows["Accuracy"] == ["0.750 0.500 to 1.000"]
     assert rows["ROC AUC"] == ["–"]
 
@@ -490,7 +492,7 @@ def test_figures_are_embedded_with_words_for_who_cannot_see_them(
 
 
 def test_it_can_be_read_without_eyes_on_it(made: Report, written: Any) -> None:
-    page = written(replace(made, blind=made.scores, study={"share": 0, "n": 2}))
+    page = written(replace(made, blind=made.scores, study={"share": 0, "refused": 0, "n": 2}))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1

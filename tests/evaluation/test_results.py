@@ -11,6 +11,7 @@ import pytest
 from sklearn import metrics
 
 from falx.data.catalog import Catalog
+from falx.detect.finding import Finding, study_findings
 from falx.detect.rules import Rules
 from falx.evaluation.report import Mistake
 from falx.evaluation.results import Results, draw_figures, write_results
@@ -254,6 +255,37 @@ def test_slices_of_one_patient_are_also_scored_together():
     diluted = replace(found, rules=Rules(study_share=1.0)).study_scores()
     assert diluted["accuracy"]["value"] == 1
     assert math.isclose(diluted["log_loss"]["value"], -np.log([0.8, 0.5]).mean())
+
+
+def test_studies_are_scored_by_the_answers_that_predict_gives():
+    """A foreign slice counts in no study, and a study of such slices alone has no answer."""
+    positive = [0.1, 0.9, 0.8, 0.2, 0.9, 0.9, 0.3, 0.6]
+    found = binary(
+        ["no", "no", "yes", "yes", "no", "no", "yes", "yes"],
+        ["test"] * 8,
+        positive,
+        patients=list("ppqqrrss"),
+    )
+    found = replace(found, distances=np.array([1, 9, 1, 1, 9, 9, 9, 1]))
+    studies = study_findings(
+        [
+            Finding(Path("slice"), 0, status, 1.0, patient, "", p, {"no": 1 - p, "yes": p})
+            for status, patient, p in zip(found.statuses, "ppqqrrss", positive, strict=True)
+        ],
+        found.classes,
+        found.rules,
+    )
+    answered = {each.study: each.probability for each in studies if each.status != "foreign"}
+    assert answered == pytest.approx({"p": 0.1, "q": 0.8, "s": 0.6})
+    scored = found.study_scores()
+    assert (scored["n"], scored["refused"]) == (3, 1)
+    assert scored["confusion"] == [[1, 0], [0, 2]]
+    assert scored["log_loss"]["value"] == pytest.approx(-np.log([0.9, 0.8, 0.6]).mean())
+
+
+def test_where_all_studies_are_refused_there_is_nothing_to_score():
+    found = binary(["no", "no"], ["test"] * 2, [0.1, 0.2], patients=["p", "p"])
+    assert replace(found, distances=np.array([9, 9])).study_scores() is None
 
 
 def test_without_a_patient_there_are_no_studies(five):

@@ -95,8 +95,9 @@ def test_studies_are_scored_like_slices():
         share=0.1,
         threshold=0.5,
         classes=("no", "yes"),
+        foreign=np.zeros(12, bool),
     )
-    assert (found["n"], found["share"]) == (4, 0.1)
+    assert (found["n"], found["share"], found["refused"]) == (4, 0.1, 0)
     assert found["accuracy"]["value"] == pytest.approx(0.75)
     assert found["confusion"] == [[1, 1], [0, 2]]
 
@@ -104,8 +105,9 @@ def test_studies_are_scored_like_slices():
 def test_without_studies_there_is_nothing_to_score():
     found = find_studies(table(patient=[""]), np.zeros(1, int))
     scored = score_studies(
-        found, np.ones((1, 2)) / 2, np.zeros(1, int), share=0.1, threshold=0.5, classes=("a", "b")
-    )
+        found, np.ones((1, 2)) / 2, np.zeros(1, int), share=0.1, threshold=0.5,
+        classes=("a", "b"), foreign=np.zeros(1, bool),
+    )  # fmt: skip
     assert scored is None
 
 

@@ -1,11 +1,14 @@
 """What rules are worth is counted on slices that did not choose them."""
 
+import re
+
 import numpy as np
 import pytest
 
 from falx.detect.rules import Rules, status_of
 from falx.evaluation.metrics import score, score_repeats
 from falx.evaluation.trust import SliceRules, score_trust
+from falx.evaluation.trust_words import trust_words
 
 TWO = ("no", "yes")
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -59,3 +62,25 @@ def test_slices_at_once_get_the_status_that_each_gets_alone(rules):
     found = SliceRules.of([rules] * 8).statuses(CHANCES, DISTANCES)
     pairs = zip(CHANCES, DISTANCES, strict=True)
     assert found.tolist() == [status_of(row, distance, rules) for row, distance in pairs]
+
+
+def told(rules):
+    """The sentences about shares, without their intervals."""
+    words = "\n".join(list(trust_words(trust(rules)))[2:]).replace("\N{NARROW NO-BREAK SPACE}", " ")
+    return re.sub(r" \(.*?\)", "", words).splitlines()
+
+
+def test_words_say_of_which_slices_each_share_is():
+    assert told(RULES) == [
+        "Of all slices, 12 % were refused as unlike the training slices.",
+        "Of slices that were not refused, 29 % are to be referred.",
+        "Of slices neither refused nor referred, 60 % are called right.",
+    ]
+
+
+def test_words_say_where_there_are_no_slices_to_tell_a_share_of():
+    refused, referred, answered = told(Rules(inclusion=0.3, limit=0.5))
+    assert refused == "Of all slices, 100 % were refused as unlike the training slices."
+    unknown = "there are none, so it can't be told how many are"
+    assert referred == f"Of slices that were not refused {unknown} to be referred."
+    assert answered == f"Of slices neither refused nor referred {unknown} called right."

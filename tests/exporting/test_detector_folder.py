@@ -1,6 +1,7 @@
 """What OpenVINO answers is what Keras answers."""
 
 import hashlib
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -52,12 +53,20 @@ def test_a_network_that_answers_otherwise_is_refused(tmp_path):
         check_parity(deployed(network), file, views())
 
 
-def test_an_export_that_answers_otherwise_is_refused(tmp_path):
-    """Not a number agrees with nothing, itself included."""
+def test_a_network_whose_distances_are_others_is_refused(tmp_path):
+    network = build_network(small("lite"), 2)
+    file, right = tmp_path / "network.xml", deployed(network)
+    write_network(right, file)
+    nearer = replace(right.reference, mean=right.reference.mean + 1)
+    with pytest.raises(BrokenRun, match=r"differ by up to .* in a distance from training slices"):
+        check_parity(replace(right, reference=nearer), file, views())
+
+
+def test_an_export_that_gives_no_numbers_is_refused(tmp_path):
     recipe = small("lite")
     network = build_network(recipe, 2)
     network.get_layer("logits").bias.assign([float("nan")])
-    with pytest.raises(BrokenRun, match="report this with your versions"):
+    with pytest.raises(BrokenRun, match="gives answers that are not numbers; train it again"):
         export_detector(
             deployed(network), tmp_path, recipe=recipe, classes=("no", "yes"),
             rules=Rules(), check=views(),

@@ -41,6 +41,21 @@ def test_a_copy_in_training_makes_no_slice_familiar():
     assert familiar_limit(features, groups) > familiar_limit(features, np.arange(40))
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [[0] * 40, [0] * 30 + [*range(1, 11)], [0, 1]],
+    ids=["one group", "one with most slices", "two slices"],
+)
+def test_where_unseen_slices_cannot_be_told_there_is_no_limit(groups):
+    features, _ = drawn(40)
+    assert familiar_limit(features[: len(groups)], np.array(groups)) is None
+
+
+def test_two_groups_of_one_size_have_a_limit():
+    features, _ = drawn(40)
+    assert familiar_limit(features, np.repeat([0, 1], 20)) > 0
+
+
 def test_slices_that_are_all_alike_have_a_distance_of_zero():
     features = np.full((6, 4), 3.0)
     assert fit_reference(features).distances(features).tolist() == [0.0] * 6

@@ -198,11 +198,11 @@ def test_twins_in_training_are_the_first_thing_said(card):
 
 
 def test_numbers_by_study_are_given_where_there_are_studies(card):
-    study = {"share": 0.1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+    study = {"share": 0.1, "refused": 1, "n": 12, "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
              "roc_auc": {"value": None, "low": None, "high": None}}  # fmt: skip
     document = model_card(replace(card, report=replace(card.report, study=study)))
     said = fill("document.md.j2", document=document)
-    by_study = said[said.index("By study: 12 studies of two slices or more.") :]
+    by_study = said[said.index("By study: 12 studies of two slices or more; 1 more, of foreign") :]
     assert row(by_study, "Accuracy") == ["0.750 (0.500 to 1.000)"]
     assert row(by_study, "ROC AUC") == ["–"]
 
@@ -243,6 +243,32 @@ def test_other_folders_are_one_sentence(run, phantoms, tmp_path):
             falx.card(folder)
     with pytest.raises(BrokenRun, match="unfinished run"):
         falx.card(tmp_path / f"run{PARTIAL}")
+
+
+def test_a_cross_validation_by_an_older_falx_is_no_damaged_one(folded, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(folded.folder, old)
+    predictions = pd.read_csv(old / "predictions.csv")
+    predictions.drop(columns=["distance", "status"]).to_csv(old / "predictions.csv", index=False)
+    older = "was made by an older falx, which kept no distances and no rules; cross-validate again"
+    with pytest.raises(BrokenRun, match=older):
+        falx.card(old)
+    predictions.to_csv(old / "predictions.csv", index=False)
+    metrics = json.loads((old / "metrics.json").read_text())
+    for fold in metrics["by_fold"]:
+        del fold["rules"]
+    (old / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(BrokenRun, match=older):
+        falx.card(old)
+
+
+def test_a_training_by_an_older_falx_is_named_by_its_schema(copy):
+    settings = json.loads((copy / "detector" / "detector.json").read_text())
+    (copy / "detector" / "detector.json").write_text(json.dumps(settings | {"schema": 2}))
+    predictions = pd.read_csv(copy / "predictions.csv")
+    predictions.drop(columns=["distance", "status"]).to_csv(copy / "predictions.csv", index=False)
+    with pytest.raises(BrokenRun, match="has schema 2, and this falx reads 3; train again"):
+        falx.card(copy)
 
 
 def test_a_damaged_run_is_named(copy):

@@ -1,6 +1,7 @@
 """`crossval` leaves a whole folder, the same keys as a training, and a report of its own."""
 
 import json
+import logging
 
 import numpy as np
 import pandas as pd
@@ -8,19 +9,14 @@ import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import falx
+from falx.training import crossval
 
 
 @pytest.fixture(scope="module")
-def done(phantoms, tmp_path_factory):
+def done(phantoms, short, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "crossval"
-    changes = {
-        "backbone.width": "0.35",
-        "rendering.size": "64",
-        "phases.0.epochs": "1",
-        "phases.1.epochs": "0",
-    }
     return falx.crossval(
-        phantoms, folds=3, repeats=2, changes=changes, weights="random", seed=4, out=out
+        phantoms, folds=3, repeats=2, changes=short, weights="random", seed=4, out=out
     )
 
 
@@ -90,3 +86,17 @@ def test_doubted_labels_are_listed_counted_and_reported(done):
     metrics = json.loads((done.folder / "metrics.json").read_text())
     assert metrics["doubted_labels"] == len(doubts) == len(done.label_check.doubts)
     assert "Labels that the networks doubt" in (done.folder / "report.html").read_text()
+
+
+def test_folds_without_a_limit_refuse_nothing_and_that_is_said(
+    phantoms, short, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(crossval, "familiar_limit", lambda *_: None)
+    with caplog.at_level(logging.WARNING, "falx"):
+        done = falx.crossval(
+            phantoms, folds=2, changes=short, weights="random", out=tmp_path / "run"
+        )
+    assert "In 2 of 2 folds it can't be told how far unseen slices lie" in caplog.text
+    assert set(pd.read_csv(done.folder / "predictions.csv")["status"]) <= {"answer", "refer"}
+    by_fold = json.loads((done.folder / "metrics.json").read_text())["by_fold"]
+    assert [fold["rules"]["limit"] for fold in by_fold] == [None, None]

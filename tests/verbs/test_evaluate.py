@@ -89,16 +89,27 @@ def test_heat_maps_are_held_to_masks(run, others, tmp_path):
     assert "Pointing game" in (done.folder / "report.html").read_text()
 
 
+def with_rule(run, folder, **rule):
+    """The detector of a run, with another rule."""
+    shutil.copytree(run / "detector", folder)
+    settings = json.loads((folder / "detector.json").read_text())
+    settings["rules"] |= rule
+    (folder / "detector.json").write_text(json.dumps(settings))
+    return folder
+
+
 @pytest.fixture
 def decided(run, others, tmp_path):
     """A detector that calls half of the slices positive."""
-    folder = tmp_path / "detector"
-    shutil.copytree(run / "detector", folder)
     found = [one.probability for one in falx.load(run).predict(others).slices]
-    settings = json.loads((folder / "detector.json").read_text())
-    settings["rules"]["threshold"] = float(np.median(found))
-    (folder / "detector.json").write_text(json.dumps(settings))
-    return folder
+    return with_rule(run, tmp_path / "detector", threshold=float(np.median(found)))
+
+
+def test_masks_are_of_no_use_where_their_slices_are_all_foreign(run, others, tmp_path):
+    refusing = with_rule(run, tmp_path / "detector", limit=0.0)
+    masks = others.with_name("others-masks")
+    with pytest.raises(BadInput, match=r"a tumor and a mask \(12\) are foreign to the detector"):
+        falx.evaluate(refusing, others, masks=masks, out=tmp_path / "out")
 
 
 def test_heat_maps_are_checked_without_masks(decided, others, tmp_path):

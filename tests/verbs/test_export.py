@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from falx.errors import BadInput, BrokenRun, NotEqual
 from falx.evaluation import parity
 from falx.evaluation.parity import Bound
 from falx.exporting.choices import EIGHT_BITS
-from falx.verbs.export import Attempt, _some_of_each, attempts_at
+from falx.verbs.export import Attempt, _some_of_each, answers_of, attempts_at
 
 
 @pytest.fixture
@@ -152,3 +153,13 @@ def test_a_bare_detector_is_no_run(run, tmp_path):
     shutil.copytree(run / "detector", tmp_path / "detector")
     with pytest.raises(falx.FalxError, match="is no training"):
         falx.export(tmp_path / "detector", "onnx", out=tmp_path / "out")
+
+
+def test_a_network_that_gives_no_numbers_is_not_exported(run, tmp_path, monkeypatch):
+    def broken(runtime, views):
+        found = answers_of(runtime, views)
+        return replace(found, distances=np.full(len(views), np.nan))
+
+    monkeypatch.setattr(sys.modules["falx.verbs.export"], "answers_of", broken)
+    with pytest.raises(BrokenRun, match=r"gives answers that are not numbers, .*; train again"):
+        falx.export(run, "onnx", out=tmp_path / "out")

@@ -1,8 +1,10 @@
 """A training leaves a whole run folder, whose numbers hold against an independent computation."""
 
 import json
+import logging
 import re
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -219,3 +221,14 @@ def test_rules_of_a_mirrored_recipe_are_of_the_answers_that_its_detector_gives(m
     labels = (chosen["label"] == "yes").to_numpy(int)
     expected = least_inclusion(chosen[["p_no", "p_yes"]].to_numpy(), labels, 0.1)
     assert rules.inclusion == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_detector_whose_limit_cannot_be_told_refuses_nothing_and_that_is_said(
+    phantoms, short, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(sys.modules["falx.verbs.train"], "familiar_limit", lambda *_: None)
+    with caplog.at_level(logging.WARNING, "falx"):
+        done = falx.train(phantoms, changes=short, weights="random", out=tmp_path / "run")
+    assert "In training and validation it can't be told how far unseen slices" in caplog.text
+    assert load(done.folder).settings.rules.limit is None
+    assert done.trust.foreign.value == 0

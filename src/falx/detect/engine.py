@@ -48,6 +48,9 @@ class Engine:
             Logits float32 (n, k); the share of each place in each of them, float32
             (n, rows, columns, k), see falx.model.explain; and how far each view is from those
             that the network was trained on, float32 (n,), see falx.model.reference.
+
+        Raises:
+            BrokenRun: logits or heat maps are not numbers; distances may be so.
         """
         if views.ndim != 3 or views.shape[1:] != (self._size, self._size):
             raise ValueError(
@@ -60,4 +63,6 @@ class Engine:
     def _batch(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found = self._compiled(views[..., None].astype(np.float32))
         logits, heat_maps, distances = (np.array(found[i], np.float32) for i in (0, 1, 3))
+        if not (np.isfinite(logits).all() and np.isfinite(heat_maps).all()):
+            raise BrokenRun("The network gives answers that are not numbers; train it again.")
         return logits, heat_maps, distances

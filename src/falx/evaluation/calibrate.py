@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import roc_curve
 
+from falx import defaults
 from falx.detect.rules import Rules
 from falx.errors import BadInput
 
@@ -63,11 +64,11 @@ def check_rules(classes: Sequence[str], *, operating_point: str, error: float) -
     """
     if not 0 < error < 1:
         raise BadInput(f"--error must be above 0 and below 1, got {error:g}.")
-    kind, _ = _parsed(operating_point)
-    if kind != "fixed" and len(classes) != 2:
+    _parsed(operating_point)
+    if operating_point != defaults.OPERATING_POINT and len(classes) != 2:
         raise BadInput(
             f"The operating point '{operating_point}' is one of two classes, and there are "
-            f"{len(classes)}; leave it out."
+            f"{len(classes)}, of which the most probable is the answer; leave it out."
         )
 
 
@@ -144,19 +145,21 @@ def least_inclusion(probabilities: np.ndarray, labels: np.ndarray, error: float)
 
     Split conformal prediction by the probability of the true class (Sadinle, Lei and Wasserman, J.
     Am. Stat. Assoc. 114, 2019): of slices like these, the true class falls below it in a share
-    `error`. The quantile is that of rank (n + 1) (1 - error), between two slices in proportion, so
-    that the share is met on average; the next higher rank would promise it at least, and
-    with a few dozens of slices miss it by some points. 0, so that all classes stay possible, where
-    there are too few slices to tell.
+    `error`. The quantile is that of rank (n + 1) error, between two slices in proportion, so that
+    the share is met on average; the next lower rank would promise that it is no larger, and with a
+    few dozens of slices miss it by some points. 0, so that all classes stay possible, where there
+    are too few slices to tell.
 
     Args:
         probabilities: calibrated, float (n, classes).
         labels: class codes, int (n,).
     """
-    missing = 1 - probabilities[np.arange(len(labels)), labels]
-    if (len(labels) + 1) * (1 - error) > len(labels):
+    # A rank that is whole must be so in floating point too, lest its slice fall below the line.
+    rank = round((len(labels) + 1) * error, 9)
+    if rank < 1:
         return 0.0
-    return float(1 - np.quantile(missing, 1 - error, method="weibull"))
+    given = probabilities[np.arange(len(labels)), labels]
+    return float(np.interp(rank, np.arange(1, len(given) + 1), np.sort(given)))
 
 
 def _parsed(operating_point: str) -> tuple[str, float]:

@@ -150,7 +150,10 @@ def _by_study(study: Mapping[str, Any]) -> Table:
         for name in METRICS
         if name in study
     )
-    caption = f"By study: {count(study['n'], 'study', 'studies')} of two slices or more."
+    caption = (
+        f"By study: {count(study['n'], 'study', 'studies')} of two slices or more"
+        f"{sentences.refused_studies(study)}."
+    )
     return Table(caption, ("Metric", "Value"), rows)
 
 

@@ -23,7 +23,8 @@ class Bound:
         probability: largest difference of a slice's probability.
         auc: largest loss of AUC.
         heat: largest typical difference of a heat map, as a share of its strongest place.
-        distance: largest typical difference of a distance from training slices, as a share of it.
+        distance: largest typical difference of a distance from training slices, as a share of it;
+            and of one that makes a slice foreign or no longer so, as a share of the limit.
     """
 
     probability: float
@@ -56,8 +57,10 @@ class Parity:
             place; the median over slices.
         distance: difference of a slice's distance from training slices, as a share of it; the
             median over slices.
+        crossing: largest difference of a distance that makes a slice foreign or no longer so, as a
+            share of the limit; 0 where none does.
         finite: whether all that the export gives are numbers; those that are not count as a tie of
-            all classes, and as heat of 0.
+            all classes, and as heat and a distance of 0.
         bound: what the precision promises.
     """
 
@@ -70,6 +73,7 @@ class Parity:
     views: int
     heat: float
     distance: float
+    crossing: float
     finite: bool
     bound: Bound
 
@@ -106,6 +110,11 @@ class Parity:
                 f"it moves distances from training slices by {self.distance:.1%}, more than "
                 f"{self.bound.distance:.1%}"
             )
+        if self.crossing > self.bound.distance:
+            return (
+                f"it takes a slice across the limit of foreign ones by {self.crossing:.1%} of it, "
+                f"more than {self.bound.distance:.1%}"
+            )
         return ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,6 +131,7 @@ class Parity:
             "auc_loss": self.auc_loss,
             "heat_map_difference": self.heat,
             "distance_difference": self.distance,
+            "distance_across_limit": self.crossing,
             **{
                 name: {"keras": self.expected.estimates[name].as_dict(),
                        "export": self.actual.estimates[name].as_dict()}
@@ -146,7 +156,8 @@ def compare(
     moves by half a point through a handful of pairs that change places.
 
     Args:
-        expected: of n slices, v views each: first all plain ones, then all second ones, and so on.
+        expected: of n slices, v views each: first all plain ones, then all second ones, and so on;
+            all of them numbers.
         actual: of the same.
         labels: class codes of the slices, int (n,).
         groups: group of each slice, int (n,).
@@ -158,8 +169,9 @@ def compare(
     plain = [each[:n] for each in found]
     scores = [score(labels, each, groups, classes, threshold=rules.threshold) for each in plain]
     areas = [_area(np.tile(labels, views), each) for each in found]
-    far = [np.nan_to_num(each.distances[:n], nan=np.inf) for each in (expected, actual)]
+    far = [each.distances[:n].astype(np.float64) for each in (expected, actual)]
     called = [_called(*each, classes, rules) for each in zip(plain, far, strict=True)]
+    moved = np.abs(np.nan_to_num(far[1], posinf=0) - far[0])
     strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3))
     heat_maps = np.nan_to_num(actual.heat_maps[:n], posinf=0, neginf=0)
     apart = np.abs(expected.heat_maps[:n] - heat_maps).max(axis=(1, 2, 3))
@@ -172,7 +184,8 @@ def compare(
         auc_loss=areas[0] - areas[1],
         views=views,
         heat=float(np.median(apart / np.maximum(strongest, np.finfo(np.float32).tiny))),
-        distance=float(np.median(np.abs(far[1] - far[0]) / far[0])),
+        distance=float(np.median(moved / np.maximum(far[0], np.finfo(np.float32).tiny))),
+        crossing=_crossing(moved, called[0], called[1], rules),
         finite=finite,
         bound=BOUNDS[precision],
     )
@@ -180,21 +193,38 @@ def compare(
 
 def _called(
     probabilities: np.ndarray, distances: np.ndarray, classes: Sequence[str], rules: Rules
-) -> list[tuple[str, Status]]:
-    """Label and status of each slice."""
-    return [
-        (decide(row, classes, rules.threshold)[0], status_of(row, float(distance), rules))
-        for row, distance in zip(probabilities, distances, strict=True)
-    ]
+) -> list[tuple[Status, str]]:
+    """Status and label of each slice; a foreign one has no label."""
+    found = []
+    for row, distance in zip(probabilities, distances, strict=True):
+        status = status_of(row, float(distance), rules)
+        label = "" if status == "foreign" else decide(row, classes, rules.threshold)[0]
+        found.append((status, label))
+    return found
+
+
+def _crossing(
+    moved: np.ndarray,
+    expected: Sequence[tuple[Status, str]],
+    actual: Sequence[tuple[Status, str]],
+    rules: Rules,
+) -> float:
+    """See `Parity.crossing`; `moved` is by how much distances (slices,) differ."""
+    if not rules.limit:
+        return 0.0
+    pairs = zip(expected, actual, strict=True)
+    crossed = [(one == "foreign") != (other == "foreign") for (one, _), (other, _) in pairs]
+    return float(moved[crossed].max(initial=0.0) / rules.limit)
 
 
 def _summing_to_one(probabilities: np.ndarray) -> np.ndarray:
     """Probabilities that were rounded to 8 bits may be a step away from it.
 
-    Where one is no number, all classes of the slice tie.
+    Where one is no number, or all are 0, all classes of the slice tie.
     """
     finite = np.isfinite(probabilities).all(axis=1, keepdims=True)
-    values = np.where(finite, probabilities, 1.0).astype(np.float64)
+    some = probabilities.sum(axis=1, keepdims=True) > 0
+    values = np.where(finite & some, probabilities, 1.0).astype(np.float64)
     result: np.ndarray = values / values.sum(axis=1, keepdims=True)
     return result
 

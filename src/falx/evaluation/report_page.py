@@ -231,6 +231,7 @@ def _study(study: Mapping[str, Any] | None) -> dict[str, Any] | None:
     mean = f"the mean of those of its strongest {percent(study['share'])} of slices"
     return {
         "n": count(study["n"], "study", "studies"),
+        "refused": sentences.refused_studies(study),
         "answer": mean if study["share"] else "that of its strongest slice",
         "rows": [(METRICS[name], _from_json(study[name])) for name in METRICS if name in study],
     }

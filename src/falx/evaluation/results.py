@@ -93,6 +93,11 @@ class Results:
         return names[predicted_codes(self.probabilities, self.threshold)]
 
     @property
+    def statuses(self) -> np.ndarray:
+        """Whether each slice is answered, to be referred, or foreign: str (n,)."""
+        return self._slice_rules().statuses(self.probabilities, self.distances)
+
+    @property
     def wrong(self) -> np.ndarray:
         """Misclassified slices, the most confident mistake first: int (errors,)."""
         errors = np.flatnonzero(self.predicted != self.table["label"].to_numpy(dtype=object))
@@ -140,11 +145,11 @@ class Results:
         return SliceRules.of([self.rules] * len(self.labels))
 
     def study_scores(self) -> dict[str, Any] | None:
-        """The same a study, or None where no study has several slices."""
+        """The same a study, or None where no study of several slices has an answer."""
         studies = find_studies(self.table, self.labels, negative=has_negative(self.classes))
         return score_studies(
             studies, self.probabilities, self.groups, share=self.rules.study_share,
-            threshold=self.threshold, classes=self.classes,
+            threshold=self.threshold, classes=self.classes, foreign=self.statuses == "foreign",
         )  # fmt: skip
 
     def as_table(self) -> pd.DataFrame:
@@ -152,7 +157,7 @@ class Results:
         table = self.table[["path", "index", "group", "label"]].assign(
             part=self.parts,
             predicted=self.predicted,
-            status=self._slice_rules().statuses(self.probabilities, self.distances),
+            status=self.statuses,
             distance=self.distances,
         )
         for code, name in enumerate(self.classes):

@@ -208,6 +208,13 @@ def pretraining_words(about: Mapping[str, Any]) -> str:
     )
 
 
+def refused_studies(study: Mapping[str, Any]) -> str:
+    """What follows the number of studies scored where some got no answer."""
+    if not study["refused"]:
+        return ""
+    return f"; {count(study['refused'])} more, of foreign slices alone, got no answer"
+
+
 def paper_words() -> str:
     accuracy = PAPER["accuracy"]
     return (

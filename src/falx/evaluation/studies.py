@@ -29,6 +29,12 @@ class Studies:
     rows: tuple[np.ndarray, ...]
     labels: np.ndarray
 
+    def without(self, left_out: np.ndarray) -> Studies:
+        """The same but for some slices, bool (n,), and for studies that had none but these."""
+        rows = [each[~left_out[each]] for each in self.rows]
+        kept = [number for number, each in enumerate(rows) if len(each)]
+        return Studies(tuple(rows[number] for number in kept), self.labels[kept])
+
 
 def find_studies(table: pd.DataFrame, labels: np.ndarray, *, negative: bool = True) -> Studies:
     """The studies in usable rows of a catalog: equal study, else patient, else file.
@@ -89,15 +95,25 @@ def score_studies(
     share: float,
     threshold: float,
     classes: tuple[str, ...],
+    foreign: np.ndarray,
 ) -> dict[str, Any] | None:
-    """Scores a study, ready for JSON, or None where there are no studies."""
-    if not studies.rows:
+    """Scores a study, ready for JSON, or None where no study has an answer.
+
+    Each is answered as falx.detect.finding.study_findings does: foreign slices are left out of it,
+    and a study of such slices alone is refused and not scored.
+
+    Args:
+        foreign: which slices are, bool (n,).
+    """
+    answered = studies.without(foreign)
+    if not answered.rows:
         return None
-    first = np.array([groups[rows[0]] for rows in studies.rows])
+    first = np.array([groups[rows[0]] for rows in answered.rows])
     scores: Scores = score(
-        studies.labels, pooled(studies, probabilities, share), first, classes, threshold=threshold
+        answered.labels, pooled(answered, probabilities, share), first, classes, threshold=threshold
     )
-    return {"share": share, **scores.as_dict()}
+    refused = len(studies.rows) - len(answered.rows)
+    return {"share": share, "refused": refused, **scores.as_dict()}
 
 
 def _label(labels: np.ndarray, negative: bool) -> int:

@@ -23,11 +23,9 @@ def trust_words(trust: Trust) -> Iterator[str]:
         f"The class of a slice was held possible, {percent(1 - trust.error)} of the time asked "
         f"for, for {_share(trust.coverage)} of slices."
     )
-    yield (
-        f"{_capital(_share(trust.referred))} of slices are to be referred, and "
-        f"{_share(trust.foreign)} were refused as unlike the training slices; of the others, "
-        f"{_share(trust.answered)} are called right."
-    )
+    yield _told("all slices", trust.foreign, "were refused as unlike the training slices")
+    yield _told("slices that were not refused", trust.referred, "are to be referred")
+    yield _told("slices neither refused nor referred", trust.answered, "are called right")
 
 
 def trust_table(trust: Trust) -> dict[str, Any]:
@@ -39,9 +37,9 @@ def trust_table(trust: Trust) -> dict[str, Any]:
             (f"of “{name}”", "not promised for each class", estimate)
             for name, estimate in trust.coverage_by_class.items()
         ),
-        ("Referred", "slices that a person should look at", trust.referred),
-        ("Accuracy on the rest", "slices neither referred nor refused", trust.answered),
-        ("Refused as foreign", "slices too unlike those trained on; they get no class",
+        ("Referred", "of slices not refused, those that a person should look at", trust.referred),
+        ("Accuracy on the rest", "of slices neither referred nor refused", trust.answered),
+        ("Refused as foreign", "of all slices, those too unlike training slices; they get no class",
          trust.foreign),
     ]  # fmt: skip
     return {
@@ -64,11 +62,12 @@ def operating_words(operating_point: str) -> str:
     return "as asked for"
 
 
-def _share(estimate: Estimate) -> str:
+def _told(slices: str, estimate: Estimate, what: str) -> str:
+    """A sentence about a share of some slices, which may not be there."""
     if math.isnan(estimate.value):
-        return "none"
+        return f"Of {slices} there are none, so it can't be told how many {what}."
+    return f"Of {slices}, {_share(estimate)} {what}."
+
+
+def _share(estimate: Estimate) -> str:
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
-
-
-def _capital(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from falx.model.network import network_input
-from falx.model.reference import Reference
+from falx.model.reference import Reference, reference_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +32,8 @@ class Deployed:
             return np.asarray(found)
         turned = self.network.predict_on_batch(network_input(views[:, :, ::-1]))
         return np.asarray((found + turned) / 2)
+
+    def distances(self, views: np.ndarray) -> np.ndarray:
+        """How far views uint8 (n, size, size) are from training slices, by Keras: float64 (n,)."""
+        features = reference_network(self.network).predict_on_batch(network_input(views))
+        return self.reference.distances(np.asarray(features))

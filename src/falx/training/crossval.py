@@ -75,7 +75,7 @@ class FoldResult:
     probabilities: np.ndarray
     validation: np.ndarray
     distances: np.ndarray
-    limit: float
+    limit: float | None
     history: pd.DataFrame
 
 
@@ -235,7 +235,7 @@ def _train_fold(catalog: Catalog, trainer: Trainer, fold: Fold, folder: Path) ->
             probabilities=trainer.probabilities(split.test),
             validation=trainer.probabilities(split.validation),
             distances=distances,
-            limit=np.array(limit),
+            limit=np.array(np.nan if limit is None else limit),
             history=np.array(text),
         )
 
@@ -244,9 +244,8 @@ def _load(file: Path) -> FoldResult:
     with np.load(file) as arrays:
         history = pd.DataFrame(**json.loads(str(arrays["history"])))
         names = ("probabilities", "validation", "distances")
-        return FoldResult(
-            **{name: arrays[name] for name in names}, limit=float(arrays["limit"]), history=history
-        )
+        limit = None if np.isnan(arrays["limit"]) else float(arrays["limit"])
+        return FoldResult(**{name: arrays[name] for name in names}, limit=limit, history=history)
 
 
 def _file(folder: Path, fold: Fold) -> Path:

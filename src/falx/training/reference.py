@@ -11,7 +11,15 @@ from falx.model.reference import Reference
 REFUSED = 0.01
 """Share of slices like those trained on that is held foreign."""
 
+NO_LIMIT = (
+    "it can't be told how far unseen slices lie from others, since their groups are too few or one "
+    "holds most of them; no slice will be refused as foreign"
+)
+"""What `familiar_limit` of None means."""
+
 _FOLDS = 5
+_FITTED = 0.5
+"""Least share of the slices that each fold's reference is fitted to."""
 _LEAST = 1e-9
 """Of a variance, as a share of that of all features."""
 
@@ -33,17 +41,24 @@ def fit_reference(features: np.ndarray) -> Reference:
                      whitening.astype(np.float32))  # fmt: skip
 
 
-def familiar_limit(features: np.ndarray, groups: np.ndarray) -> float:
+def familiar_limit(features: np.ndarray, groups: np.ndarray) -> float | None:
     """The distance that `REFUSED` of unseen slices like these exceed.
 
-    Each slice's distance is to the others, none of its own group among them, by five folds.
+    Each slice's distance is to the others, none of its own group among them, by five folds. None
+    where that can't be told: of one group there are no others, and to a few others all the rest
+    would seem far, so that the limit would refuse nothing.
 
     Args:
         features: float (n, channels).
-        groups: int (n,), at least two different ones.
+        groups: int (n,).
     """
-    folds = GroupKFold(min(_FOLDS, len(np.unique(groups))))
+    count = min(_FOLDS, len(np.unique(groups)))
+    if count < 2:
+        return None
+    folds = list(GroupKFold(count).split(features, groups=groups))
+    if min(len(others) for others, _ in folds) < max(2, _FITTED * len(features)):
+        return None
     distances = np.empty(len(features))
-    for others, rows in folds.split(features, groups=groups):
+    for others, rows in folds:
         distances[rows] = fit_reference(features[others]).distances(features[rows])
     return float(np.quantile(distances, 1 - REFUSED))

@@ -31,6 +31,7 @@ from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.crossval import Fold, FoldResult, make_folds, train_folds
+from falx.training.reference import NO_LIMIT
 from falx.training.setup import open_shelf
 from falx.training.views import render_views
 from falx.verbs.basis import Basis, find_basis, run_name
@@ -129,6 +130,9 @@ def crossval(
             basis.setup(bank_gb), planned, folder / CHECKPOINTS, jobs=jobs, listener=listener
         )
         seconds = time.monotonic() - began
+        without = sum(each.limit is None for each in results)
+        if without:
+            logger.warning("In %d of %d folds %s.", without, len(planned), NO_LIMIT)
         listener(Progress("Reporting", 0, 1))
         views = render_views(usable, basis.recipe.rendering, open_shelf(bank_gb))
         found = _out_of_fold(basis, planned, results, views.plain)

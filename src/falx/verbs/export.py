@@ -244,6 +244,12 @@ def open_source(
     deployed = _load_network(
         detector_folder(Path(run)), checked[:_BATCH], mirrored=found.settings.mirrored
     )
+    expected = answers_of(keras_runtime(deployed), checked)
+    if not all(np.isfinite(part).all() for part in vars(expected).values()):
+        raise BrokenRun(
+            f"The network of '{run}' gives answers that are not numbers, which no export can be "
+            "held to; train again."
+        )
     trained_on = generator.permutation(found.split.train)[:_CALIBRATION]
     return Source(
         run=found,
@@ -252,7 +258,7 @@ def open_source(
         calibration=_views_of(views, trained_on, _CALIBRATION),
         rows=rows,
         views=checked,
-        expected=answers_of(keras_runtime(deployed), checked),
+        expected=expected,
     )
 
 
@@ -290,7 +296,9 @@ def write_export(
     size = size_of(file)
     write_package(folder, to, file, source.settings)
     record = _record(source, to, kept, size, parity, before)
-    (folder / "parity.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    (folder / "parity.json").write_text(
+        json.dumps(record, indent=2, allow_nan=False) + "\n", "utf-8"
+    )
     _slices(source, parity).to_csv(folder / "parity.csv", index=False)
     return Exported(folder, kept, size, parity, tuple(before))
 

@@ -52,27 +52,36 @@ def score_masked(
 
     Args:
         detector: of two classes.
-        usable: its positive slices that have a mask count; empty masks are left out.
+        usable: its positive slices that have a mask count; those whose mask is empty are left out,
+            and of heat maps also those that are foreign.
         masks: a folder with a mask under the path of each slice.
 
     Raises:
-        BadInput: no slice has a mask, or one is of another size than its slice.
+        BadInput: nothing is left, or a mask is of another size than its slice.
     """
     maps: list[HeatMap] = []
     outlines: list[np.ndarray] = []
     groups: list[int] = []
     hidden: list[np.ndarray] = []
     hidden_groups: list[int] = []
+    refused = 0
     for slice_, outline, group in _outlined(usable, masks, listener):
         variants = hide(slice_.pixels, outline, detector.settings.rendering)
         if variants is not None:
             hidden.append(variants)
             hidden_groups.append(group)
         (finding,) = detector.find([slice_], maps="mirrored")
-        if finding.heat_map is not None:
-            maps.append(finding.heat_map)
-            outlines.append(outline)
-            groups.append(group)
+        if finding.heat_map is None:
+            refused += 1
+            continue
+        maps.append(finding.heat_map)
+        outlines.append(outline)
+        groups.append(group)
+    if refused and not maps:
+        raise BadInput(
+            f"All slices with a tumor and a mask ({refused}) are foreign to the detector, so there "
+            "is no heat map to compare with a mask; leave --masks out."
+        )
     return MaskScores(
         maps=score_maps(maps, outlines, groups),
         hidden=score_hidden(detector.probabilities, hidden, hidden_groups),

@@ -60,7 +60,7 @@ def load_run(run: Path) -> SavedRun:
     """Read a run folder; its `detector/` stands for it.
 
     Raises:
-        BrokenRun: it is no training and no cross-validation, or damaged.
+        BrokenRun: it is no training and no cross-validation, or damaged, or of an older falx.
     """
     folder = run.absolute().parent if (run / SETTINGS_FILE).is_file() else run
     _check_files(folder)
@@ -111,6 +111,11 @@ def _training(folder: Path) -> SavedRun:
 
 def _crossval(folder: Path, folds: list[dict[str, Any]]) -> SavedRun:
     catalog, predictions = Catalog.load(folder / "catalog.parquet"), _predictions(folder)
+    if "distance" not in predictions or not all("rules" in fold for fold in folds):
+        raise BrokenRun(
+            f"The run '{folder}' was made by an older falx, which kept no distances and no rules; "
+            "cross-validate again, or use the falx that made it."
+        )
     usable = catalog.usable()
     repeats = [table for _, table in predictions.groupby(predictions["repeat"].astype(int))]
     for table in repeats:

@@ -30,7 +30,7 @@ from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
 from falx.training.batches import epoch_order
 from falx.training.fit import Trainer
-from falx.training.reference import familiar_limit, fit_reference
+from falx.training.reference import NO_LIMIT, familiar_limit, fit_reference
 from falx.training.views import Views
 from falx.verbs.basis import find_basis, run_name
 from falx.verbs.plan import Plan, make_plan
@@ -196,9 +196,12 @@ def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
     )  # fmt: skip
     seen = np.concatenate([split.train, split.validation])
     features = trainer.reference_features(seen)
+    limit = familiar_limit(features, usable.groups[seen])
+    if limit is None:
+        logger.warning("In training and validation %s.", NO_LIMIT)
     rules = replace(
         rules,
-        limit=familiar_limit(features, usable.groups[seen]),
+        limit=limit,
         study_share=_study_share(plan, tempered(given, rules.temperature)),
     )
     network = cooled(trainer.network, rules.temperature)
