@@ -24,6 +24,7 @@ from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
 from falx.training.corpus import Corpus, check_other, find_corpus
 from falx.training.pretrained import Pretrained, pretrained_backbone
+from falx.training.rehearsal import phantoms_in
 from falx.training.setup import Setup, open_shelf
 
 PRETRAINING_FILE = "pretraining.parquet"
@@ -113,7 +114,9 @@ class Basis:
         if self.corpus is None:
             return None
         marks = asdict(self.pretrained.marks) if self.pretrained else {}
-        return {**self.corpus.about(), **marks}
+        batch = self.recipe.batch
+        phantoms = phantoms_in(batch, self.recipe.pretraining.phantoms) / batch
+        return {**self.corpus.about(), "phantoms": phantoms, **marks}
 
     def save_catalogs(self, folder: Path) -> None:
         """Write what a run folder says of all slices that were seen."""
