@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     detector = load(given.run)
+    if detector.settings.rules.limit is None:
+        sys.exit(
+            f"The detector of '{given.run}' has no limit, so it refuses nothing; name another."
+        )
     heads = tested(given.run, given.data)
     foreign = {
         "photographs": list(photographs()),

@@ -31,8 +31,9 @@ LOOKS = {
 }
 ANSWERS = """
 falx.answers.map(({answer, problem}) => problem ? {problem} : {
-    probabilities: Object.values(answer.probabilities),
-    shares: [...answer.evidence.shares],
+    foreign: answer.status === "foreign",
+    probabilities: Object.values(answer.probabilities ?? {}),
+    shares: [...(answer.evidence?.shares ?? [])],
     view: [...answer.view],
     milliseconds: answer.milliseconds,
 })
@@ -86,6 +87,7 @@ def classify(page: Page, files: list[Path]) -> None:
 def compare(run: Path, files: list[Path], answers: list[dict]) -> None:
     detector = load(run)
     steps, shares, chances, milliseconds = [], [], [], []
+    foreign = 0
     for file, answer in zip(files, answers, strict=True):
         if "problem" in answer:
             print(f"{file.name}: {answer['problem']}")
@@ -93,13 +95,22 @@ def compare(run: Path, files: list[Path], answers: list[dict]) -> None:
         pixels = read_slices(file)[0].pixels
         view = render(pixels, detector.settings.rendering).astype(int)
         (finding,) = detector.predict(file).slices
-        chances.append(np.subtract(answer["probabilities"], [*finding.probabilities.values()]))
-        shares.append(np.subtract(answer["shares"], finding.heat_map.values.ravel()))
         steps.append(np.subtract(answer["view"], view.ravel()))
         milliseconds.append(answer["milliseconds"])
-    print(f"{len(chances)} of {len(files)} images; the largest difference of")
-    print(f"  a probability: {np.abs(chances).max():.1e}")
-    print(f"  a share in a heat map: {np.abs(shares).max():.1e}")
+        if answer["foreign"] != (finding.status == "foreign"):
+            print(f"{file.name}: foreign to one and not to the other")
+        elif answer["foreign"]:
+            foreign += 1
+        else:
+            chances.append(np.subtract(answer["probabilities"], [*finding.probabilities.values()]))
+            shares.append(np.subtract(answer["shares"], finding.heat_map.values.ravel()))
+    print(f"{len(steps)} of {len(files)} images, {foreign} of them foreign to both")
+    if not steps:
+        return
+    print("the largest difference of")
+    if chances:
+        print(f"  a probability: {np.abs(chances).max():.1e}")
+        print(f"  a share in a heat map: {np.abs(shares).max():.1e}")
     print(f"  a grey level in a view, of 255: {np.abs(steps).max()}")
     low, middle, high = np.percentile(milliseconds, [5, 50, 95])
     print(f"milliseconds an image: {middle:.0f} (5 to 95 %: {low:.0f} to {high:.0f})")

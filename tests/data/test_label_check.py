@@ -121,6 +121,26 @@ def test_a_label_that_was_changed_and_a_slice_that_is_new_were_not_checked(known
     assert check.doubts == (replace(DOUBTS[1], row=1),)
 
 
+def test_of_two_copies_the_one_that_was_doubted_stays_so_and_a_new_one_is_doubted_too(tmp_path):
+    """Which of equal slices are named is by count (see check_labels), so that ties may part."""
+    copies = [("yes/c", "C", "yes"), ("yes/d", "C", "yes"), ("no/a", "A", "no")]
+    check = LabelCheck((Doubt(1, "no", 0.1, 5),), checked=3, repeats=5)
+    known = catalog(tmp_path, copies)
+    assert carry_over(check, known, known) == check
+    grown = carry_over(check, known, catalog(tmp_path, [*copies, ("yes/e", "C", "yes")]))
+    assert rows_of(grown) == [1, 3]
+    assert grown.checked == 4
+    renamed = [("yes/x", "C", "yes"), ("yes/y", "C", "yes"), ("no/a", "A", "no")]
+    assert rows_of(carry_over(check, known, catalog(tmp_path, renamed))) == [0, 1]
+
+
+def test_two_copies_that_are_both_doubted_are_two_doubts(tmp_path):
+    copies = catalog(tmp_path, [("yes/c", "C", "yes"), ("yes/d", "C", "yes")])
+    doubts = (Doubt(1, "no", 0.1, 5), Doubt(0, "no", 0.2, 4))
+    check = LabelCheck(doubts, checked=2, repeats=5)
+    assert carry_over(check, copies, copies) == check
+
+
 def test_other_data_were_not_checked_at_all(known, tmp_path):
     check = carry_over(CHECK, known, catalog(tmp_path, [("no/a", "other", "no")]))
     assert (check.doubts, check.checked) == ((), 0)

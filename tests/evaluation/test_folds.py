@@ -70,6 +70,28 @@ def test_errors_that_repeat_come_first_and_count_their_repeats(found):
     assert mistakes[0].probability == pytest.approx(CHANCES[:, first].mean())
 
 
+def test_a_mistake_among_several_classes_has_the_probability_of_its_wrong_label(tmp_path):
+    """On average the true class is the most probable here, though one repeat called it wrong."""
+    classes = ("glioma", "meningioma", "pituitary")
+    table = pd.DataFrame({
+        "path": ["a", "b", "c"], "index": 0, "label": classes, "group": range(3), "problem": "",
+    })  # fmt: skip
+    right = 0.8 * np.eye(3) + 0.1 * (1 - np.eye(3))
+    once = right.copy()
+    once[0] = [0.3, 0.6, 0.1]
+    found = OutOfFold(
+        Catalog(tmp_path, classes, table),
+        np.stack([right, once]),
+        np.ones((2, 3)),
+        np.ones((2, 3), int),
+        ((Rules(),),) * 2,
+        np.zeros((3, 32, 32), np.uint8),
+    )
+    (mistake,) = found.mistakes()
+    assert (mistake.label, mistake.predicted, mistake.times) == ("glioma", "meningioma", 1)
+    assert mistake.probability == pytest.approx((0.1 + 0.6) / 2)
+
+
 def test_folds_are_scored_on_their_own_slices(found):
     folds = found.by_fold
     assert [(each.repeat, each.fold) for each in folds] == [

@@ -11,9 +11,9 @@ import pytest
 from falx.console import show_map_checks
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
-from falx.detect.detector import KERAS_FILE, load
+from falx.detect.detector import KERAS_FILE, Detector, load
 from falx.detect.rules import Rules
-from falx.evaluation import map_words
+from falx.evaluation import map_checks, map_words
 from falx.evaluation.deletion import Course, Curve, DeletionScores
 from falx.evaluation.intervals import Estimate
 from falx.evaluation.map_checks import MapChecks, check_maps, sample_groups
@@ -73,6 +73,31 @@ def test_maps_of_a_random_network_are_others_and_the_same_seed_gives_the_same(cl
         assert -1 <= value.value <= 1
     assert found(0) == once
     assert found(1) != once
+
+
+def test_a_network_that_answers_by_mirror_images_too_is_checked_by_both_sides():
+    recipe = load_recipe("lite").changed(SMALL)
+
+    def found(views, mirrored):
+        network = build_network(recipe, 2, seed=1)
+        scored = score_randomization(network, views, [1] * 6, range(6), mirrored=mirrored)
+        return [value.value for value in scored.correlation.values()]
+
+    turned = VIEWS[:, :, ::-1]
+    assert found(turned, True) == pytest.approx(found(VIEWS, True), abs=0.01)
+    assert found(turned, False) != pytest.approx(found(VIEWS, False), abs=0.01)
+
+
+def test_the_check_takes_the_maps_that_the_detector_shows(run, results, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        map_checks, "score_randomization", lambda *_, mirrored, **__: asked.append(mirrored)
+    )
+    detector = load(run)
+    both = Detector(replace(detector.settings, mirrored=True), detector._engine)
+    for each in (detector, both):
+        check_maps(each, results, run / "detector" / KERAS_FILE, 2)
+    assert asked == [False, True]
 
 
 @pytest.fixture

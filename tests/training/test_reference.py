@@ -6,10 +6,10 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from falx.errors import BrokenRun
-from falx.model.network import build_network, network_input
-from falx.model.reference import FILE, LAYER, Reference, reference_network
-from falx.recipe import load_recipe
-from falx.training.reference import familiar_limit, fit_reference
+from falx.model.network import backbone_of, build_network, network_input
+from falx.model.reference import FILE, LAYER, LAYER_NUMBER, Reference, reference_network
+from falx.recipe import load_recipe, recipe_names
+from falx.training.reference import familiar_limit, fit_reference, trains_reference
 
 
 def drawn(n, seed=0, channels=12):
@@ -69,6 +69,24 @@ def test_features_are_the_means_of_a_layer_in_the_middle():
     middle = keras.Model(backbone.input, backbone.get_layer(LAYER).output)
     scaled = np.repeat(views, 3, axis=3) / 127.5 - 1
     np.testing.assert_allclose(found, middle.predict_on_batch(scaled).mean(axis=(1, 2)), atol=1e-4)
+
+
+def test_the_layer_has_the_number_that_recipes_count_by():
+    network = build_network(load_recipe("demo").changed({"rendering.size": "64"}), 2)
+    assert backbone_of(network).layers[LAYER_NUMBER].name == LAYER
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_no_shipped_recipe_trains_what_references_are_made_of(name):
+    assert not trains_reference(load_recipe(name))
+
+
+def test_a_recipe_that_trains_from_below_the_layer_does():
+    lite = load_recipe("lite")
+    assert trains_reference(lite.changed({"phases.1.train_from": "54"}))
+    assert not trains_reference(lite.changed({"phases.1.train_from": "57"}))
+    never = {"phases.1.train_from": "0", "phases.1.epochs": "0"}
+    assert not trains_reference(lite.changed(never))
 
 
 def test_a_reference_comes_back_from_its_file(tmp_path):

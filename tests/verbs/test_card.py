@@ -21,6 +21,7 @@ from falx.evaluation.report import Mistake
 from falx.evaluation.subgroups import Factor, Subgroup
 from falx.evaluation.templates import fill
 from falx.notice import NOTICE
+from falx.recipe import load_recipe
 from falx.runfolder import PARTIAL
 from falx.verbs.card import card_of
 from falx.verbs.saved_run import load_run
@@ -89,6 +90,24 @@ def test_the_numbers_are_those_of_the_run(run, text):
     for name, title in (("accuracy", "Accuracy"), ("log_loss", "Log loss"), ("f1", "F1")):
         assert row(text, title)[0] == written(metrics[name])
     assert row(text, "yes")[1] == written(metrics["by_class"]["yes"]["recall"])
+
+
+def test_a_logistic_head_and_mirror_images_are_told_in_their_own_words(card):
+    best = load_recipe("best")
+    said = fill("document.md.j2", document=model_card(replace(card, recipe=best)))
+    assert row(said, "Trained")[0] == (
+        "logistic regression on the features of 8 views of each slice, with a penalty of 100 on "
+        "squared weights; class weights balanced."
+    )
+    assert "It is the mean over a slice and its mirror image." in row(said, "Output")[0]
+    tuned = best.phases[0].model_copy(update={"solver": "optimizer", "epochs": 1})
+    both = best.model_copy(update={"phases": (*best.phases, tuned), "mirrored": False})
+    said = fill("document.md.j2", document=model_card(replace(card, recipe=both)))
+    assert row(said, "Trained")[0].endswith(
+        "on squared weights; 1 epoch of the head at a rate of 0.001; class weights balanced; adam, "
+        "batches of 32; the last weights are kept."
+    )
+    assert "mirror" not in row(said, "Output")[0]
 
 
 def test_subgroups_are_those_of_the_predictions(run, card):

@@ -160,6 +160,6 @@ def test_a_network_that_gives_no_numbers_is_not_exported(run, tmp_path, monkeypa
         found = answers_of(runtime, views)
         return replace(found, distances=np.full(len(views), np.nan))
 
-    monkeypatch.setattr(sys.modules["falx.verbs.export"], "answers_of", broken)
+    monkeypatch.setattr("falx.verbs.export.answers_of", broken)
     with pytest.raises(BrokenRun, match=r"gives answers that are not numbers, .*; train again"):
         falx.export(run, "onnx", out=tmp_path / "out")

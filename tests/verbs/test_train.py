@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import shutil
-import sys
 
 import keras
 import numpy as np
@@ -226,9 +225,18 @@ def test_rules_of_a_mirrored_recipe_are_of_the_answers_that_its_detector_gives(m
 def test_a_detector_whose_limit_cannot_be_told_refuses_nothing_and_that_is_said(
     phantoms, short, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(sys.modules["falx.verbs.train"], "familiar_limit", lambda *_: None)
+    monkeypatch.setattr("falx.verbs.train.familiar_limit", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
         done = falx.train(phantoms, changes=short, weights="random", out=tmp_path / "run")
     assert "In training and validation it can't be told how far unseen slices" in caplog.text
     assert load(done.folder).settings.rules.limit is None
     assert done.trust.foreign.value == 0
+
+
+def test_a_recipe_that_trains_what_foreign_slices_are_told_by_is_warned_of(
+    phantoms, short, tmp_path, caplog
+):
+    changes = short | {"phases.1.epochs": "1", "phases.1.train_from": "40"}
+    with caplog.at_level(logging.WARNING, "falx"):
+        falx.train(phantoms, changes=changes, weights="random", out=tmp_path / "run")
+    assert "more than 1% of new slices like these may be refused" in caplog.text

@@ -95,20 +95,27 @@ def carry_over(check: LabelCheck, known: Catalog, usable: Catalog) -> LabelCheck
     """The same doubts about the slices of a dataset that has moved, grown or shrunk since.
 
     Slices are the same that have the same content and the same label; one whose label was changed
-    since counts as not checked.
+    since counts as not checked. Of several copies, each keeps its own doubt while it keeps its
+    path; one that is new there is doubted where any of them was.
 
     Args:
         known: the usable slices that were checked.
         usable: those to tell of.
     """
-    known_keys, keys = _contents(known), _contents(usable)
-    checked = set(known_keys)
-    doubted = {known_keys[doubt.row]: doubt for doubt in check.doubts}
-    found = [replace(doubted[key], row=row) for row, key in enumerate(keys) if key in doubted]
+    doubted = {doubt.row: doubt for doubt in check.doubts}
+    contents, places = _contents(known), _places(known)
+    by_content = {key: row for row, key in enumerate(contents)}
+    by_content |= {contents[row]: row for row in doubted}
+    by_place = {place: row for row, place in enumerate(places)}
+    pairs = zip(_places(usable), _contents(usable), strict=True)
+    sources = [by_place.get(place, by_content.get(key)) for place, key in pairs]
+    found = [
+        replace(doubted[source], row=row) for row, source in enumerate(sources) if source in doubted
+    ]
     return replace(
         check,
         doubts=tuple(sorted(found, key=lambda doubt: doubt.probability)),
-        checked=sum(key in checked for key in keys),
+        checked=sum(source is not None for source in sources),
     )
 
 
@@ -116,3 +123,8 @@ def _contents(usable: Catalog) -> list[tuple[str, int, str]]:
     """What makes a slice and its label the same, wherever it lies."""
     table = usable.table
     return list(zip(table["sha256"], table["index"], table["label"], strict=True))
+
+
+def _places(usable: Catalog) -> list[tuple[str, tuple[str, int, str]]]:
+    """The same, and where it lies, which tells copies apart."""
+    return list(zip(usable.table["path"], _contents(usable), strict=True))

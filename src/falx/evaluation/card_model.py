@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from falx.evaluation.card import Card
     from falx.evaluation.report import Report
-    from falx.recipe import Backbone, Head, Phase
+    from falx.recipe import Backbone, Head, Phase, Recipe
 
 WATTS_A_CORE = 20
 """Assumed, and generous: a processor's whole power, memory and cooling included, shared out."""
@@ -61,14 +61,7 @@ def _details(card: Card) -> Iterator[tuple[str, Line]]:
     yield "Began with", line(f"{_began(report.environment['weights']['name'])}.")
     if "pretraining" in report.environment:
         yield "Pretrained", line(pretraining_words(report.environment["pretraining"]))
-    yield (
-        "Trained",
-        line(
-            f"{'; '.join(_phase(phase) for phase in recipe.phases if phase.epochs)}; "
-            f"{recipe.optimizer.name}, batches of {recipe.batch}, class weights "
-            f"{recipe.class_weights}; the {_KEPT[recipe.keep]} are kept."
-        ),
-    )
+    yield "Trained", line(_trained(recipe))
     rendering = recipe.rendering
     cut = "cut to the head, " if rendering.crop == "head" else ""
     yield (
@@ -78,7 +71,10 @@ def _details(card: Card) -> Iterator[tuple[str, Line]]:
             f"{cut}{_FITTED[rendering.aspect]} {rendering.size} × {rendering.size} pixels."
         ),
     )
-    yield "Output", line(f"{_output(card)} A heat map shows where the evidence lies.")
+    yield (
+        "Output",
+        line(f"{_output(card)}{_mirrored(recipe)} A heat map shows where the evidence lies."),
+    )
     if card.settings:
         yield "Several slices of one study", line(_study_rule(card.settings.rules.study_share))
     if card.settings:
@@ -105,7 +101,23 @@ def _head(head: Head) -> str:
     return f"{pooling}{hidden}{drop}, a linear layer"
 
 
+def _trained(recipe: Recipe) -> str:
+    phases = [phase for phase in recipe.phases if phase.epochs]
+    words = f"{'; '.join(map(_phase, phases))}; class weights {recipe.class_weights}"
+    if all(phase.solver == "logistic" for phase in phases):
+        return f"{words}."
+    return (
+        f"{words}; {recipe.optimizer.name}, batches of {recipe.batch}; the {_KEPT[recipe.keep]} "
+        "are kept."
+    )
+
+
 def _phase(phase: Phase) -> str:
+    if phase.solver == "logistic":
+        return (
+            f"logistic regression on the features of {count(phase.epochs, 'view')} of each slice, "
+            f"with a penalty of {phase.penalty:g} on squared weights"
+        )
     which = "the head" if phase.train_from == "head" else f"layers from {phase.train_from} on"
     return f"{count(phase.epochs, 'epoch')} of {which} at a rate of {phase.learning_rate:g}"
 
@@ -120,6 +132,10 @@ def _output(card: Card) -> str:
     if len(classes) > 2:
         return f"{words} The most probable class is the answer."
     return f"{words} “{classes[1]}” is the answer from {number(card.rules.threshold, 2)} on."
+
+
+def _mirrored(recipe: Recipe) -> str:
+    return " It is the mean over a slice and its mirror image." if recipe.mirrored else ""
 
 
 def _study_rule(share: float) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.data.label_check import LabelCheck, check_labels
-from falx.detect.rules import Rules, decide, predicted_codes
+from falx.detect.rules import Rules, predicted_codes
 from falx.evaluation.metrics import Scores, score, score_repeats
 from falx.evaluation.report import FoldScores, Mistake
 from falx.evaluation.results import Results
@@ -138,18 +138,24 @@ class OutOfFold:
         return rows[np.lexsort((given[rows], -self.wrong[rows]))]
 
     def mistakes(self) -> tuple[Mistake, ...]:
-        """Every slice called wrong, those most often and most confidently first."""
+        """Every slice called wrong, those most often and most confidently first.
+
+        With the mean probability of the positive class where there are two, else of the wrong label
+        that it was given most often.
+        """
+        return tuple(self._mistake(row) for row in self.worst())
+
+    def _mistake(self, row: int) -> Mistake:
         table, classes = self.usable.table, self.usable.classes
-        mean = self.probabilities.mean(axis=0)
-        return tuple(
-            Mistake(
-                path=str(table["path"].iat[row]),
-                label=str(table["label"].iat[row]),
-                predicted=_commonest(self.predicted[:, row], str(table["label"].iat[row])),
-                probability=decide(mean[row], classes, 0.5)[1],
-                times=int(self.wrong[row]),
-            )
-            for row in self.worst()
+        label = str(table["label"].iat[row])
+        predicted = _commonest(self.predicted[:, row], label)
+        shown = 1 if len(classes) == 2 else classes.index(predicted)
+        return Mistake(
+            path=str(table["path"].iat[row]),
+            label=label,
+            predicted=predicted,
+            probability=float(self.probabilities[:, row, shown].mean()),
+            times=int(self.wrong[row]),
         )
 
     def as_table(self) -> pd.DataFrame:

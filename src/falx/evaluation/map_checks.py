@@ -75,7 +75,7 @@ def check_maps(
     if network.is_file():
         randomization = score_randomization(
             keras.saving.load_model(network, compile=False),
-            views, asked, groups, seed=seed, listener=listener,
+            views, asked, groups, mirrored=detector.settings.mirrored, seed=seed, listener=listener,
         )  # fmt: skip
     deletion = None
     others = _answered_otherwise(results, answers, views, asked, rng)

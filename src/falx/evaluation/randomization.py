@@ -70,6 +70,7 @@ def score_randomization(
     asked: npt.ArrayLike,
     groups: npt.ArrayLike,
     *,
+    mirrored: bool = False,
     seed: int = 0,
     listener: Listener = silent,
 ) -> RandomizationScores:
@@ -80,18 +81,19 @@ def score_randomization(
         views: uint8 (n, size, size), n at least 1.
         asked: class code of whose evidence is compared, int (n,).
         groups: group of each, int (n,).
+        mirrored: whether it answers by a view and its mirror image, of which maps are the means.
         seed: of all shuffling.
     """
     rng = np.random.default_rng(seed)
     kept, codes, showing = network.get_weights(), np.asarray(asked), explained(network)
-    trained = _ranks(_evidence(showing, views, codes))
+    trained = _ranks(_evidence(showing, views, codes, mirrored))
     found = np.zeros((len(STAGES), len(views)))
     done = 0
     for _ in range(DRAWS):
         network.set_weights(kept)
         for stage, layers in enumerate(_from_the_top(network)):
             _shuffle(layers, rng)
-            found[stage] += _agreement(trained, _ranks(_evidence(showing, views, codes)))
+            found[stage] += _agreement(trained, _ranks(_evidence(showing, views, codes, mirrored)))
             done += 1
             listener(Progress("Randomizing", done, DRAWS * len(STAGES)))
     means = found / DRAWS
@@ -120,12 +122,17 @@ def _shuffle(layers: Sequence[keras.layers.Layer], rng: np.random.Generator) -> 
         layer.set_weights(shuffled)
 
 
-def _evidence(network: keras.Model, views: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _evidence(
+    network: keras.Model, views: np.ndarray, codes: np.ndarray, mirrored: bool
+) -> np.ndarray:
     """Evidence for the class asked for: float (n, places)."""
     maps = []
     for start in range(0, len(views), BATCH):
         some = slice(start, start + BATCH)
         _, heat_maps = network.predict_on_batch(network_input(views[some]))
+        if mirrored:
+            _, turned = network.predict_on_batch(network_input(views[some, :, ::-1]))
+            heat_maps = (heat_maps + turned[:, :, ::-1]) / 2
         maps += [evidence_for(heat, k) for heat, k in zip(heat_maps, codes[some], strict=True)]
     return np.stack(maps).reshape(len(views), -1)
 

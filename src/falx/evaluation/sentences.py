@@ -197,13 +197,16 @@ def pretraining_words(about: Mapping[str, Any]) -> str:
     """What a backbone was pretrained on, and what was left out of that.
 
     Args:
-        about: what environment.json says of a pretraining.
+        about: what environment.json says of a pretraining; by an older falx, without the share of
+            phantoms in it.
     """
+    share = about.get("phantoms")
+    phantoms = f" Of each batch, {percent(share)} were phantoms." if share else ""
     removed = f"{count(about['removed'])} of its {count(about['slices'], 'slice')}"
     return (
         f"The backbone was first trained on {count(about['learned'], 'slice')} of "
         f"“{about['name']}”; {removed} share a group with a slice of this dataset and were left "
-        f"out. On {count(about['held_out'])} held out it reached an accuracy of "
+        f"out.{phantoms} On {count(about['held_out'])} held out it reached an accuracy of "
         f"{number(about['accuracy'])} and an AUC of {number(about['auc'])}."
     )
 

@@ -20,6 +20,9 @@ from falx.model.network import backbone_of
 LAYER = "block_6_expand_relu"
 """Where features are taken from: the last at an eighth of the view's side."""
 
+LAYER_NUMBER = 56
+"""Its number in the backbone, as a phase's `train_from` counts."""
+
 FILE = "reference.npz"
 
 

@@ -1,4 +1,9 @@
-"""The reference of a detector, and the distance from which a slice is foreign to it."""
+"""The reference of a detector, and the distance from which a slice is foreign to it.
+
+Both are of features that no phase of a shipped recipe trains. Where one does, slices that it was
+trained on lie closer together than others, and the limit, which is measured on them, is too tight;
+a user is told so.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,8 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import GroupKFold
 
-from falx.model.reference import Reference
+from falx.model.reference import LAYER, LAYER_NUMBER, Reference
+from falx.recipe import Recipe
 
 REFUSED = 0.01
 """Share of slices like those trained on that is held foreign."""
@@ -17,11 +23,27 @@ NO_LIMIT = (
 )
 """What `familiar_limit` of None means."""
 
+TRAINED = (
+    f"The recipe trains layers below {LAYER}, by whose features foreign slices are told. Those of "
+    "slices that it was trained on become more alike than those of new ones, so that more than "
+    f"{REFUSED:.0%} of new slices like these may be refused; the report says how many were in the "
+    "test."
+)
+"""What is to be said where `trains_reference`."""
+
 _FOLDS = 5
 _FITTED = 0.5
 """Least share of the slices that each fold's reference is fitted to."""
 _LEAST = 1e-9
 """Of a variance, as a share of that of all features."""
+
+
+def trains_reference(recipe: Recipe) -> bool:
+    """Whether a recipe trains the features that references are made of."""
+    return any(
+        phase.epochs and phase.train_from != "head" and phase.train_from < LAYER_NUMBER
+        for phase in recipe.phases
+    )
 
 
 def fit_reference(features: np.ndarray) -> Reference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from collections.abc import Mapping
@@ -24,7 +25,11 @@ from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
 from falx.training.corpus import Corpus, check_other, find_corpus
 from falx.training.pretrained import Pretrained, pretrained_backbone
+from falx.training.reference import TRAINED, trains_reference
+from falx.training.rehearsal import phantoms_in
 from falx.training.setup import Setup, open_shelf
+
+logger = logging.getLogger(__name__)
 
 PRETRAINING_FILE = "pretraining.parquet"
 """The catalog of what a backbone was pretrained on, in a run folder."""
@@ -83,7 +88,9 @@ class Basis:
         return replace(self, pretrained=pretrained)
 
     def setup(self, bank_gb: float) -> Setup:
-        """What trains the recipe on the slices."""
+        """What trains the recipe on the slices; warns where its limit will be too tight."""
+        if trains_reference(self.recipe):
+            logger.warning(TRAINED)
         assert self.pretrained or not self.corpus
         weights = self.pretrained.file if self.pretrained else self.weights.file
         return Setup(self.usable, self.recipe, weights, self.precision, bank_gb)
@@ -113,7 +120,9 @@ class Basis:
         if self.corpus is None:
             return None
         marks = asdict(self.pretrained.marks) if self.pretrained else {}
-        return {**self.corpus.about(), **marks}
+        batch = self.recipe.batch
+        phantoms = phantoms_in(batch, self.recipe.pretraining.phantoms) / batch
+        return {**self.corpus.about(), "phantoms": phantoms, **marks}
 
     def save_catalogs(self, folder: Path) -> None:
         """Write what a run folder says of all slices that were seen."""
