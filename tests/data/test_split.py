@@ -170,3 +170,16 @@ def test_a_given_split_without_validation_takes_it_from_training_by_group():
     np.testing.assert_array_equal(split.test, np.arange(200, 240))
     assert len(split.validation) in range(28, 33)
     assert set(groups[split.train]).isdisjoint(groups[split.validation])
+
+
+def test_any_group_is_as_likely_as_another_to_be_validated_on():
+    groups = np.repeat(np.arange(40), [8, 5] + [2] * 8 + [1] * 30)
+    labels = np.arange(len(groups)) % 2
+    labels = labels[np.searchsorted(groups, groups)]
+    times = np.zeros(40)
+    for seed in range(60):
+        for split in fold_splits(labels, groups, seed=seed):
+            times[np.unique(groups[split.validation])] += 1
+    # A fifth of the four times in five that a group is not tested: 48 of 300, give or take 6.
+    assert 25 < times.min() < times.max() < 75
+    assert abs(times[0] - 48) < 25

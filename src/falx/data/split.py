@@ -96,19 +96,26 @@ def fold_splits(
 ) -> list[Split]:
     """A split for each fold, which is its test part; every row is tested once.
 
+    The validation part is one of several equal parts of the rest, drawn by lot, so that any group is
+    as likely to be in it: what rules are chosen on is then like what they are tested on.
+
     Args:
-        validation: share of all rows that each split validates on, in (0, 1 - 1 / folds).
+        validation: share of all rows that each split validates on, in (0, 1 - 1 / folds), as near
+            as equal parts of the rest come to it.
 
     Raises:
         UnusableData: a class has fewer groups than folds, or too few for a validation part.
     """
     fold = folds_by_group(labels, groups, folds=folds, seed=seed)
-    share = validation / (1 - 1 / folds)
+    count = max(round((1 - 1 / folds) / validation), 2)
+    lots = np.random.default_rng(seed).integers(count, size=folds)
     splits = []
     for number in range(folds):
         parts = np.full(len(labels), PARTS.index("test"))
         rest = np.flatnonzero(fold != number)
-        parts[rest] = assign_groups(labels[rest], groups[rest], (1 - share, share), seed)
+        part = folds_by_group(labels[rest], groups[rest], folds=count, seed=seed)
+        chosen = part == lots[number]
+        parts[rest] = np.where(chosen, PARTS.index("validation"), PARTS.index("train"))
         splits.append(Split.from_parts(parts))
     return splits
 
