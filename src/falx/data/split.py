@@ -96,8 +96,8 @@ def fold_splits(
 ) -> list[Split]:
     """A split for each fold, which is its test part; every row is tested once.
 
-    The validation part is one of several equal parts of the rest, drawn by lot, so that any group is
-    as likely to be in it: what rules are chosen on is then like what they are tested on.
+    The validation part is one of several equal parts of the rest, drawn by lot, so that every group
+    is as likely to be in it: what rules are chosen on is then like what they are tested on.
 
     Args:
         validation: share of all rows that each split validates on, in (0, 1 - 1 / folds), as near
