@@ -1,10 +1,10 @@
 """What a recipe is worth whose settings are chosen in an inner loop, never on the slices tested.
 
-python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--weights FILE] [--repeats 2]
+python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--repeats 2]
 
-SETTINGS are FIELD=VALUE as for --set, joined by commas where several belong together. In each outer
-fold, a cross-validation of the other folds' slices chooses the settings of the highest AUC; these
-are trained on all of them and tested on the fold (nested cross-validation; Varma and Simon, BMC
+SETTINGS are FIELD=VALUE as for --set, and weights=FILE, joined by commas. In each outer fold, a
+cross-validation of the other folds' slices chooses the settings of the highest AUC; these are
+trained on all of them and tested on the fold (nested cross-validation; Varma and Simon, BMC
 Bioinformatics 7, 2006). Prints the scores of what was chosen, how often each settings were, and the
 scores of always taking one of them.
 """
@@ -35,15 +35,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--choose", nargs="+", required=True)
     parser.add_argument("--recipe", default="best")
-    parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--repeats", type=int, default=2)
     given = parser.parse_args()
     usable = build_catalog(given.data).usable()
     inner, outer = [], []
     for settings in given.choose:
         changes = dict(each.split("=", 1) for each in settings.split(","))
+        start = changes.pop("weights", "imagenet")
         recipe = load_recipe(given.recipe).changed(changes)
-        weights = find_weights(given.weights, recipe.backbone)
+        weights = find_weights(start, recipe.backbone)
         with progress(narrated=True) as listener:
             trainer = Setup(usable, recipe, weights.file, "fp32", 8.0).trainer(listener)
             trainer.prepare(np.arange(len(usable)), seed=0)
