@@ -21,7 +21,7 @@ from falx.image.render import render
 from falx.recipe import Rendering
 
 _RIM = 1 / 16
-"""How much of the head's outside is left, in sides of the view: scalp and skull."""
+"""How much of the head's outside is left, in sides of the view: scalp and skull, as a rule."""
 _MARGIN = 0.01
 """How far beyond a mask is painted over, in sides of the slice."""
 _RADIUS = 3

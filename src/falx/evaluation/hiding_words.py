@@ -23,7 +23,7 @@ def hiding_words(border: BorderScore | None, hidden: HiddenTumors | None) -> Ite
 
 def _border_words(border: BorderScore) -> str:
     return (
-        "With the brain blanked out, so that only scalp, skull and what surrounds them are left, "
+        "With the brain blanked out, so that only the head's rim and what surrounds it are left, "
         f"the AUC is {_told(border.roc_auc)}, where it is {_told(border.full)} on slices as they "
         "are."
     )
