@@ -183,3 +183,10 @@ def test_any_group_is_as_likely_as_another_to_be_validated_on():
     # A fifth of the four times in five that a group is not tested: 48 of 300, give or take 6.
     assert 25 < times.min() < times.max() < 75
     assert abs(times[0] - 48) < 25
+
+
+@pytest.mark.parametrize("count", [6, 7, 8, 20])
+def test_small_classes_can_be_validated_on_too(count):
+    labels = np.repeat([0, 1], count)
+    for split in fold_splits(labels, np.arange(2 * count), folds=5):
+        assert set(labels[split.validation]) == set(labels[split.train]) == {0, 1}

@@ -19,23 +19,35 @@ from falx.evaluation.binary import (
 KINDS = ("notumor", "glioma", "pituitary")
 
 
-def test_the_two_classes_are_called_as_whoever_has_two_calls_them():
+def test_any_tumor_is_called_as_whoever_has_a_name_for_it_calls_it():
     assert binary_classes(("no", "yes"), KINDS) == ("no", "yes")
-    assert binary_classes(KINDS, ("no", "yes")) == ("no", "yes")
+    assert binary_classes(KINDS, ("no", "yes")) == ("notumor", "yes")
     assert binary_classes(KINDS, ("normal", "glioma", "meningioma")) == ("notumor", "tumor")
 
 
-@pytest.mark.parametrize(
-    ("detector", "data", "whose"),
-    [
-        (("benign", "malignant"), KINDS, "detector name none so (benign, malignant)"),
-        (("no", "yes"), ("glioma", "pituitary"), "data name none so (glioma, pituitary)"),
-    ],
-)
-def test_without_a_class_that_means_no_tumor_nothing_is_folded(detector, data, whose):
-    with pytest.raises(BadInput) as caught:
-        binary_classes(detector, data)
-    assert whose in str(caught.value)
+def test_a_kind_never_stands_for_any_tumor():
+    assert binary_classes(KINDS, ("no", "pituitary")) == ("notumor", "tumor")
+    assert binary_classes(("no", "glioma"), KINDS) == ("no", "tumor")
+
+
+@pytest.mark.parametrize("detector", [("benign", "malignant"), ("no", "notumor", "glioma")])
+def test_a_detector_without_a_class_against_all_others_is_not_folded(detector):
+    with pytest.raises(BadInput, match="leave --binary out"):
+        binary_classes(detector, KINDS)
+
+
+def test_data_of_tumors_alone_are_all_tumors_and_that_is_said(caplog):
+    data = ("glioma", "pituitary")
+    table = pd.DataFrame({"label": data, "path": ["a", "b"]})
+    names = binary_classes(("no", "yes"), data)
+    assert binary_catalog(Catalog(Path(), data, table), names).labels.tolist() == [1, 1]
+    assert "all slices (glioma, pituitary) count as tumors" in caplog.text
+
+
+def test_every_name_for_no_tumor_counts():
+    data = ("no", "notumor", "glioma")
+    table = pd.DataFrame({"label": data, "path": ["a", "b", "c"]})
+    assert binary_catalog(Catalog(Path(), data, table), ("no", "yes")).labels.tolist() == [0, 0, 1]
 
 
 def test_all_kinds_become_the_second_class():

@@ -55,6 +55,11 @@ def means_none(name: str) -> bool:
     return _rank(name) == 0
 
 
+def means_any(name: str) -> bool:
+    """Whether the name of a class says that there is a tumor, and not of which kind."""
+    return _rank(name) == 3
+
+
 def _rank(name: str) -> int:
     plain = name.strip().lower().replace(" ", "_")
     if plain in NEGATIVE:

@@ -101,20 +101,22 @@ def fold_splits(
 
     Args:
         validation: share of all rows that each split validates on, in (0, 1 - 1 / folds), as near
-            as equal parts of the rest come to it.
+            as equal parts of the rest come to it that have a group of each class.
 
     Raises:
         UnusableData: a class has fewer groups than folds, or too few for a validation part.
     """
     fold = folds_by_group(labels, groups, folds=folds, seed=seed)
-    count = max(round((1 - 1 / folds) / validation), 2)
-    lots = np.random.default_rng(seed).integers(count, size=folds)
+    wanted, rng = round((1 - 1 / folds) / validation), np.random.default_rng(seed)
     splits = []
     for number in range(folds):
         parts = np.full(len(labels), PARTS.index("test"))
         rest = np.flatnonzero(fold != number)
+        # Every part needs a group of each class.
+        fewest = int((_class_counts(labels[rest], groups[rest]) > 0).sum(axis=0).min())
+        count = max(min(wanted, fewest), 2)
         part = folds_by_group(labels[rest], groups[rest], folds=count, seed=seed)
-        chosen = part == lots[number]
+        chosen = part == rng.integers(count)
         parts[rest] = np.where(chosen, PARTS.index("validation"), PARTS.index("train"))
         splits.append(Split.from_parts(parts))
     return splits

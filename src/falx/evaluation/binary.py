@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
 
 from falx.data.catalog import Catalog
-from falx.data.class_names import means_none
+from falx.data.class_names import means_any, means_none
 from falx.detect.rules import Rules
 from falx.errors import BadInput
+
+logger = logging.getLogger(__name__)
 
 _ANY = "tumor"
 
 
 def binary_classes(detector: tuple[str, ...], data: tuple[str, ...]) -> tuple[str, str]:
-    """What the two classes are called: as by whoever has two, the detector first.
+    """What the two classes are called: none as by the detector, any as by whoever has a name for it.
 
     Args:
         detector, data: classes in order.
 
     Raises:
-        BadInput: the first of either does not mean "no tumor", so that nothing stands against it.
+        BadInput: not one class of the detector means "no tumor", so that the others are not any.
     """
-    for whose, classes in (("detector", detector), ("data", data)):
-        if not means_none(classes[0]):
-            raise BadInput(
-                f"--binary folds all classes but the one that means “no tumor”, and the {whose} "
-                f"name none so ({', '.join(classes)}); rename one, such as to “no”."
-            )
-    two = next((names for names in (detector, data) if len(names) == 2), (detector[0], _ANY))
-    return two[0], two[1]
+    nones = [name for name in detector if means_none(name)]
+    if len(nones) != 1:
+        raise BadInput(
+            "--binary folds all classes but the one that means “no tumor”, and of the detector's "
+            f"({', '.join(detector)}) {len(nones) or 'none'} are named so; leave --binary out."
+        )
+    if not any(map(means_none, data)):
+        logger.warning(
+            "No class of the data means “no tumor”: all slices (%s) count as tumors.",
+            ", ".join(data),
+        )
+    return nones[0], next(filter(means_any, (*detector, *data)), _ANY)
 
 
 def binary_catalog(catalog: Catalog, classes: tuple[str, str]) -> Catalog:
-    """A catalog with the first class and all others as two."""
-    labels = np.where(catalog.table["label"] == catalog.classes[0], *classes)
+    """A catalog with what means "no tumor" and all else as two classes."""
+    none = catalog.table["label"].map(means_none)
+    labels = np.where(none, *classes)
     return replace(catalog, classes=classes, table=catalog.table.assign(label=labels))
 
 

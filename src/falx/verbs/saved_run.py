@@ -181,7 +181,8 @@ def _probabilities(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    return table[columns].to_numpy(object).astype(np.float64)
+    """Numbers of a table of text, in which an empty cell is what is no number."""
+    return table[columns].replace("", "nan").to_numpy(object).astype(np.float64)
 
 
 def _check_same(slices: pd.DataFrame, predictions: pd.DataFrame) -> None:
