@@ -30,14 +30,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     try:
-        runs = {run.name: outcome(run) for run in given.runs}
+        runs = {str(run): outcome(run) for run in given.runs}
     except FalxError as error:
         sys.exit(str(error))
     first = next(iter(runs.values()))
     rows = {}
     print(f"{'':24} {'accuracy':24} {'ROC AUC':24} {'accuracy gained':26} AUC gained")
     for name, run in runs.items():
-        if not np.array_equal(run.folds, first.folds):
+        if not comparable(run, first):
             sys.exit(f"'{name}' has other slices or folds than the first; compare the same.")
         found = run.scores().estimates
         gains = {metric: gain(run, first, of) for metric, of in METRICS.items()}
@@ -59,6 +59,12 @@ def outcome(run: Path) -> OutOfFold:
     if not isinstance(tested, OutOfFold) or len(tested.usable.classes) != 2:
         sys.exit(f"'{run}' is no cross-validation of two classes.")
     return tested
+
+
+def comparable(one: OutOfFold, other: OutOfFold) -> bool:
+    """Whether two runs tested the same slices in the same folds."""
+    tables = (each.usable.table[["path", "index", "label"]] for each in (one, other))
+    return next(tables).equals(next(tables)) and np.array_equal(one.folds, other.folds)
 
 
 def accuracy(run: OutOfFold, repeat: int, rows: np.ndarray) -> float:
@@ -83,9 +89,11 @@ def gain(
     rng, gains = np.random.default_rng(0), []
     for _ in range(RESAMPLES):
         drawn = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        repeat = int(rng.integers(ours.repeats))
+        repeats = rng.integers(ours.repeats, size=ours.repeats)
         if np.ptp(labels[drawn]):
-            gains.append(metric(ours, repeat, drawn) - metric(first, repeat, drawn))
+            gains.append(
+                np.mean([metric(ours, r, drawn) - metric(first, r, drawn) for r in repeats])
+            )
     value = np.mean([
         metric(ours, repeat, every) - metric(first, repeat, every)
         for repeat in range(ours.repeats)

@@ -33,11 +33,14 @@ def main() -> None:
     parser.add_argument("--without", nargs="+", default=[])
     given = parser.parse_args()
     try:
-        runs = {run.name: outcome(run) for run in given.runs}
+        runs = {str(run): outcome(run) for run in given.runs}
         first = next(iter(runs.values()))
+        paths = first.usable.table["path"]
+        if not all(paths.equals(run.usable.table["path"]) for run in runs.values()):
+            sys.exit("The runs are of different slices; name runs of the same.")
         rows = [row for row in first.worst() if 2 * first.wrong[row] >= first.repeats]
         tell_wrong(runs, rows)
-        if given.png:
+        if given.png and rows:
             draw(first, rows, given.png)
         for name, run in runs.items():
             tell(name, "all slices", run.scores())

@@ -3,8 +3,8 @@
 python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--repeats 2]
 
 SETTINGS are FIELD=VALUE as for --set, and weights=FILE, joined by commas. In each outer fold, a
-cross-validation of the other folds' slices chooses the settings of the highest AUC; these are
-trained on all of them and tested on the fold (nested cross-validation; Varma and Simon, BMC
+cross-validation of the other folds' slices chooses the settings of the highest AUC; these are then
+trained as falx crossval trains them and tested on the fold (nested cross-validation; Varma and Simon, BMC
 Bioinformatics 7, 2006). Prints the scores of what was chosen, how often each settings were, and the
 scores of always taking one of them.
 """
@@ -62,8 +62,10 @@ def one_repeat(trainer: Trainer, usable: Catalog, seed: int) -> tuple[list[float
         folds = folds_by_group(labels[rows], groups[rows], folds=FOLDS, seed=seed)
         chances = np.zeros(len(rows))
         for fold in range(FOLDS):
-            trainer.train(rows[folds != fold], rows[folds == fold], seed=seed)
-            chances[folds == fold] = trainer.probabilities(rows[folds == fold])[:, 1]
+            # The next fold chooses weights, where the recipe lets it.
+            tested, chooses = folds == fold, folds == (fold + 1) % FOLDS
+            trainer.train(rows[~tested & ~chooses], rows[chooses], seed=seed)
+            chances[tested] = trainer.probabilities(rows[tested])[:, 1]
         aucs.append(float(roc_auc_score(labels[rows], chances)))
         trainer.train(split.train, split.validation, seed=seed)
         probabilities[split.test] = trainer.probabilities(split.test)

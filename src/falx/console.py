@@ -195,10 +195,12 @@ def say_doubts(check: LabelCheck) -> None:
 def show_hiding(border: BorderScore | None, hidden: HiddenTumors | None) -> None:
     """What a detector makes of slices whose brain or tumor can't be seen."""
     if border:
-        _out.print(f"  AUC with the brain blanked out: {border.roc_auc}")
-    if hidden:
         _out.print(
-            f"  mean probability of {hidden.n} outlined tumors: {hidden.shown}, painted over "
+            f"  AUC of the border alone: {border.roc_auc}, of the same slices: {border.full}"
+        )
+    if hidden and hidden.n:
+        _out.print(
+            f"  mean probability of {hidden.n} of {hidden.of} tumors: {hidden.shown}, painted over "
             f"{hidden.hidden}, as much elsewhere {hidden.elsewhere}"
         )
 

@@ -18,7 +18,7 @@ _ANY = "tumor"
 
 
 def binary_classes(detector: tuple[str, ...], data: tuple[str, ...]) -> tuple[str, str]:
-    """What the two classes are called: none as by the detector, any as by whoever has a name for it.
+    """What the two classes are called: as by the detector, and any as by the data if need be.
 
     Args:
         detector, data: classes in order.

@@ -33,19 +33,23 @@ class Region:
         return self.right - self.left
 
 
-def render(pixels: np.ndarray, rendering: Rendering) -> np.ndarray:
+def render(pixels: np.ndarray, rendering: Rendering, head: Box | None = None) -> np.ndarray:
     """The plain view of a slice: uint8 (size, size).
 
     Args:
         pixels: float32 (height, width), [0, 1].
+        head: where the head is, where that is known.
     """
-    return render_with_region(pixels, rendering)[0]
+    return render_with_region(pixels, rendering, head)[0]
 
 
-def render_with_region(pixels: np.ndarray, rendering: Rendering) -> tuple[np.ndarray, Region]:
+def render_with_region(
+    pixels: np.ndarray, rendering: Rendering, head: Box | None = None
+) -> tuple[np.ndarray, Region]:
     """The plain view of a slice, and the rectangle of the slice that it shows."""
     height, width = pixels.shape
-    box = head_box(pixels) if rendering.crop == "head" else Box(0, 0, height, width)
+    whole = Box(0, 0, height, width)
+    box = (head or head_box(pixels)) if rendering.crop == "head" else whole
     levels = np.rint(box.of(pixels) * 255).astype(np.uint8)
     missing = abs(box.height - box.width) if rendering.aspect == "keep" else 0
     before, after = missing // 2, missing - missing // 2

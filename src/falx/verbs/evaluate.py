@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,8 @@ from falx.evaluation.binary import (
 )
 from falx.evaluation.calibrate import tempered
 from falx.evaluation.explain import MapScores
-from falx.evaluation.hiding import BorderScore, HiddenTumors, score_border
-from falx.evaluation.map_checks import MapChecks, check_maps
+from falx.evaluation.hiding import Answer, BorderScore, HiddenTumors, score_border
+from falx.evaluation.map_checks import MapChecks, check_maps, sample_groups
 from falx.evaluation.metrics import Scores
 from falx.evaluation.report import Report
 from falx.evaluation.report_page import write_report
@@ -45,6 +44,9 @@ from falx.verbs.masked import check_masks, score_masked
 
 logger = logging.getLogger(__name__)
 
+BORDERS = 2000
+"""On how many slices at most it is asked what the border alone says."""
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -60,8 +62,9 @@ class Evaluated:
         maps: how well heat maps agree with masks, where there are any.
         checks: whether heat maps are true, as far as can be told without masks; None where that
             was not asked for, or fewer than two slices have maps to check.
-        border: what the detector makes of slices of which only the border is left; None where all
-            are of one class.
+        border: what the detector makes of slices of which only the border is left; of at most
+            `BORDERS` that have no twin among what the run saw, drawn at random. None where a class
+            has none.
         hidden: what it makes of tumors that were painted over, where there are masks.
     """
 
@@ -137,7 +140,7 @@ def evaluate(
         checks=check_maps(
             detector, results, network, 0 if kinds else map_slices, listener=listener
         ),
-        border=_border(answer, results),
+        border=_border(answer, results, twins),
         hidden=masked.hidden if masked else None,
     )
     with new_folder(done.folder, "the evaluation") as filling:
@@ -224,12 +227,13 @@ def _answer(detector: Detector, binary: bool, views: np.ndarray) -> np.ndarray:
     return binary_probabilities(given) if binary else given
 
 
-def _border(answer: Callable[[np.ndarray], np.ndarray], results: Results) -> BorderScore | None:
-    if len(np.unique(results.labels)) < len(results.classes):
-        return None
+def _border(answer: Answer, results: Results, twins: np.ndarray | None) -> BorderScore | None:
+    fit = np.arange(len(results.labels)) if twins is None else np.flatnonzero(~twins)
+    groups = results.groups
+    rows = fit[sample_groups(groups[fit], BORDERS, np.random.default_rng(0))]
     return score_border(
-        answer, results.views, results.labels, results.groups, results.classes,
-        results.probabilities,
+        answer, results.views[results.rows[rows]], results.labels[rows], groups[rows],
+        results.classes, results.probabilities[rows],
     )  # fmt: skip
 
 

@@ -21,14 +21,10 @@ from falx.progress import Listener, Progress
 
 @dataclass(frozen=True)
 class MaskScores:
-    """How well heat maps agree with masks, and what is left of an answer without the tumor.
-
-    Attributes:
-        hidden: None where no mask leaves its mirrored place free.
-    """
+    """How well heat maps agree with masks, and what is left of an answer without the tumor."""
 
     maps: MapScores
-    hidden: HiddenTumors | None
+    hidden: HiddenTumors
 
 
 def check_masks(masks: Path, classes: tuple[str, ...]) -> None:
@@ -84,7 +80,7 @@ def score_masked(
         )
     return MaskScores(
         maps=score_maps(maps, outlines, groups),
-        hidden=score_hidden(detector.probabilities, hidden, hidden_groups),
+        hidden=score_hidden(detector.probabilities, hidden, hidden_groups, of=len(maps) + refused),
     )
 
 
