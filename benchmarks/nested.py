@@ -4,9 +4,9 @@ python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--repeats
 
 SETTINGS are FIELD=VALUE as for --set, and weights=FILE, joined by commas. In each outer fold, a
 cross-validation of the other folds' slices chooses the settings of the highest AUC; these are then
-trained as falx crossval trains them and tested on the fold (nested cross-validation; Varma and Simon, BMC
-Bioinformatics 7, 2006). Prints the scores of what was chosen, how often each settings were, and the
-scores of always taking one of them.
+trained as falx crossval trains them, and tested on the fold (nested cross-validation; Varma and
+Simon, BMC Bioinformatics 7, 2006). Prints the scores of what was chosen, how often each settings
+were, and the scores of always taking one of them.
 """
 
 from __future__ import annotations
