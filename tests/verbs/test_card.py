@@ -312,3 +312,14 @@ def test_a_file_in_the_way_is_one_sentence(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="is a file"):
         falx.card(run, out=tmp_path / "file")
+
+
+def test_a_distance_that_is_no_number_is_read_back_as_such(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    table = pd.read_csv(copy / "predictions.csv")
+    table.loc[table["part"] == "test", "distance"] = np.nan
+    table.to_csv(copy / "predictions.csv", index=False)
+    tested = load_run(copy).tested
+    assert np.isnan(tested.distances).all()
+    assert (tested.as_table()["status"] == "foreign").all()

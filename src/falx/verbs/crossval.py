@@ -86,8 +86,8 @@ def crossval(
 ) -> Crossvalidated:
     """Train on all folds but one, test on that one, for each; several times over.
 
-    Folds are stratified and never part a group; 15 % of the slices, out of those not tested, choose
-    the weights that are kept.
+    Folds are stratified and never part a group; about 15 % of all slices, of those not tested,
+    choose the weights that are kept.
 
     Args:
         folds: parts of the data, each tested once a repeat.
