@@ -194,15 +194,11 @@ def say_doubts(check: LabelCheck) -> None:
 
 def show_hiding(border: BorderScore | None, hidden: HiddenTumors | None) -> None:
     """What a detector makes of slices whose brain or tumor can't be seen."""
-    if border:
-        _out.print(
-            f"  AUC of the border alone: {border.roc_auc}, of the same slices: {border.full}"
-        )
-    if hidden and hidden.n:
-        _out.print(
-            f"  mean probability of {hidden.n} of {hidden.of} tumors: {hidden.shown}, painted over "
-            f"{hidden.hidden}, as much elsewhere {hidden.elsewhere}"
-        )
+    # Templates belong to an extra, without which nothing is evaluated.
+    from falx.evaluation.hiding_words import hiding_words
+
+    for words in hiding_words(border, hidden):
+        say(words)
 
 
 def show_map_scores(maps: MapScores) -> None:

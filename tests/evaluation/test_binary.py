@@ -44,6 +44,11 @@ def test_data_of_tumors_alone_are_all_tumors_and_that_is_said(caplog):
     assert "all slices (glioma, pituitary) count as tumors" in caplog.text
 
 
+def test_a_misspelt_class_is_not_counted_as_tumors():
+    with pytest.raises(BadInput, match=r"\(noo, yes\) means “no tumor”, though one means any"):
+        binary_classes(("no", "yes"), ("noo", "yes"))
+
+
 def test_every_name_for_no_tumor_counts():
     data = ("no", "notumor", "glioma")
     table = pd.DataFrame({"label": data, "path": ["a", "b", "c"]})

@@ -151,7 +151,7 @@ def test_a_detector_of_tumors_misses_those_that_are_hidden():
         *[pytest.approx(each, abs=1e-3) for each in (0.9, 0.1, 0.9, 0.8)],
     )
     (words,) = hiding_words(None, found)
-    assert "On 20 slices with an outlined tumor (5 more have it in the middle)" in words
+    assert "On 20 slices with an outlined tumor (5 more have it too near the middle)" in words
     assert "answers rest on the tumor" in words
 
 

@@ -24,7 +24,8 @@ def binary_classes(detector: tuple[str, ...], data: tuple[str, ...]) -> tuple[st
         detector, data: classes in order.
 
     Raises:
-        BadInput: not one class of the detector means "no tumor", so that the others are not any.
+        BadInput: not one class of the detector means "no tumor", so that the others are not any; or
+            the data have a class for any tumor and others that are no kinds of none.
     """
     nones = [name for name in detector if means_none(name)]
     if len(nones) != 1:
@@ -33,6 +34,11 @@ def binary_classes(detector: tuple[str, ...], data: tuple[str, ...]) -> tuple[st
             f"({', '.join(detector)}) {len(nones) or 'none'} are named so; leave --binary out."
         )
     if not any(map(means_none, data)):
+        if len(data) > 1 and any(map(means_any, data)):
+            raise BadInput(
+                f"No class of the data ({', '.join(data)}) means “no tumor”, though one means any; "
+                "rename the one that does to “no”."
+            )
         logger.warning(
             "No class of the data means “no tumor”: all slices (%s) count as tumors.",
             ", ".join(data),

@@ -23,7 +23,7 @@ def hiding_words(border: BorderScore | None, hidden: HiddenTumors | None) -> Ite
     elif hidden:
         yield (
             f"Tumors were not hidden: {count(hidden.of, 'slice')} with an outlined one all have it "
-            "in the middle, so that there is no other side to compare it with."
+            "too near the middle of the head, so that there is no other side to compare it with."
         )
 
 
@@ -48,7 +48,7 @@ def _border_verdict(border: BorderScore) -> str:
 
 def _hidden_words(hidden: HiddenTumors) -> str:
     left_out = hidden.of - hidden.n
-    others = f" ({count(left_out)} more have it in the middle)" if left_out else ""
+    others = f" ({count(left_out)} more have it too near the middle)" if left_out else ""
     return (
         f"On {count(hidden.n, 'slice')} with an outlined tumor{others} the mean probability of one "
         f"is {_told(hidden.shown)}; with the tumor painted over it is {_told(hidden.hidden)}, and "

@@ -15,6 +15,7 @@ import pandas as pd
 from falx import defaults
 from falx.data.audit import audit
 from falx.data.catalog import Catalog, build_catalog, twins_of
+from falx.data.class_names import means_none
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.environment import environment
 from falx.errors import BadInput
@@ -63,8 +64,8 @@ class Evaluated:
         checks: whether heat maps are true, as far as can be told without masks; None where that
             was not asked for, or fewer than two slices have maps to check.
         border: what the detector makes of slices of which only the border is left; of at most
-            `BORDERS` that have no twin among what the run saw, drawn at random. None where a class
-            has none.
+            `BORDERS` that have no twin among what the run saw, drawn at random, one of each group
+            before a second of any. None where a class has none.
         hidden: what it makes of tumors that were painted over, where there are masks.
     """
 
@@ -193,10 +194,15 @@ def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
     if unknown:
         raise BadInput(
             f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
-            f"{', '.join(classes)}. Rename the folders to match, or ask with --binary only whether "
-            "there is a tumor."
+            f"{', '.join(classes)}. Rename the folders to match{_or_binary(classes)}."
         )
     return Catalog(catalog.root, classes, catalog.table)
+
+
+def _or_binary(classes: tuple[str, ...]) -> str:
+    """Further advice, where it helps."""
+    folds = sum(map(means_none, classes)) == 1
+    return ", or ask with --binary only whether there is a tumor" if folds else ""
 
 
 def _predicted(
