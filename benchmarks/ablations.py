@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from falx.evaluation.folds import OutOfFold
 from falx.verbs.saved_run import load_run
 
 RESAMPLES = 2000
+METRICS = ("accuracy", "roc_auc")
 
 
 def main() -> None:
@@ -34,13 +34,20 @@ def main() -> None:
     except FalxError as error:
         sys.exit(str(error))
     first = next(iter(runs.values()))
-    rows = {}
+    rows, base, base_drawn = {}, *marks(first)
     print(f"{'':24} {'accuracy':24} {'ROC AUC':24} {'accuracy gained':26} AUC gained")
     for name, run in runs.items():
         if not comparable(run, first):
             sys.exit(f"'{name}' has other slices or folds than the first; compare the same.")
         found = run.scores().estimates
-        gains = {metric: gain(run, first, of) for metric, of in METRICS.items()}
+        values, drawn = (base, base_drawn) if run is first else marks(run)
+        gains = {
+            metric: (
+                values[metric] - base[metric],
+                *np.quantile(drawn[metric] - base_drawn[metric], [0.025, 0.975]).tolist(),
+            )
+            for metric in METRICS
+        }
         rows[name] = {
             **{metric: found[metric].as_dict() for metric in METRICS},
             **{f"{metric}_gain": list(values) for metric, values in gains.items()},
@@ -67,39 +74,30 @@ def comparable(one: OutOfFold, other: OutOfFold) -> bool:
     return next(tables).equals(next(tables)) and np.array_equal(one.folds, other.folds)
 
 
-def accuracy(run: OutOfFold, repeat: int, rows: np.ndarray) -> float:
-    truth = run.usable.table["label"].to_numpy(dtype=object)
-    return float((run.predicted[repeat, rows] == truth[rows]).mean())
+def marks(run: OutOfFold) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Accuracy and AUC, the mean over repeats; and the same of each resample, (resamples,).
 
+    A resample draws groups and repeats, by a seed: runs of the same slices draw the same.
+    """
+    labels, groups = run.usable.labels, run.usable.groups
+    correct = run.predicted == run.usable.table["label"].to_numpy(dtype=object)
+    chances = run.probabilities[:, :, 1]
 
-def auc(run: OutOfFold, repeat: int, rows: np.ndarray) -> float:
-    return float(roc_auc_score(run.usable.labels[rows], run.probabilities[repeat, rows, 1]))
+    def means(repeats: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+        aucs = [roc_auc_score(labels[rows], chances[repeat, rows]) for repeat in repeats]
+        return float(correct[np.ix_(repeats, rows)].mean()), float(np.mean(aucs))
 
-
-METRICS = {"accuracy": accuracy, "roc_auc": auc}
-
-
-def gain(
-    ours: OutOfFold, first: OutOfFold, metric: Callable[[OutOfFold, int, np.ndarray], float]
-) -> tuple[float, float, float]:
-    """How much higher our metric is, mean over repeats, and its interval over groups."""
-    labels, groups = ours.usable.labels, ours.usable.groups
-    every = np.arange(len(labels))
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    rng, gains = np.random.default_rng(0), []
+    rng, drawn = np.random.default_rng(0), []
     for _ in range(RESAMPLES):
-        drawn = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        repeats = rng.integers(ours.repeats, size=ours.repeats)
-        if np.ptp(labels[drawn]):
-            gains.append(
-                np.mean([metric(ours, r, drawn) - metric(first, r, drawn) for r in repeats])
-            )
-    value = np.mean([
-        metric(ours, repeat, every) - metric(first, repeat, every)
-        for repeat in range(ours.repeats)
-    ])  # fmt: skip
-    low, high = np.quantile(gains, [0.025, 0.975])
-    return float(value), float(low), float(high)
+        picked = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[i] for i in picked])
+        repeats = rng.integers(run.repeats, size=run.repeats)
+        if np.ptp(labels[rows]):
+            drawn.append(means(repeats, rows))
+    values = means(np.arange(run.repeats), np.arange(len(labels)))
+    spread = np.array(drawn).T
+    return dict(zip(METRICS, values, strict=True)), dict(zip(METRICS, spread, strict=True))
 
 
 if __name__ == "__main__":
