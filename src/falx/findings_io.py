@@ -16,8 +16,7 @@ def as_csv(findings: Findings) -> str:
     """A row a slice: path, index, status, label, probability, p_CLASS..., distance, study, problem.
 
     What is foreign has neither label nor probabilities, and a distance that is no number is left
-    empty. A file that could not be read has a row
-    too, with the reason in `problem`.
+    empty. A file that could not be read has a row too, with the reason in `problem`.
     """
     classes = [f"p_{name}" for name in findings.classes]
     text = io.StringIO()

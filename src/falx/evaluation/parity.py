@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from falx.detect.rules import Rules, Status, decide, status_of
+from falx.detect.rules import Rules, predicted_codes
 from falx.evaluation.metrics import Scores, score
+from falx.evaluation.trust import SliceRules
 from falx.exporting.choices import ExportPrecision
 from falx.exporting.runtimes import Answers
 
@@ -170,7 +171,7 @@ def compare(
     scores = [score(labels, each, groups, classes, threshold=rules.threshold) for each in plain]
     areas = [_area(np.tile(labels, views), each) for each in found]
     far = [each.distances[:n].astype(np.float64) for each in (expected, actual)]
-    called = [_called(*each, classes, rules) for each in zip(plain, far, strict=True)]
+    called = [_called(*each, rules) for each in zip(plain, far, strict=True)]
     moved = np.abs(np.nan_to_num(far[1], posinf=0) - far[0])
     strongest = np.abs(expected.heat_maps[:n]).max(axis=(1, 2, 3))
     heat_maps = np.nan_to_num(actual.heat_maps[:n], posinf=0, neginf=0)
@@ -180,7 +181,7 @@ def compare(
         actual=scores[1],
         expected_probabilities=plain[0],
         actual_probabilities=plain[1],
-        changed=sum(one != other for one, other in zip(*called, strict=True)),
+        changed=int((called[0] != called[1]).any(axis=1).sum()),
         auc_loss=areas[0] - areas[1],
         views=views,
         heat=float(np.median(apart / np.maximum(strongest, np.finfo(np.float32).tiny))),
@@ -191,29 +192,18 @@ def compare(
     )
 
 
-def _called(
-    probabilities: np.ndarray, distances: np.ndarray, classes: Sequence[str], rules: Rules
-) -> list[tuple[Status, str]]:
-    """Status and label of each slice; a foreign one has no label."""
-    found = []
-    for row, distance in zip(probabilities, distances, strict=True):
-        status = status_of(row, float(distance), rules)
-        label = "" if status == "foreign" else decide(row, classes, rules.threshold)[0]
-        found.append((status, label))
-    return found
+def _called(probabilities: np.ndarray, distances: np.ndarray, rules: Rules) -> np.ndarray:
+    """Status and class code of each slice, object (slices, 2); the code of a foreign one is -1."""
+    status = SliceRules.of([rules] * len(distances)).statuses(probabilities, distances)
+    codes = predicted_codes(probabilities, rules.threshold)
+    return np.stack([status, np.where(status == "foreign", -1, codes)], axis=1)
 
 
-def _crossing(
-    moved: np.ndarray,
-    expected: Sequence[tuple[Status, str]],
-    actual: Sequence[tuple[Status, str]],
-    rules: Rules,
-) -> float:
+def _crossing(moved: np.ndarray, expected: np.ndarray, actual: np.ndarray, rules: Rules) -> float:
     """See `Parity.crossing`; `moved` is by how much distances (slices,) differ."""
     if not rules.limit:
         return 0.0
-    pairs = zip(expected, actual, strict=True)
-    crossed = [(one == "foreign") != (other == "foreign") for (one, _), (other, _) in pairs]
+    crossed = (expected[:, 0] == "foreign") != (actual[:, 0] == "foreign")
     return float(moved[crossed].max(initial=0.0) / rules.limit)
 
 

@@ -211,9 +211,10 @@ def _predicted(
     settings = detector.settings
     views = render_views(usable, settings.rendering, shelf, listener=listener).plain
     probabilities, distances = detector.answers(views)
-    raw, rules = tempered(probabilities, 1 / settings.rules.temperature), settings.rules
+    rules, raw = settings.rules, None
     if binary:
-        probabilities, raw = binary_probabilities(probabilities), binary_probabilities(raw)
+        raw = binary_probabilities(tempered(probabilities, 1 / rules.temperature))
+        probabilities = binary_probabilities(probabilities)
         rules = binary_rules(rules, len(settings.classes))
     results = Results.of(
         usable,
