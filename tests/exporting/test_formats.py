@@ -84,6 +84,12 @@ def test_fewer_bits_make_smaller_files(name, written):
     assert weights < 1.1 * eighth
 
 
+def test_an_export_in_8_bits_does_not_quiet_who_listens_to_the_log(network, tmp_path, caplog):
+    file = tmp_path / "network.xml"
+    FORMATS["openvino"].write(deployed(network), file, "int8", views(4))
+    assert caplog.handler.level == 0
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_mirrored_network_answers_by_a_view_and_its_mirror_image(name, network, tmp_path):
     shown, file = views(5, seed=1), tmp_path / FORMATS[name].file

@@ -82,7 +82,8 @@ def _quantized(model: openvino.Model, views: np.ndarray) -> openvino.Model:
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    nncf.set_log_level(logging.ERROR)
+    # Its own function for that would quiet the handlers of others as well.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     # Its bar would stand between those of falx.
     with redirect_stdout(io.StringIO()):
         return nncf.quantize(
