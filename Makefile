@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test bench check lint types imports fast real constraints clean
+.PHONY: help demo test bench check lint types imports fast slow real constraints clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## Train on synthetic slices and write a report; no data or weights needed.
 	$(BIN)/falx demo
 
-test: check fast real  ## Everything that CI runs.
+test: check fast slow real  ## Everything that CI runs.
 
 SHARED ?= ../shared
 bench: $(READY)  ## Time the paper's recipe against a plain notebook; needs scans, weights and the peer.
@@ -39,7 +39,10 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 fast: $(READY)  ## The fast suite.
-	$(BIN)/python -m pytest --ignore tests/real -n 2 --dist loadfile
+	$(BIN)/python -m pytest --ignore tests/real -m "not slow" -n 2 --dist loadfile
+
+slow: $(READY)  ## Whole pretrainings, benchmarks, a browser, another backend.
+	$(BIN)/python -m pytest --ignore tests/real -m slow -n 2 --dist loadfile
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
 	$(BIN)/python -m pytest tests/real

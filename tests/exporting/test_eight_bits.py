@@ -149,6 +149,7 @@ def test_rounded_activations_lie_on_steps_zero_among_them_and_pass_gradients():
     np.testing.assert_array_equal(tape.gradient(rounded, values).numpy(), [0, 1, 1, 1, 1, 0])
 
 
+@pytest.mark.slow
 def test_tuning_moves_no_kernel_and_lessens_the_error_of_an_8_bit_network(network):
     from falx.exporting.tune import _student
 

@@ -23,6 +23,8 @@ from falx.notice import NOTICE
 from falx.recipe import Rendering, load_recipe
 from helpers import deployed
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

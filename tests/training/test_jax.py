@@ -14,6 +14,8 @@ import pytest
 
 import falx
 
+pytestmark = pytest.mark.slow
+
 TRAIN = """
 import sys, json, falx
 from falx.training import trunk

@@ -14,6 +14,8 @@ from falx.training import pretrain as pretraining
 from falx.training.pretrain import Course, pretrain
 from falx.training.tasks import TASKS, task_network
 
+pytestmark = pytest.mark.slow
+
 COURSE = Course(slices=12, size=96, batch=4, seed=3)
 
 

@@ -19,6 +19,8 @@ from falx.training.pretrained import pretrained_backbone
 from falx.training.shelf import Shelf
 from falx.training.transfer import Transfer, sizes_of
 
+pytestmark = pytest.mark.slow
+
 RECIPE = load_recipe("lite").changed({
     "rendering.size": "64",
     "backbone.width": "0.35",

@@ -13,6 +13,8 @@ from falx import cli
 from falx.errors import BadInput, BrokenRun
 from falx.verbs.audit import audit_data
 
+pytestmark = pytest.mark.slow
+
 WRONG = {"no/00002.png", "yes/00001.png"}
 
 

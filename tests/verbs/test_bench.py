@@ -11,6 +11,8 @@ from falx import console
 from falx.evaluation.deployment import Row, Timing, as_markdown, draw
 from falx.verbs import bench as verb
 
+pytestmark = pytest.mark.slow
+
 TIMING = Timing(startup_s=0.5, median_ms=2.0, p95_ms=3.0, per_second=400.0, memory_mb=None)
 
 

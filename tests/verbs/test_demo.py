@@ -10,6 +10,8 @@ import falx
 from falx.errors import BadInput
 from falx.verbs import demo as verb
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

@@ -49,6 +49,7 @@ def test_it_is_held_to_its_network_on_slices_that_it_was_not_trained_on(run, tmp
         assert compared[f"{who}_p_yes"].to_numpy() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_openvino_export_in_8_bits_is_a_detector_and_smaller(run, phantoms, tmp_path):
     done = falx.export(run, "openvino", precision="int8", out=tmp_path / "out")
     assert done.attempt.precision in EIGHT_BITS
@@ -74,6 +75,7 @@ def test_by_force_it_is_kept_and_marked(run, tmp_path, strict):
     assert done.remarks == (f"Kept although {done.parity.problem}.",)
 
 
+@pytest.mark.slow
 def test_int8_that_is_too_far_off_is_tuned_and_then_left_to_weights_alone(
     run, tmp_path, monkeypatch
 ):

@@ -15,6 +15,8 @@ from falx.recipe import Backbone
 from falx.training import pretrain as pretraining
 from falx.verbs.pretrain import pretrain
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

@@ -16,6 +16,8 @@ from falx.model.network import backbone_of
 from falx.recipe import load_recipe
 from falx.verbs.evaluate import twins_of_training
 
+pytestmark = pytest.mark.slow
+
 SAID = (
     "“mixed”; 5 of its 35 slices share a group with a slice of this dataset and were left out. Of "
     "each batch, 50\N{NARROW NO-BREAK SPACE}% were phantoms."
