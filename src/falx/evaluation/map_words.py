@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from falx.evaluation.cells import Cell
+from falx.evaluation.cells import Cell, cell_of
 from falx.evaluation.templates import count, interval, number, signed
 
 if TYPE_CHECKING:
     from falx.evaluation.deletion import Course, DeletionScores
     from falx.evaluation.explain import MapScores
-    from falx.evaluation.intervals import Estimate
     from falx.evaluation.map_checks import MapChecks
     from falx.evaluation.randomization import RandomizationScores
 
@@ -35,7 +34,7 @@ def against_masks(maps: MapScores | None) -> dict[str, Any] | None:
     )  # fmt: skip
     return {
         "n": count(maps.n, "slice"),
-        "rows": [(*words, _cell(value), number(chance)) for *words, value, chance in rows],
+        "rows": [(*words, cell_of(value), number(chance)) for *words, value, chance in rows],
     }
 
 
@@ -53,7 +52,7 @@ def checks(found: MapChecks | None, classes: Sequence[str]) -> dict[str, Any] | 
             if deletion
         ],
         "randomized": [
-            (name.capitalize(), _cell(value))
+            (name.capitalize(), cell_of(value))
             for name, value in (randomization.correlation if randomization else {}).items()
         ],
     }
@@ -118,10 +117,6 @@ def _areas(course: Course) -> tuple[Cell, ...]:
     areas = (course.by_map.area, course.by_random.area, course.by_other.area)
     gains = (course.over_random, course.over_other)
     return (
-        *map(_cell, areas),
+        *map(cell_of, areas),
         *(Cell(signed(gain.value), interval(gain)) for gain in gains),
     )
-
-
-def _cell(estimate: Estimate) -> Cell:
-    return Cell(number(estimate.value), interval(estimate))

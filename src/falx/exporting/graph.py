@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,14 +19,14 @@ def answering(deployed: Deployed) -> Any:
     """A network as a TensorFlow function of `INPUT` that gives `OUTPUTS` by name."""
     import tensorflow as tf
 
-    complete, reference = _complete(deployed.network), deployed.reference
-    grey = tf.TensorSpec((None, *complete.input_shape[1:]), tf.float32, INPUT)
+    complete, reference = with_constants(_complete(deployed.network)), deployed.reference
+    grey = tf.TensorSpec((None, *deployed.network.inputs[0].shape[1:]), tf.float32, INPUT)
 
     def answer(grey_levels: Any) -> dict[str, Any]:
         shown = grey_levels
         if deployed.mirrored:
             shown = tf.concat([grey_levels, tf.reverse(grey_levels, axis=[2])], axis=0)
-        logits, heat_maps, features = complete(shown, training=False)
+        logits, heat_maps, features = complete(shown)
         if deployed.mirrored:
             logits = tf.reduce_mean(_halves(logits), axis=0)
             upright, turned = tf.unstack(_halves(heat_maps))
@@ -37,6 +38,18 @@ def answering(deployed: Deployed) -> Any:
         return dict(zip(OUTPUTS, answers, strict=True))
 
     return tf.function(answer, input_signature=[grey])
+
+
+def with_constants(network: keras.Model) -> Callable[[Any], Any]:
+    """A network as a function to be traced, with constants where it has variables.
+
+    Runtimes want constants, and converters take longer to find out what variables hold.
+    """
+    trained, other = (
+        [keras.ops.convert_to_numpy(variable) for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    )
+    return lambda values: network.stateless_call(trained, other, values, training=False)[0]
 
 
 def keras_runtime(deployed: Deployed) -> Runtime:

@@ -6,13 +6,12 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from falx.exporting.choices import ExportPrecision
 from falx.exporting.graph import answering
-from falx.exporting.runtimes import INPUT, OUTPUTS
+from falx.exporting.runtimes import INPUT
 from falx.logs import native_silence
 from falx.model.deployed import Deployed
 from falx.model.network import network_input
@@ -31,7 +30,9 @@ def write_precision(
     with native_silence(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # It measures activations by the interpreter that it tells others not to use.
         warnings.simplefilter("ignore")
-        _save(deployed, folder)
+        module = tf.Module()
+        module.answer = answering(deployed)
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.answer})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -40,20 +41,3 @@ def write_precision(
         if precision == "int8":
             converter.representative_dataset = samples
         file.write_bytes(converter.convert())
-
-
-def _save(deployed: Deployed, folder: str) -> None:
-    """Save a network with constants for variables, which LiteRT would want initialized."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    function = answering(deployed)
-    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
-
-    def answer(grey_levels: Any) -> dict[str, Any]:
-        # TensorFlow gives outputs in the order of their names.
-        return dict(zip(sorted(OUTPUTS), frozen(grey_levels), strict=True))
-
-    module = tf.Module()
-    module.answer = tf.function(answer, input_signature=function.input_signature)
-    tf.saved_model.save(module, folder, signatures={"serving_default": module.answer})

@@ -19,7 +19,7 @@ from openvino.tools.ovc import convert_model
 
 from falx.errors import BrokenRun
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
-from falx.exporting.graph import answering
+from falx.exporting.graph import answering, with_constants
 from falx.exporting.runtimes import OUTPUTS
 from falx.model.deployed import Deployed
 from falx.model.network import network_input
@@ -62,7 +62,7 @@ def write_openvino(network: keras.Model, file: Path) -> None:
 
     # Keras' own export traces the network three times and takes nearly twice as long.
     values = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32, network.input.name)
-    answer = tf.function(lambda values: network(values, training=False))
+    answer = tf.function(with_constants(network))
     _save(convert_model(answer.get_concrete_function(values)), file)
 
 

@@ -135,12 +135,10 @@ def copied(network: keras.Model) -> keras.Model:
     return copy
 
 
-def cooled(network: keras.Model, temperature: float) -> keras.Model:
-    """A network whose logits are divided by a temperature: the last layer is, so all else holds."""
-    copy = copied(network)
-    last = copy.get_layer("logits")
+def cool(network: keras.Model, temperature: float) -> None:
+    """Divide the logits of a network by a temperature: its last layer is, so all else holds."""
+    last = network.get_layer("logits")
     last.set_weights([values / temperature for values in last.get_weights()])
-    return copy
 
 
 def _narrow_place(backbone: keras.Model, below: int) -> int:

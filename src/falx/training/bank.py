@@ -13,12 +13,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from falx.model.network import network_input
+from falx.parallel import ahead
 from falx.progress import Listener, Progress, silent
 from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
-from falx.training.trunk import BATCH, Trunk
+from falx.training.trunk import Trunk
 from falx.training.views import MIRRORED, Views
 
 logger = logging.getLogger(__name__)
+
+_PIECE = 16
+"""Views that are rendered, and features that are written, at a time."""
 
 
 class Source(Protocol):
@@ -103,9 +107,9 @@ class FeatureBank:
 
     def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
         batches = [
-            (number, rows[start : start + BATCH])
+            (number, rows[start : start + _PIECE])
             for number, rows in missing.items()
-            for start in range(0, len(rows), BATCH)
+            for start in range(0, len(rows), _PIECE)
         ]
         results = zip(batches, self._computed(batches), strict=True)
         for done, ((number, rows), features) in enumerate(results, start=1):
@@ -113,7 +117,7 @@ class FeatureBank:
             listener(Progress("Feature bank", done, len(batches), remark))
 
     def _computed(self, batches: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
-        return self._trunk.run(self._views.take(number, rows) for number, rows in batches)
+        return self._trunk.run(ahead(lambda item: self._views.take(*item), batches))
 
     def _places(self, number: int, rows: Any) -> Any:
         """Where one view of some slices lies in the store."""

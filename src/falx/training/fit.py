@@ -274,7 +274,7 @@ class Trainer:
         values = found[0] | {f"val_{name}": value for name, value in found[1].items()}
         memory.record(self.network, phase.name, values, rate=0.0, seconds=time.time() - started)
         state.epochs_done = phase.epochs
-        memory.keep(self.network, rest.optimizer, last=True)
+        memory.keep(self.network, rest.optimizer)
         epochs = sum(each.epochs for each in self.recipe.phases)
         self.listener(Progress("Training", phase.epochs, epochs, phase.name))
 

@@ -71,10 +71,9 @@ class Memory:
         logger.info("epoch %(epoch)d (%(phase)s): loss %(loss).4f, val_loss %(val_loss).4f", entry)
         return entry
 
-    def keep(self, network: keras.Model, optimizer: Any, *, last: bool) -> None:
-        """Write a checkpoint where it is time for one, or at the end of a phase."""
-        due = last or time.monotonic() - self._written >= CHECKPOINT_SECONDS
-        if self.folder and due:
+    def keep(self, network: keras.Model, optimizer: Any) -> None:
+        """Write a checkpoint where it is time for one."""
+        if self.folder and time.monotonic() - self._written >= CHECKPOINT_SECONDS:
             checkpoint.save(self.folder, network, optimizer, self.state, self.best)
             self._written = time.monotonic()
 
@@ -140,8 +139,7 @@ class Recorder(keras.callbacks.Callback):
         if self.plateau:
             names = ("best", "wait", "cooldown_counter")
             self.state.plateau = {name: getattr(self.plateau, name) for name in names}
-        last = self.state.epochs_done == phase.epochs
-        self.memory.keep(self.network, self.model.optimizer, last=last)
+        self.memory.keep(self.network, self.model.optimizer)
         self._tell(0, self._remark(values, epoch=self.done))
 
     def _tell(self, done: int, remark: str) -> None:

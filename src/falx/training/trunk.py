@@ -23,9 +23,9 @@ from falx.training.shelf import Shelf, digest_of
 
 logger = logging.getLogger(__name__)
 
-BATCH = 16
+BATCH = 4
 """Views at a time: more don't fit the processor's caches and are slower."""
-VERSION = 2
+VERSION = 3
 """To be raised when the same trunk gives other features, or banks keep them in another order."""
 _READY = "ready"
 
@@ -79,7 +79,7 @@ def compile_trunk(
 
 
 class OpenVinoTrunk:
-    """A trunk on OpenVINO; the next batch is made while the network works on the last."""
+    """A trunk on OpenVINO, for `BATCH` views at a time: a fixed number is a tenth faster."""
 
     def __init__(
         self,
@@ -102,22 +102,21 @@ class OpenVinoTrunk:
         steps.output().tensor().set_element_type(openvino.Type.f16)
         kind = {"fp32": "f32", "bf16": "bf16"}[precision]
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": kind}
-        self._compiled = core.compile_model(steps.build(), "CPU", settings)
+        fixed = steps.build()
+        fixed.reshape([BATCH, *network.input_shape[1:]])
+        self._request = core.compile_model(fixed, "CPU", settings).create_infer_request()
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        request = self._compiled.create_infer_request()
-        features: list[np.ndarray] = []
-        running = False
         for batch in batches:
-            if running:
-                request.wait()
-                features = [np.array(request.get_output_tensor().data)]
-            request.start_async({0: batch[..., None]})
-            running = True
-            yield from features
-        if running:
-            request.wait()
-            yield np.array(request.get_output_tensor().data)
+            features = np.empty((len(batch), *self.shape), np.float16)
+            for start in range(0, len(batch), BATCH):
+                some = batch[start : start + BATCH]
+                views = np.zeros((BATCH, *batch.shape[1:], 1), np.uint8)
+                views[: len(some)] = some[..., None]
+                self._request.infer({0: views}, share_inputs=True)
+                found = self._request.get_output_tensor().data
+                features[start : start + BATCH] = found[: len(some)]
+            yield features
 
 
 def _converted(network: keras.Model, folder: Path, core: openvino.Core) -> openvino.Model:

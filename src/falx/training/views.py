@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +13,7 @@ from falx.data.read import read_slices
 from falx.errors import BadInput
 from falx.image import augment, tone
 from falx.image.render import render
-from falx.parallel import cores, in_parallel
+from falx.parallel import in_parallel
 from falx.progress import Listener, silent
 from falx.recipe import Augmentation, Rendering
 from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
@@ -58,8 +57,7 @@ class Views:
             return self.plain[rows]
         if number == MIRRORED:
             return self.plain[rows][:, :, ::-1]
-        with ThreadPoolExecutor(cores()) as pool:
-            return np.stack(list(pool.map(lambda row: self._view(number, int(row)), rows)))
+        return np.stack([self._view(number, int(row)) for row in rows])
 
     def _view(self, number: int, row: int) -> np.ndarray:
         seed = (self.ranges.seed, number, int(self.contents[row]))

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,7 @@ class Evaluated:
         folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
         scores: on all usable slices.
         trust: what the detector's rules are worth on them.
+        studies: the same a study, ready for JSON, or None where there are no studies.
         twins: how many of them have a copy or near-copy among the slices that the run trained
             and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.
@@ -72,6 +74,7 @@ class Evaluated:
     folder: Path
     scores: Scores
     trust: Trust
+    studies: dict[str, Any] | None
     twins: int | None
     without_twins: Scores | None
     maps: MapScores | None = None
@@ -135,6 +138,7 @@ def evaluate(
         folder=folder,
         scores=scores,
         trust=results.trust(scores),
+        studies=results.study_scores(),
         twins=None if twins is None else int(twins.sum()),
         without_twins=rest,
         maps=masked.maps if masked else None,
@@ -151,7 +155,7 @@ def evaluate(
             done.scores,
             done.trust,
             twins=done.twins,
-            studies=results.study_scores(),
+            studies=done.studies,
             without_twins=rest.as_dict() if rest else None,
             heat_maps=done.maps.as_dict() if done.maps else None,
             heat_map_checks=done.checks.as_dict() if done.checks else None,
@@ -278,7 +282,7 @@ def _report(
         environment={**environment(), "detector": settings.network_sha256},
         command=command,
         next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
-        study=results.study_scores(),
+        study=done.studies,
         maps=done.maps,
         map_checks=done.checks,
         border=done.border,

@@ -24,7 +24,7 @@ from falx.evaluation.trust import Trust
 from falx.exporting.detector import export_detector
 from falx.logs import logged_to
 from falx.model.deployed import Deployed
-from falx.model.network import cooled
+from falx.model.network import cool
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Precision, Recipe
 from falx.runfolder import CHECKPOINTS, final_path, run_folder
@@ -204,9 +204,9 @@ def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
         limit=limit,
         study_share=_study_share(plan, tempered(given, rules.temperature)),
     )
-    network = cooled(trainer.network, rules.temperature)
+    cool(trainer.network, rules.temperature)
     export_detector(
-        Deployed(network, fit_reference(features), basis.recipe.mirrored),
+        Deployed(trainer.network, fit_reference(features), basis.recipe.mirrored),
         folder,
         recipe=basis.recipe,
         classes=classes,
