@@ -41,7 +41,7 @@ imports: $(READY)
 fast: $(READY)  ## The fast suite.
 	$(BIN)/python -m pytest --ignore tests/real -m "not slow" -n 2 --dist loadfile
 
-slow: $(READY)  ## Whole pretrainings, benchmarks, a browser, another backend.
+slow: $(READY)  ## Whole runs, exports in 8 bits, a browser, another backend.
 	$(BIN)/python -m pytest --ignore tests/real -m slow -n 2 --dist loadfile
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from falx import cli, console
+from falx.cli.shared import tell_classes
 from falx.notice import NOTICE
 
 
@@ -34,6 +35,18 @@ def falx(monkeypatch, capsys):
 def one_sentence(remarks):
     lines = [line for line in remarks.splitlines() if line.strip()]
     return len(lines) == 1 and lines[0].startswith("Error: ") and lines[0].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"yes": 3, "no": 2}, "Classes: yes (3), no (2); no is the positive class"),
+        ({"none": 1, "glioma": 2, "pituitary": 3}, "Classes: none (1), glioma (2), pituitary (3)"),
+    ],
+)
+def test_the_classes_are_told_and_which_of_two_is_positive(counts, said, capsys):
+    tell_classes(counts)
+    assert capsys.readouterr().err.strip() == said
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class _JsonLines(logging.Formatter):
 
 
 class _LogFile(logging.FileHandler):
+    # The name and the argument are those of `logging`.
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
         """A log that can't be written stops the run, as any other file of it would."""
         raise

@@ -21,6 +21,7 @@ def silence_telemetry() -> None:
     Its telemetry is a package of its own that OpenVINO does without where it can't be imported.
     Hugging Face libraries, which others of our dependencies may load, obey a variable.
     """
+    # None in a module's place makes its import fail, which types don't know.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 

@@ -70,7 +70,8 @@ def run_folder(
         shutil.rmtree(folder / CHECKPOINTS)
         (folder / _REQUEST).unlink()
     except BaseException:
-        if (folder / CHECKPOINTS).is_dir() and not any((folder / CHECKPOINTS).iterdir()):
+        kept = folder / CHECKPOINTS
+        if kept.is_dir() and not any(path.is_file() for path in kept.rglob("*")):
             shutil.rmtree(folder)
         raise
     finally:

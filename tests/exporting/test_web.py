@@ -23,8 +23,6 @@ from falx.notice import NOTICE
 from falx.recipe import Rendering, load_recipe
 from helpers import deployed
 
-pytestmark = pytest.mark.slow
-
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -42,6 +40,7 @@ RENDERINGS = [
 ]
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("npm"), reason="npm, which brings the runtime, is missing"),
     pytest.mark.skipif(not CHROMIUM, reason="Chromium, which opens the page, is missing"),
 ]

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import build_network, network_input
+from falx.model.network import build_network, cool, network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
 from falx.training import checkpoint, recorder
@@ -71,12 +71,19 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [3, 11])
+@pytest.mark.parametrize(("step", "checkpoints"), [(3, 0), (7, 1), (15, 3), (15, 1)])
 def test_a_killed_training_ends_as_if_it_had_not_been(
-    whole, tmp_path, shelf, weights, step, monkeypatch
+    whole, tmp_path, shelf, weights, step, checkpoints, monkeypatch
 ):
+    """Killed in the first epoch, in the second, in the next phase, there with an old checkpoint."""
     monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", 0)
-    steps = 0
+    save, saved, steps = checkpoint.save, 0, 0
+
+    def save_some(*arguments):
+        nonlocal saved
+        if saved < checkpoints:
+            save(*arguments)
+            saved += 1
 
     def kill(heard):
         nonlocal steps
@@ -84,8 +91,11 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
         if steps == step:
             raise Killed
 
+    monkeypatch.setattr(checkpoint, "save", save_some)
     with pytest.raises(Killed):
         trained(tmp_path / "run", shelf, weights, kill)
+    assert saved == checkpoints
+    monkeypatch.setattr(checkpoint, "save", save)
     made, history = trained(tmp_path / "run", shelf, weights)
     pd.testing.assert_frame_equal(history, whole[2])
     for ours, theirs in zip(made.network.get_weights(), whole[1], strict=True):
@@ -104,6 +114,8 @@ def test_phases_that_freeze_nothing_have_an_optimizer_each(shelf, weights):
 def test_a_second_training_of_a_trainer_is_that_of_a_new_one(shelf, weights):
     used, fresh = trainer(shelf, weights), trainer(shelf, weights)
     used.train(TRAIN, VALIDATION, seed=1)
+    # As it is when it was deployed.
+    cool(used.network, 3.0)
     again = used.train(TRAIN, VALIDATION, seed=2).drop(columns="seconds")
     expected = fresh.train(TRAIN, VALIDATION, seed=2).drop(columns="seconds")
     pd.testing.assert_frame_equal(again, expected)

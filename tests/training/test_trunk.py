@@ -11,7 +11,7 @@ from falx.training.shelf import Shelf
 from falx.training.trunk import KerasTrunk, compile_trunk, trunk_digest
 
 RECIPE = load_recipe("lite").changed({"rendering.size": "96", "backbone.width": "0.35"})
-VIEWS = np.random.default_rng(0).integers(0, 255, (5, 96, 96), np.uint8)
+VIEWS = np.random.default_rng(0).integers(0, 255, (9, 96, 96), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,19 @@ def test_features_are_those_of_keras_within_a_thousandth(parts, tmp_path, phase)
     network = parts[phase].trunk
     trunk = compile_trunk(network, trunk_digest(network, "fp32"), Shelf(tmp_path, 1))
     expected = network.predict_on_batch(network_input(VIEWS))
-    found = np.concatenate(list(trunk.run([VIEWS[:3], VIEWS[3:]])))
+    found = np.concatenate(list(trunk.run([VIEWS[:6], VIEWS[6:]])))
     assert found.dtype == np.float16
     assert found.shape[1:] == trunk.shape
     assert np.abs(expected).max() > 0.01
     assert np.linalg.norm(found - expected) <= 1e-3 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_features_of_a_view_do_not_depend_on_what_goes_with_it(parts, tmp_path, phase):
+    network = parts[phase].trunk
+    trunk = compile_trunk(network, trunk_digest(network, "fp32"), Shelf(tmp_path, 1))
+    alone = np.concatenate(list(trunk.run(view[None] for view in VIEWS)))
+    np.testing.assert_array_equal(next(trunk.run([VIEWS])), alone)
 
 
 def test_no_batches_give_no_features(parts, tmp_path):
@@ -54,7 +62,7 @@ def test_a_conversion_that_was_cut_off_is_done_again(parts, tmp_path):
     network, shelf = parts[0].trunk, Shelf(tmp_path, 1)
     digest = trunk_digest(network, "fp32")
     (shelf.entry(f"trunk-{digest}") / "trunk.xml").write_text("<net")
-    assert next(compile_trunk(network, digest, shelf).run([VIEWS])).shape == (5, 1280)
+    assert next(compile_trunk(network, digest, shelf).run([VIEWS])).shape == (9, 1280)
 
 
 def test_other_weights_and_precisions_have_other_names(parts):

@@ -140,7 +140,7 @@ def test_without_the_keras_network_nothing_is_randomized(decided, others, tmp_pa
 
 
 def test_masks_that_are_not_there_are_one_sentence(run, others, tmp_path):
-    with pytest.raises(BadInput, match="no folder of masks"):
+    with pytest.raises(BadInput, match="is no folder; name one that holds masks"):
         falx.evaluate(run, others, masks=tmp_path / "nowhere", out=tmp_path / "out")
     with pytest.raises(BadInput, match="No slice has both"):
         falx.evaluate(run, others, masks=tmp_path, out=tmp_path / "out")

@@ -130,6 +130,7 @@ def test_the_command_line_says_it(
     )  # fmt: skip
     assert code == 0, remarks
     assert " ".join(SAID.split()) in remarks
+    assert "Classes: no (30), yes (30); yes is the positive class" in remarks
 
 
 @pytest.mark.parametrize(

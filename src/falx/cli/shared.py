@@ -112,6 +112,15 @@ def warn_of_chance(scores: Scores) -> None:
         )
 
 
+def tell_classes(counts: Mapping[str, int]) -> None:
+    """Which classes were found, and which of two is the positive one."""
+    from falx import console
+
+    found = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    positive = f"; {list(counts)[1]} is the positive class" if len(counts) == 2 else ""
+    console.say(f"Classes: {found}{positive}")
+
+
 def tell_pretraining(about: Mapping[str, Any] | None) -> None:
     if about:
         from falx import console

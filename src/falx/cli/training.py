@@ -22,6 +22,7 @@ from falx.cli.shared import (
     SeedOption,
     WeightsOption,
     pairs,
+    tell_classes,
     tell_pretraining,
     training,
     warn_of_chance,
@@ -81,6 +82,7 @@ def train(
             pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_classes(trained.counts)
     tell_pretraining(trained.pretraining)
     console.show_scores({"test": trained.scores, "random split": trained.blind})
     console.show_trust(trained.trust)
@@ -137,6 +139,7 @@ def crossval(
             pretrain_on=pretrain_on,
             listener=listener,
         )
+    tell_classes(done.counts)
     tell_pretraining(done.pretraining)
     console.show_scores({"out of fold": done.scores})
     console.show_trust(done.trust)

@@ -131,11 +131,10 @@ def audit(catalog: Catalog, *, seed: int = 0, label_check: LabelCheck | None = N
     """
     usable = catalog.usable()
     table, groups, labels = usable.table, usable.groups, usable.labels
-    present = [int((labels == code).sum()) for code in range(len(usable.classes))]
     sets = _sets(groups)
     return Audit(
         catalog=catalog,
-        counts=dict(zip(usable.classes, present, strict=True)),
+        counts=usable.counts,
         unreadable=tuple(int(row) for row in np.flatnonzero(catalog.table["problem"] != "")),
         identical=_sets(_identical(table)),
         groups=sets,

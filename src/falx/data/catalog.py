@@ -59,6 +59,11 @@ class Catalog:
         return self.table["label"].map(codes).to_numpy(np.int64)
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each class, in the order of their codes."""
+        return {name: int((self.table["label"] == name).sum()) for name in self.classes}
+
+    @property
     def groups(self) -> np.ndarray:
         """Group of each row: int64 (rows,)."""
         return self.table["group"].to_numpy(np.int64)

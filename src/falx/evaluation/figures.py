@@ -63,7 +63,7 @@ _THRESHOLD: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG at 160 dots per inch; the same numbers give the same bytes."""
-    # Level 6, which is usual, takes twice as long for files that are no smaller.
+    # Level 6, which is usual, takes two to three times as long for pictures that are no smaller.
     how = {"compress_level": 3}
     figure.savefig(path, format="png", dpi=style.DPI, metadata={"Software": None}, pil_kwargs=how)
 

@@ -43,7 +43,8 @@ def answering(deployed: Deployed) -> Any:
 def with_constants(network: keras.Model) -> Callable[[Any], Any]:
     """A network as a function to be traced, with constants where it has variables.
 
-    Runtimes want constants, and converters take longer to find out what variables hold.
+    They hold what the variables do now. Runtimes want constants, and OpenVINO's converter takes
+    most of its time to find out what variables hold.
     """
     trained, other = (
         [keras.ops.convert_to_numpy(variable) for variable in variables]

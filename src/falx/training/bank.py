@@ -22,7 +22,7 @@ from falx.training.views import MIRRORED, Views
 logger = logging.getLogger(__name__)
 
 _PIECE = 16
-"""Views that are rendered, and features that are written, at a time."""
+"""Views that one thread renders while the trunk works on as many others."""
 
 
 class Source(Protocol):
@@ -102,15 +102,11 @@ class FeatureBank:
         """Features float16 (rows, ...)."""
         places = self._places(number, rows)
         if len(self._store.missing(places)):
-            return np.concatenate(list(self._computed([(number, rows)])))
+            return np.concatenate(list(self._computed(_pieces({number: rows}))))
         return self._store.read(places)
 
     def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
-        batches = [
-            (number, rows[start : start + _PIECE])
-            for number, rows in missing.items()
-            for start in range(0, len(rows), _PIECE)
-        ]
+        batches = _pieces(missing)
         results = zip(batches, self._computed(batches), strict=True)
         for done, ((number, rows), features) in enumerate(results, start=1):
             self._store.write(self._places(number, rows), features)
@@ -122,3 +118,12 @@ class FeatureBank:
     def _places(self, number: int, rows: Any) -> Any:
         """Where one view of some slices lies in the store."""
         return (number - MIRRORED) * len(self._views) + rows
+
+
+def _pieces(wanted: dict[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:
+    """Rows by number of view, a few at a time."""
+    return [
+        (number, rows[start : start + _PIECE])
+        for number, rows in wanted.items()
+        for start in range(0, len(rows), _PIECE)
+    ]

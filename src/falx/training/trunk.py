@@ -24,7 +24,7 @@ from falx.training.shelf import Shelf, digest_of
 logger = logging.getLogger(__name__)
 
 BATCH = 4
-"""Views at a time: more don't fit the processor's caches and are slower."""
+"""Views at a time: on two cores, more don't fit the caches and are slower."""
 VERSION = 3
 """To be raised when the same trunk gives other features, or banks keep them in another order."""
 _READY = "ready"

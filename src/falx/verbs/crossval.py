@@ -45,6 +45,7 @@ class Crossvalidated:
 
     Attributes:
         folder: the run folder, whole; it holds no detector.
+        counts: usable slices of each class.
         scores: over all slices, with intervals over groups and repeats.
         trust: what calibration, referral and refusal are worth, each fold's rules chosen on its
             validation slices.
@@ -56,6 +57,7 @@ class Crossvalidated:
     """
 
     folder: Path
+    counts: dict[str, int]
     scores: Scores
     trust: Trust
     probabilities: np.ndarray
@@ -146,6 +148,7 @@ def crossval(
         logger.info("out of fold: %s", {n: e.value for n, e in scores.estimates.items()})
     return Crossvalidated(
         folder=final_path(folder),
+        counts=usable.counts,
         scores=scores,
         trust=told.trust,
         probabilities=found.probabilities,

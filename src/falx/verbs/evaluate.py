@@ -58,7 +58,7 @@ class Evaluated:
         folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
         scores: on all usable slices.
         trust: what the detector's rules are worth on them.
-        studies: the same a study, ready for JSON, or None where there are no studies.
+        studies: scores of studies, ready for JSON, or None where there are none.
         twins: how many of them have a copy or near-copy among the slices that the run trained
             and chose its weights on; None where the detector came without its run.
         without_twins: scores on the rest, or None where there are no twins or too few are left.

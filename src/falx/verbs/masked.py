@@ -34,7 +34,9 @@ def check_masks(masks: Path, classes: tuple[str, ...]) -> None:
         BadInput: there are none.
     """
     if not masks.is_dir():
-        raise BadInput(f"'{masks}' is no folder of masks; name one that holds <path of slice>.")
+        raise BadInput(
+            f"'{masks}' is no folder; name one that holds masks under the paths of their slices."
+        )
     if len(classes) != 2:
         raise BadInput(
             "Masks are of one class, and the detector has more than two; leave them out."

@@ -47,6 +47,7 @@ class Trained:
 
     Attributes:
         folder: the run folder, whole.
+        counts: usable slices of each class.
         scores: on the test part.
         trust: what calibration, referral and refusal are worth there.
         blind: the same recipe on a random split, where asked for.
@@ -54,6 +55,7 @@ class Trained:
     """
 
     folder: Path
+    counts: dict[str, int]
     scores: Scores
     trust: Trust
     blind: Scores | None
@@ -136,8 +138,14 @@ def train(
         write_run(folder, plan, outcome, blind)
         listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
-    scores = outcome.scores, outcome.trust, blind.scores if blind else None
-    return Trained(final_path(folder), *scores, pretraining=plan.basis.pretraining())
+    return Trained(
+        folder=final_path(folder),
+        counts=basis.usable.counts,
+        scores=outcome.scores,
+        trust=outcome.trust,
+        blind=blind.scores if blind else None,
+        pretraining=plan.basis.pretraining(),
+    )
 
 
 def _log_plan(plan: Plan) -> None:
@@ -186,7 +194,10 @@ def _train_blind(plan: Plan, trainer: Trainer, folder: Path) -> Outcome:
 
 
 def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
-    """Calibrate on validation slices and export, with rules that were chosen there."""
+    """Calibrate on validation slices and export, with rules that were chosen there.
+
+    The trainer's network gives calibrated logits from here on; its next training begins anew.
+    """
     basis, split, plain = plan.basis, plan.split, trainer.views.plain
     usable, classes = basis.usable, basis.catalog.classes
     given = trainer.probabilities(split.validation)
