@@ -21,10 +21,11 @@ demo: $(READY)  ## Train on synthetic slices and write a report; no data or weig
 test: check fast slow real  ## Everything that CI runs.
 
 SHARED ?= ../shared
+PRECISION ?= fp32
 bench: $(READY)  ## Time the paper's recipe against a plain notebook; needs scans, weights and the peer.
 	$(BIN)/python benchmarks/training.py $(SHARED)/data/navoneel \
 		--weights $(SHARED)/weights/mobilenet_v2_imagenet.weights.h5 \
-		--peer $(SHARED)/peers/paper_notebook.py --precision fp32 bf16
+		--peer $(SHARED)/peers/paper_notebook.py --precision $(PRECISION)
 
 check: lint types imports  ## Style, types and the rules of dependency.
 
