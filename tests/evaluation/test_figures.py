@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib._pylab_helpers import Gcf
-from matplotlib.colors import to_hex
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
@@ -21,6 +20,7 @@ from falx.evaluation.comparison import comparison
 from falx.evaluation.contact_sheet import contact_sheet
 from falx.evaluation.intervals import Estimate, wilson_interval
 from falx.evaluation.metrics import Scores, score
+from falx.evaluation.training_curves import HISTORY, training_curves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def predictions(n: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.nda
 def history(phases: tuple[str, ...] = ("frozen",) * 4 + ("tuned",) * 2) -> pd.DataFrame:
     n = len(phases)
     rng = np.random.default_rng(0)
-    numbers = {c: rng.random(n) for c in figures.HISTORY if c not in ("epoch", "phase", "best")}
+    numbers = {c: rng.random(n) for c in HISTORY if c not in ("epoch", "phase", "best")}
     table = pd.DataFrame({"epoch": np.arange(1, n + 1), "phase": phases, **numbers})
     return table.assign(best=table["val_loss"] == table["val_loss"].min())
 
@@ -72,7 +72,7 @@ def every_figure() -> dict[str, Figure]:
         "confusion_matrix": figures.confusion_matrix([[1, 2], [3, 4]], TWO),
         "roc": figures.roc(labels, p, TWO, ESTIMATE),
         "precision_recall": figures.precision_recall(labels, p, TWO, ESTIMATE),
-        "training": figures.training(history()),
+        "training": training_curves(history()),
         "probabilities": figures.probabilities(labels, p, TWO, 0.5),
         "calibration": figures.calibration(labels, p, TWO),
         "contact_sheet": contact_sheet([grey], ["a"], title="b", marks=[False]),
@@ -103,7 +103,7 @@ def test_names_with_dollars_are_not_mathematics(tmp_path: Path) -> None:
         figures.confusion_matrix(np.eye(3, dtype=int), odd),
         figures.roc(labels, p, odd, ESTIMATE),
         figures.precision_recall(labels, p, odd, ESTIMATE),
-        figures.training(history((odd[0], odd[0], odd[1]))),
+        training_curves(history((odd[0], odd[0], odd[1]))),
         figures.probabilities(labels, p, odd, 0.5),
         figures.probabilities(labels % 2, p[:, :2], odd[1:], 0.5),
         figures.calibration(labels % 2, p[:, :2], odd[:2]),
@@ -207,7 +207,7 @@ def test_a_missing_class_is_said_and_not_drawn(label: int, said: str) -> None:
 
 def test_training_draws_the_history() -> None:
     table = history()
-    figure = figures.training(table)
+    figure = training_curves(table)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Accuracy", "ROC AUC"]
     best = table[table["best"]].iloc[0]
     for axes, column in zip(figure.axes, ("loss", "accuracy", "auc"), strict=True):
@@ -226,7 +226,7 @@ def test_training_draws_the_history() -> None:
 
 def test_training_of_one_phase_and_no_best() -> None:
     table = history(("frozen",) * 3).assign(best=False)
-    for axes in figures.training(table).axes:
+    for axes in training_curves(table).axes:
         assert texts(axes) == ["frozen"]
         assert len(axes.lines) == 3
         assert line(axes, "weights kept").size == 0
@@ -242,7 +242,7 @@ def test_training_of_one_phase_and_no_best() -> None:
 )
 def test_broken_history(broken: pd.DataFrame, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        figures.training(broken)
+        training_curves(broken)
 
 
 def heights(axes: Axes, *, hatched: bool) -> float:
@@ -302,62 +302,6 @@ def test_calibration_is_the_reliability_curve_with_its_counts(classes: int) -> N
     for whisker, value, total in zip(whiskers, share, totals, strict=True):
         wanted = wilson_interval(round(value * total), total)
         np.testing.assert_allclose(whisker, (wanted.low, wanted.high))
-
-
-def test_contact_sheet_shows_every_picture_unaltered() -> None:
-    rng = np.random.default_rng(0)
-    images = [rng.integers(256, size=(h, w), dtype=np.uint8) for h, w in [(9, 5), (4, 8), (6, 6)]]
-    images.append(rng.random((7, 3)))
-    captions = ["no: 1.png", "yes: 2.png\n0.93", "", "d"]
-    axes = contact_sheet(images, captions, columns=3).axes
-    assert [texts(one) for one in axes] == [[caption] for caption in captions]
-    for one, image in zip(axes, images, strict=True):
-        (shown,) = one.images
-        np.testing.assert_array_equal(shown.get_array(), image)
-        assert shown.get_clim() == (0, 255 if image.dtype == np.uint8 else 1)
-        left, right = one.get_xlim()
-        bottom, top = one.get_ylim()
-        assert right - left == bottom - top == max(image.shape)
-        assert one.get_aspect() == 1
-    boxes = [one.get_position() for one in axes]
-    assert boxes[0].y0 == boxes[2].y0 > boxes[3].y1
-    assert boxes[3].x0 == pytest.approx(boxes[0].x0)
-    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
-
-
-def test_contact_sheet_marks_wrong_ones_by_sign_and_color() -> None:
-    images = [np.zeros((4, 4))] * 2
-    right, wrong = contact_sheet(images, ["a", "b"], marks=[True, False]).axes
-    assert texts(right) == ["a"]
-    assert texts(wrong) == ["\N{BALLOT X} b"]
-    assert to_hex(right.texts[0].get_color()).upper() == style.BLUE
-    assert to_hex(wrong.texts[0].get_color()).upper() == style.VERMILLION
-
-
-def test_contact_sheet_keeps_both_ends_of_long_captions() -> None:
-    (axes,) = contact_sheet([np.zeros((4, 4))], ["patient-0001-" * 5 + "last.png"]).axes
-    (shown,) = texts(axes)
-    assert shown.startswith("patient-0001")
-    assert shown.endswith("last.png")
-    assert len(shown) <= 26
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"images": []}, "Needs images"),
-        ({"columns": 0}, "`columns` of 1 or more"),
-        ({"captions": ["a", "b"]}, "one entry for each of 1 images"),
-        ({"marks": []}, "one entry for each of 1 images"),
-        ({"images": [np.zeros((4, 4, 3))]}, r"number 0 is float64 of shape \(4, 4, 3\)"),
-        ({"images": [np.full((4, 4), 255.0)]}, r"float in \[0, 1\]"),
-        ({"images": [np.zeros((4, 4), np.int32)]}, "int32"),
-    ],
-)
-def test_bad_contact_sheets(change: dict[str, Any], message: str) -> None:
-    good: dict[str, Any] = {"images": [np.zeros((4, 4))], "captions": ["a"]}
-    with pytest.raises(BadInput, match=message):
-        contact_sheet(**(good | change))
 
 
 def reported(**estimates: Estimate) -> Scores:

@@ -22,6 +22,7 @@ from falx.evaluation.map_figures import deletion_insertion
 from falx.evaluation.metrics import Scores, score
 from falx.evaluation.report import Figure, Mistake, PartCounts
 from falx.evaluation.studies import find_studies, score_studies
+from falx.evaluation.training_curves import training_curves
 from falx.evaluation.trust import SliceRules, Trust, score_trust
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def draw_training(folder: Path, history: pd.DataFrame, fed: list[np.ndarray]) ->
             folder,
             "Training",
             "Loss, accuracy and AUC by epoch, on training views and on validation slices.",
-            figures.training(history),
+            training_curves(history),
         ),
         _saved(folder, "Views", "What the network was fed: augmented views of one batch.", sheet),
     )
