@@ -111,9 +111,9 @@ class OpenVinoTrunk:
             features = np.empty((len(batch), *self.shape), np.float16)
             for start in range(0, len(batch), BATCH):
                 some = batch[start : start + BATCH]
-                views = np.zeros((BATCH, *batch.shape[1:], 1), np.uint8)
-                views[: len(some)] = some[..., None]
-                self._request.infer({0: views}, share_inputs=True)
+                # Where there are fewer, others are left from before, and their features unread.
+                self._request.get_input_tensor().data[: len(some), ..., 0] = some
+                self._request.infer()
                 found = self._request.get_output_tensor().data
                 features[start : start + BATCH] = found[: len(some)]
             yield features
