@@ -21,6 +21,7 @@ def test_a_missing_module_of_the_extra_becomes_one_sentence():
 
 def test_a_missing_module_of_no_extra_is_a_bug_and_stays_one():
     with pytest.raises(ModuleNotFoundError), needs("train", "falx train"):
+        # The import itself is what is tested.
         import falx.no_such_module  # noqa: F401
 
 
@@ -46,6 +47,7 @@ def test_a_block_that_finds_its_modules_is_left_alone():
 
 def test_other_errors_pass_through():
     with pytest.raises(ZeroDivisionError), needs("train", "falx train"):
+        # Raised, not used.
         1 / 0  # noqa: B018
 
 

@@ -32,6 +32,7 @@ def without_module(name: str) -> Iterator[None]:
     if name in sys.modules:
         yield
         return
+    # As above: None makes an import fail, which types don't know.
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

@@ -8,6 +8,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def _there(path: Path) -> Path:
+    """What a test needs; without it, as in a clone alone, the test is skipped and says so."""
     if not path.exists():
         pytest.skip(f"needs real scans or weights at ../shared/{path.relative_to(SHARED)}")
     return path

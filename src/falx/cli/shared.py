@@ -90,7 +90,7 @@ def training(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
 
     with needs("train", feature):
         with native_silence():
-            # What it loads talks while it is loaded.
+            # Only to have it loaded here: what it loads talks meanwhile.
             import keras  # noqa: F401
         try:
             with console.progress(narrated=True) as listener:

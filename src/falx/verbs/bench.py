@@ -131,8 +131,7 @@ def _exported(
         done = write_export(source, folder, to, attempts_at(precision), listener=listener)
     except OSError:
         raise
-    except Exception as error:
-        # Whatever a converter stumbles on is a finding here, and the other formats go on.
+    except Exception as error:  # Whatever a converter stumbles on is a finding here.
         logger.exception("The export to %s in %s failed.", to, precision)
         shutil.rmtree(folder)
         why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
