@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test bench check lint types imports fast slow real constraints clean
+.PHONY: help demo test bench check lint types imports fast slow real architecture constraints clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -47,6 +47,10 @@ slow: $(READY)  ## Whole runs, exports in 8 bits, a browser, another backend.
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
 	$(BIN)/python -m pytest tests/real
+
+architecture: $(READY)  ## Draw which room uses which, from the imports; needs graphviz.
+	$(BIN)/import-linter drawgraph falx --show-module-counts | tred | \
+		dot -Gdpi=110 -Nshape=box -Nfontname=Helvetica -Tpng -o docs/architecture.png
 
 constraints: $(READY)  ## Pin what is installed now.
 	$(BIN)/pip freeze --exclude-editable | grep -v '^-e' > constraints.txt

@@ -1,12 +1,12 @@
-"""What a recipe is worth whose settings are chosen in an inner loop, never on the slices tested.
+"""What a recipe is worth whose settings are chosen in an inner loop, never on the test slices.
 
-python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--repeats 2]
+    python benchmarks/nested.py DATA --choose SETTINGS... [--recipe best] [--repeats 2]
 
 SETTINGS are FIELD=VALUE as for --set, and weights=FILE, joined by commas. In each outer fold, a
-cross-validation of the other folds' slices chooses the settings of the highest AUC; these are then
-trained as falx crossval trains them, and tested on the fold (nested cross-validation; Varma and
-Simon, BMC Bioinformatics 7, 2006). Prints the scores of what was chosen, how often each settings
-were, and the scores of always taking one of them.
+cross-validation on the slices of the other folds selects the settings with the highest AUC; these
+are then trained as falx crossval trains them, and tested on the fold (nested cross-validation;
+Varma and Simon, BMC Bioinformatics 7, 2006). Prints the scores of this selection, how often each
+settings were selected, and the scores of always using one of them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from falx.console import progress
+from falx.cli.terminal import progress
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.split import fold_splits, folds_by_group
 from falx.evaluation.metrics import score_repeats
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
 from falx.training.fit import Trainer
-from falx.training.setup import Setup
+from falx.training.setup import TrainingSetup
 
 FOLDS = 5
 
@@ -36,63 +36,69 @@ def main() -> None:
     parser.add_argument("--choose", nargs="+", required=True)
     parser.add_argument("--recipe", default="best")
     parser.add_argument("--repeats", type=int, default=2)
-    given = parser.parse_args()
-    usable = build_catalog(given.data).usable()
+    arguments = parser.parse_args()
+    usable = build_catalog(arguments.data).usable()
     inner, outer = [], []
-    for settings in given.choose:
+    for settings in arguments.choose:
         changes = dict(each.split("=", 1) for each in settings.split(","))
         start = changes.pop("weights", "imagenet")
-        recipe = load_recipe(given.recipe).changed(changes)
+        recipe = load_recipe(arguments.recipe).changed(changes)
         weights = find_weights(start, recipe.backbone)
         with progress(narrated=True) as listener:
-            trainer = Setup(usable, recipe, weights.file, "fp32", 8.0).trainer(listener)
+            trainer = TrainingSetup(usable, recipe, weights.file, "fp32", 8.0).trainer(listener)
             trainer.prepare(np.arange(len(usable)), seed=0)
-        found = [one_repeat(trainer, usable, repeat) for repeat in range(given.repeats)]
-        inner.append([aucs for aucs, _ in found])
-        outer.append([probabilities for _, probabilities in found])
-    tell(usable, given.choose, np.array(inner), np.array(outer))
+        repeats = [cross_validate(trainer, usable, seed) for seed in range(arguments.repeats)]
+        inner.append([aucs for aucs, _ in repeats])
+        outer.append([probabilities for _, probabilities in repeats])
+    print_scores(usable, arguments.choose, np.array(inner), np.array(outer))
 
 
-def one_repeat(trainer: Trainer, usable: Catalog, seed: int) -> tuple[list[float], np.ndarray]:
-    """The AUC of the inner loop of each outer fold, and all slices' probabilities out of fold."""
+def cross_validate(trainer: Trainer, usable: Catalog, seed: int) -> tuple[list[float], np.ndarray]:
+    """One repeat of one choice of settings.
+
+    Returns:
+        The AUC of the inner loop of each outer fold, and out-of-fold probabilities, float (n, 2).
+    """
     labels, groups = usable.labels, usable.groups
     aucs, probabilities = [], np.zeros((len(labels), 2))
     for split in fold_splits(labels, groups, folds=FOLDS, seed=seed):
         rows = np.sort(np.concatenate([split.train, split.validation]))
         folds = folds_by_group(labels[rows], groups[rows], folds=FOLDS, seed=seed)
-        chances = np.zeros(len(rows))
+        inner = np.zeros(len(rows))
         for fold in range(FOLDS):
-            # The next fold chooses weights, where the recipe lets it.
-            tested, chooses = folds == fold, folds == (fold + 1) % FOLDS
-            trainer.train(rows[~tested & ~chooses], rows[chooses], seed=seed)
-            chances[tested] = trainer.probabilities(rows[tested])[:, 1]
-        aucs.append(float(roc_auc_score(labels[rows], chances)))
+            # The next fold is the validation part, in case the recipe keeps the best epoch.
+            test, validation = folds == fold, folds == (fold + 1) % FOLDS
+            trainer.train(rows[~test & ~validation], rows[validation], seed=seed)
+            inner[test] = trainer.probabilities(rows[test])[:, 1]
+        aucs.append(float(roc_auc_score(labels[rows], inner)))
         trainer.train(split.train, split.validation, seed=seed)
         probabilities[split.test] = trainer.probabilities(split.test)
     return aucs, probabilities
 
 
-def tell(usable: Catalog, settings: list[str], inner: np.ndarray, outer: np.ndarray) -> None:
-    """Print what choosing gives, and what each of the settings does.
+def print_scores(
+    usable: Catalog, settings: list[str], inner: np.ndarray, outer: np.ndarray
+) -> None:
+    """Print what the selection scores, and what each of the settings does.
 
     Args:
         inner: AUC (settings, repeats, folds).
         outer: probabilities (settings, repeats, n, 2).
     """
     labels, groups = usable.labels, usable.groups
-    best, chosen = inner.argmax(axis=0), np.zeros(outer.shape[1:])
-    for repeat, picks in enumerate(best):
+    best, selected = inner.argmax(axis=0), np.zeros(outer.shape[1:])
+    for repeat, codes in enumerate(best):
         splits = fold_splits(labels, groups, folds=FOLDS, seed=repeat)
-        for split, pick in zip(splits, picks, strict=True):
-            chosen[repeat, split.test] = outer[pick, repeat, split.test]
+        for split, code in zip(splits, codes, strict=True):
+            selected[repeat, split.test] = outer[code, repeat, split.test]
     counts = Counter(best.ravel().tolist())
-    rows = [("chosen in the inner loop", chosen)]
+    rows = [("selected in the inner loop", selected)]
     rows += [
-        (f"{name}, chosen {counts[code]} of {best.size} times", outer[code])
+        (f"{name}, selected {counts[code]} of {best.size} times", outer[code])
         for code, name in enumerate(settings)
     ]
-    for name, given in rows:
-        found = score_repeats(labels, list(given), groups, usable.classes).estimates
+    for name, probabilities in rows:
+        found = score_repeats(labels, list(probabilities), groups, usable.classes).estimates
         print(f"{name}: accuracy {found['accuracy']}, AUC {found['roc_auc']}")
 
 

@@ -1,11 +1,11 @@
-"""Process start to answer: `falx predict` against Keras on the same network.
+"""From process start to prediction: `falx predict` against Keras on the same network.
 
     python benchmarks/predict.py RUN PATH
 
 PATH is an image, or a folder of images. Each start is a Python process that reads the files and
-gives their probabilities; falx and its peers take turns. The peers decode with PIL and call
-`predict` of the run's own network.keras: on a batch of 32 images at a time, as is best for Keras,
-and for a folder also image by image, as notebooks do. Memory is the largest resident set.
+prints their probabilities; falx and its peers take turns. The peers decode with PIL and call
+`predict` of the run's own network.keras: in batches of 32, as is best for Keras, and for a folder
+also image by image, as notebooks do. Memory is the peak resident set.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--starts", type=int, default=7)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    peer = [sys.executable, "-c", PEER, given.run, str(given.path)]
+    arguments = parser.parse_args()
+    peer = [sys.executable, "-c", PEER, arguments.run, str(arguments.path)]
     commands = {
-        "falx": falx("predict", given.run, given.path, "--csv", "-"),
-        "Keras, 32 at a time": [*peer, "32"],
+        "falx": falx("predict", arguments.run, arguments.path, "--csv", "-"),
+        "Keras, batches of 32": [*peer, "32"],
     }
-    if given.path.is_dir():
-        commands["Keras, one at a time"] = [*peer, "1"]
+    if arguments.path.is_dir():
+        commands["Keras, one by one"] = [*peer, "1"]
     measured = {name: [] for name in commands}
-    for _ in range(given.starts):
+    for _ in range(arguments.starts):
         for name, command in commands.items():
             measured[name].append(start(command))
     found = {name: medians(each) for name, each in measured.items()}
@@ -55,8 +55,8 @@ def main() -> None:
     for name, (seconds, megabytes) in found.items():
         ratio = seconds / found["falx"][0]
         print(f"{name:20} {seconds:8.2f} {megabytes:6.0f} {ratio:6.1f}")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processes in turn, timed from outside, so that a noisy machine treats all alike."""
+"""Processes timed from outside; benchmarks alternate them, so that load affects all alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process took: seconds, its largest resident megabytes, and what it printed."""
+    """One process.
+
+    Attributes:
+        seconds: from start to end.
+        megabytes: peak resident set.
+        output: what it printed.
+    """
 
     seconds: float
     megabytes: float
@@ -23,7 +29,7 @@ class Measured:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end; what it says of a failure ends the benchmark."""
+    """Run a command to its end; a failure ends the benchmark with what it printed."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         begun = time.perf_counter()
         child = subprocess.Popen(
@@ -47,5 +53,5 @@ def medians(measured: Sequence[Measured]) -> tuple[float, float]:
 
 
 def falx(*arguments: str | Path) -> list[str]:
-    """The command line of falx, by this very Python."""
+    """A command of falx, run by this Python."""
     return [sys.executable, "-m", "falx.cli", *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""A contact sheet of phantoms as networks are shown them, perhaps beside real slices.
+"""A contact sheet of phantoms as views of a network, optionally beside real slices.
 
 python benchmarks/sheet.py docs/phantom.jpg [--beside DATA]
 """
@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from falx.data.catalog import build_catalog
-from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.image.render import render
+from falx.phantom import make_phantom
 from falx.recipe import Rendering
 
 ROWS = 5
@@ -23,28 +23,29 @@ ROWS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--beside", type=Path, help="a folder of slices; they go to the right")
+    parser.add_argument("--beside", type=Path, help="a folder of slices, shown to the right")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    across = 5 if given.beside else 8
+    arguments = parser.parse_args()
+    columns = 5 if arguments.beside else 8
     phantoms = [
-        make_phantom((given.seed, i), tumor=i % 2 == 1).pixels / np.float32(255)
-        for i in range(ROWS * across)
+        make_phantom((arguments.seed, i), tumor=i % 2 == 1).pixels / np.float32(255)
+        for i in range(ROWS * columns)
     ]
-    sheet = laid_out(phantoms)
-    if given.beside:
-        usable = build_catalog(given.beside).usable()
-        rows = np.random.default_rng(given.seed).permutation(len(usable))[: ROWS * across]
+    sheet = contact_sheet(phantoms)
+    if arguments.beside:
+        usable = build_catalog(arguments.beside).usable()
+        rows = np.random.default_rng(arguments.seed).permutation(len(usable))[: ROWS * columns]
         real = [read_slices(usable.file(row))[0].pixels for row in rows]
-        sheet = np.hstack([sheet, np.full((len(sheet), 12), 255, np.uint8), laid_out(real)])
-    cv2.imwrite(str(given.out), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
+        gap = np.full((len(sheet), 12), 255, np.uint8)
+        sheet = np.hstack([sheet, gap, contact_sheet(real)])
+    cv2.imwrite(str(arguments.out), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
 
 
-def laid_out(slices: list[np.ndarray]) -> np.ndarray:
-    """Slices of grey levels [0, 1] in rows, each cut to its head."""
+def contact_sheet(slices: list[np.ndarray]) -> np.ndarray:
+    """Slices of gray levels [0, 1] in `ROWS` rows, each cropped to its head."""
     views = [render(pixels, Rendering(size=160)) for pixels in slices]
-    across = len(views) // ROWS
-    return np.vstack([np.hstack(views[i * across : (i + 1) * across]) for i in range(ROWS)])
+    columns = len(views) // ROWS
+    return np.vstack([np.hstack(views[i * columns : (i + 1) * columns]) for i in range(ROWS)])
 
 
 if __name__ == "__main__":

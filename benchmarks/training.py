@@ -1,11 +1,11 @@
-"""The paper's recipe by falx and by a plain Keras notebook: time, memory and AUC, in turn.
+"""The paper's recipe by falx and by a plain Keras notebook: time, memory and AUC.
 
     python benchmarks/training.py DATA --weights FILE --peer paper_notebook.py
 
 Every round runs the notebook (one leak-free split), `falx train`, and `falx crossval` with 5 folds
-once and 5 times, each a process from start to report, and each falx with an empty cache, so nothing
-is found that an earlier round computed. A cross-validation is measured against as many notebooks as
-it trains networks. Prints medians over the rounds, and writes JSON.
+once and 5 times, each a process from start to report, and each falx with an empty cache, so that no
+round profits from an earlier one. A cross-validation is compared with as many notebooks as it
+trains networks. Prints medians over the rounds, and writes JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from processes import Measured, falx, medians, start
 
-KINDS = {"train": 1, "5 folds": 5, "5 x 5 folds": 25}
+NETWORKS = {"train": 1, "5 folds": 5, "5 x 5 folds": 25}
 
 
 def main() -> None:
@@ -30,21 +30,28 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", nargs="+", default=["fp32"])
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--json", type=Path, default=Path("training.json"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     measured: dict[str, list[Measured]] = {}
     aucs: dict[str, list[float]] = {}
-    for seed in range(given.rounds):
-        notebook = [sys.executable, given.peer, given.data, given.weights, str(seed), "grouped"]
+    for seed in range(arguments.rounds):
+        notebook = [
+            sys.executable,
+            arguments.peer,
+            arguments.data,
+            arguments.weights,
+            str(seed),
+            "grouped",
+        ]
         found = start([str(part) for part in notebook])
         tuned = json.loads(found.output.splitlines()[-1])["tuned"]
-        note("notebook", found, tuned["auc"], measured, aucs)
-        for precision in given.precision:
-            for kind in given.kinds:
-                found, auc = run(kind, precision, given.data, given.weights, seed)
-                note(f"{kind}, {precision}", found, auc, measured, aucs)
-        report(measured, aucs, given.json)
+        record("notebook", found, tuned["auc"], measured, aucs)
+        for precision in arguments.precision:
+            for kind in arguments.kinds:
+                found, auc = run(kind, precision, arguments.data, arguments.weights, seed)
+                record(f"{kind}, {precision}", found, auc, measured, aucs)
+        summarize(measured, aucs, arguments.json)
 
 
 def run(kind: str, precision: str, data: Path, weights: Path, seed: int) -> tuple[Measured, float]:
@@ -60,7 +67,7 @@ def run(kind: str, precision: str, data: Path, weights: Path, seed: int) -> tupl
     return found, metrics["roc_auc"]["value"]
 
 
-def note(
+def record(
     name: str,
     found: Measured,
     auc: float,
@@ -72,27 +79,29 @@ def note(
     print(f"{name}: {found.seconds:.0f} s, {found.megabytes:.0f} MB, AUC {auc:.3f}", flush=True)
 
 
-def report(measured: dict[str, list[Measured]], aucs: dict[str, list[float]], file: Path) -> None:
-    """Print the table so far, and write it."""
+def summarize(
+    measured: dict[str, list[Measured]], aucs: dict[str, list[float]], file: Path
+) -> None:
+    """Print the table so far, and write it as JSON."""
     notebook = medians(measured["notebook"])[0]
     rows = {}
     for name, each in measured.items():
         seconds, megabytes = medians(each)
-        networks = KINDS.get(name.split(",")[0], 1)
+        networks = NETWORKS.get(name.split(",")[0], 1)
         rows[name] = {
             "seconds": seconds,
             "megabytes": megabytes,
-            "times as fast as notebooks": networks * notebook / seconds,
+            "speedup": networks * notebook / seconds,
             "auc": statistics.mean(aucs[name]),
-            "all seconds": [run.seconds for run in each],
-            "all aucs": aucs[name],
+            "all_seconds": [run.seconds for run in each],
+            "all_aucs": aucs[name],
         }
     file.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
-    print(f"\n{'':20} {'seconds':>8} {'MB':>6} {'times as fast':>14} {'AUC':>6}")
+    print(f"\n{'':20} {'seconds':>8} {'MB':>6} {'speedup':>8} {'AUC':>6}")
     for name, row in rows.items():
-        ratio = row["times as fast as notebooks"]
+        ratio = row["speedup"]
         print(
-            f"{name:20} {row['seconds']:8.0f} {row['megabytes']:6.0f} {ratio:14.1f} "
+            f"{name:20} {row['seconds']:8.0f} {row['megabytes']:6.0f} {ratio:8.1f} "
             f"{row['auc']:6.3f}"
         )
     print(flush=True)

@@ -1,10 +1,10 @@
-"""The page of `falx export --to web` in Chromium, offline, against `falx predict`.
+"""The page of `falx export --to web` in Chromium, offline, compared with `falx predict`.
 
     falx export RUN --to web --out PAGE
     python benchmarks/web.py PAGE RUN IMAGES [--screenshots FOLDER]
 
-Says by how much probabilities, heat maps and views differ, how long an image takes in the browser,
-and what is in the folder. Chromium must be on the PATH.
+Prints the largest differences of probabilities, heat maps and views, the time for an image in the
+browser, and the files of the folder. Chromium must be on the PATH.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LOOKS = {
     "dark": ("dark", 1200, 800),
     "phone": ("light", 390, 844),
 }
-ANSWERS = """
-falx.answers.map(({answer, problem}) => problem ? {problem} : {
-    foreign: answer.status === "foreign",
-    probabilities: Object.values(answer.probabilities ?? {}),
-    shares: [...(answer.evidence?.shares ?? [])],
-    view: [...answer.view],
-    milliseconds: answer.milliseconds,
+RESULTS = """
+falx.results.map(({finding, problem}) => problem ? {problem} : {
+    out_of_distribution: finding.status === "out_of_distribution",
+    probabilities: Object.values(finding.probabilities ?? {}),
+    evidence: [...(finding.evidence?.values ?? [])],
+    view: [...finding.view],
+    milliseconds: finding.milliseconds,
 })
 """
 
@@ -46,28 +46,28 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("images", nargs="+")
     parser.add_argument("--screenshots", type=Path, help="of the first three images")
-    given = parser.parse_args()
-    files = find_files(given.images)
+    arguments = parser.parse_args()
+    files = find_files(arguments.images)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=SWITCHES
         )
-        page = opened(browser, given.page, *LOOKS["light"])
+        page = opened(browser, arguments.page, *LOOKS["light"])
         loading = page.evaluate("performance.now()")
         classify(page, files)
-        answers = page.evaluate(ANSWERS)
-        if given.screenshots:
-            given.screenshots.mkdir(parents=True, exist_ok=True)
+        results = page.evaluate(RESULTS)
+        if arguments.screenshots:
+            arguments.screenshots.mkdir(parents=True, exist_ok=True)
             for name, look in LOOKS.items():
-                shown = opened(browser, given.page, *look)
+                shown = opened(browser, arguments.page, *look)
                 classify(shown, files[:3])
-                shown.screenshot(path=given.screenshots / f"{name}.png", full_page=True)
+                shown.screenshot(path=arguments.screenshots / f"{name}.png", full_page=True)
         browser.close()
-    compare(given.run, files, answers)
+    compare(arguments.run, files, results)
     print(f"milliseconds until the page is ready: {loading:.0f}")
-    for file in sorted(given.page.rglob("*"), key=lambda file: -file.stat().st_size):
+    for file in sorted(arguments.page.rglob("*"), key=lambda file: -file.stat().st_size):
         if file.is_file():
-            print(f"{file.stat().st_size:12,} {file.relative_to(given.page)}")
+            print(f"{file.stat().st_size:12,} {file.relative_to(arguments.page)}")
 
 
 def opened(browser: Browser, folder: Path, scheme: str, width: int, height: int) -> Page:
@@ -81,39 +81,41 @@ def opened(browser: Browser, folder: Path, scheme: str, width: int, height: int)
 
 def classify(page: Page, files: list[Path]) -> None:
     page.set_input_files("#files", files)
-    page.wait_for_function(f"falx.answers.length === {len(files)}", timeout=0)
+    page.wait_for_function(f"falx.results.length === {len(files)}", timeout=0)
 
 
-def compare(run: Path, files: list[Path], answers: list[dict]) -> None:
+def compare(run: Path, files: list[Path], results: list[dict]) -> None:
     detector = load(run)
-    steps, shares, chances, milliseconds = [], [], [], []
-    foreign = 0
-    for file, answer in zip(files, answers, strict=True):
-        if "problem" in answer:
-            print(f"{file.name}: {answer['problem']}")
+    levels, evidence, probabilities, milliseconds = [], [], [], []
+    rejected = 0
+    for file, result in zip(files, results, strict=True):
+        if "problem" in result:
+            print(f"{file.name}: {result['problem']}")
             continue
         pixels = read_slices(file)[0].pixels
         view = render(pixels, detector.settings.rendering).astype(int)
         (finding,) = detector.predict(file).slices
-        steps.append(np.subtract(answer["view"], view.ravel()))
-        milliseconds.append(answer["milliseconds"])
-        if answer["foreign"] != (finding.status == "foreign"):
-            print(f"{file.name}: foreign to one and not to the other")
-        elif answer["foreign"]:
-            foreign += 1
+        levels.append(np.subtract(result["view"], view.ravel()))
+        milliseconds.append(result["milliseconds"])
+        if result["out_of_distribution"] != (finding.status == "out_of_distribution"):
+            print(f"{file.name}: out-of-distribution for one and not for the other")
+        elif result["out_of_distribution"]:
+            rejected += 1
         else:
-            chances.append(np.subtract(answer["probabilities"], [*finding.probabilities.values()]))
-            shares.append(np.subtract(answer["shares"], finding.heat_map.values.ravel()))
-    print(f"{len(steps)} of {len(files)} images, {foreign} of them foreign to both")
-    if not steps:
+            probabilities.append(
+                np.subtract(result["probabilities"], [*finding.probabilities.values()])
+            )
+            evidence.append(np.subtract(result["evidence"], finding.heat_map.values.ravel()))
+    print(f"{len(levels)} of {len(files)} images, {rejected} of them out-of-distribution")
+    if not levels:
         return
     print("the largest difference of")
-    if chances:
-        print(f"  a probability: {np.abs(chances).max():.1e}")
-        print(f"  a share in a heat map: {np.abs(shares).max():.1e}")
-    print(f"  a grey level in a view, of 255: {np.abs(steps).max()}")
+    if probabilities:
+        print(f"  a probability: {np.abs(probabilities).max():.1e}")
+        print(f"  a value in a heat map: {np.abs(evidence).max():.1e}")
+    print(f"  a gray level in a view, of 255: {np.abs(levels).max()}")
     low, middle, high = np.percentile(milliseconds, [5, 50, 95])
-    print(f"milliseconds an image: {middle:.0f} (5 to 95 %: {low:.0f} to {high:.0f})")
+    print(f"milliseconds per image: {middle:.0f} (5 to 95 %: {low:.0f} to {high:.0f})")
 
 
 if __name__ == "__main__":

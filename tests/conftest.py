@@ -39,7 +39,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory) -> Path:
     """A folder of 60 synthetic slices, half with tumors: yes/ and no/."""
-    from falx.data.phantom import write_phantoms
+    from falx.phantom import write_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "phantoms"
     write_phantoms(folder, 60, seed=1, size=96)
@@ -49,7 +49,7 @@ def phantoms(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory) -> Path:
     """A folder of 30 synthetic slices, none of them in `phantoms`, in three other classes."""
-    from falx.data.phantom import write_phantoms
+    from falx.phantom import write_phantoms
 
     drawn = tmp_path_factory.mktemp("drawn") / "drawn"
     write_phantoms(drawn, 30, seed=11, size=96)

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from falx.data.audit import audit
+from falx.data.auditing import audit
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.errors import FalxError, UnreadableImage
@@ -161,4 +161,4 @@ def test_a_disk_that_fills_up_stops_with_one_sentence_and_leaves_nothing_half_wr
     done = falx(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["split"] == "test"
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["n"] > 0

@@ -9,8 +9,8 @@ import sys
 import pandas as pd
 import pytest
 
-from falx import cli, console
-from falx.cli.shared import tell_classes
+from falx import cli
+from falx.cli import terminal
 from falx.notice import NOTICE
 
 
@@ -20,7 +20,7 @@ def falx(monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["falx", *map(str, arguments)])
-        for shown_on in (console._out, console._err):
+        for shown_on in (terminal.out, terminal.err):
             # COLUMNS decides only for a console that was not made before.
             monkeypatch.setattr(shown_on, "width", 200)
         capsys.readouterr()
@@ -35,18 +35,6 @@ def falx(monkeypatch, capsys):
 def one_sentence(remarks):
     lines = [line for line in remarks.splitlines() if line.strip()]
     return len(lines) == 1 and lines[0].startswith("Error: ") and lines[0].endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("counts", "said"),
-    [
-        ({"yes": 3, "no": 2}, "Classes: yes (3), no (2); no is the positive class"),
-        ({"none": 1, "glioma": 2, "pituitary": 3}, "Classes: none (1), glioma (2), pituitary (3)"),
-    ],
-)
-def test_the_classes_are_told_and_which_of_two_is_positive(counts, said, capsys):
-    tell_classes(counts)
-    assert capsys.readouterr().err.strip() == said
 
 
 @pytest.fixture
@@ -168,7 +156,7 @@ def test_audit_shows_a_summary_and_writes_page_and_json(falx, phantoms, tmp_path
     code, out, _ = falx("audit", phantoms, "--html", page, "--json", file)
     assert code == 0
     assert "30 no, 30 yes" in out
-    assert "60 distinct of 60" in out
+    assert "60 of 60, with copies" in out
     assert json.loads(file.read_text())["distinct"] == 60
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
 
@@ -178,13 +166,24 @@ def test_audit_gives_a_pipe_nothing_but_json(falx, phantoms):
     assert json.loads(out)["slices"] == 60
 
 
-def test_evaluate_says_how_many_slices_were_trained_on(falx, run, phantoms, tmp_path):
+def test_evaluate_warns_of_leakage(falx, run, phantoms, tmp_path):
     code, out, remarks = falx("evaluate", run, phantoms, "--out", tmp_path / "again")
     seen = pd.read_csv(run / "split.csv")["part"].ne("test").sum()
     assert code == 0
-    assert f"{seen} of 60 slices have a twin among those that the run saw" in remarks
-    assert "without twins" in out
+    assert f"{seen} of 60 slices share a group with slices that the detector has seen" in remarks
+    assert "without leakage" in out
     assert (tmp_path / "again" / "report.html").is_file()
+
+
+def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms, short, tmp_path):
+    options = [f"--set={field}={value}" for field, value in short.items()]
+    code, out, remarks = falx(
+        "train", phantoms, "--weights", "random", *options, "--out", tmp_path / "run"
+    )
+    assert code == 0
+    assert "Classes: no (30), yes (30); yes is the positive class" in remarks
+    assert "Coverage of prediction sets (target 90" in out.replace("coverage", "Coverage", 1)
+    assert f"falx predict {tmp_path / 'run'} IMAGE..." in remarks
 
 
 def test_phantom_writes_slices(falx, tmp_path):
@@ -230,7 +229,7 @@ def test_without_weights_the_three_ways_are_named_before_any_image_is_read(
 
 
 def test_nothing_is_downloaded_for_data_that_are_not_there(falx, tmp_path, monkeypatch):
-    monkeypatch.setattr("falx.verbs.basis.find_weights", None)
+    monkeypatch.setattr("falx.runs.inputs.find_weights", None)
     code, _, remarks = falx("train", tmp_path / "nowhere")
     assert code == 2
     assert "does not exist" in remarks
@@ -266,4 +265,4 @@ def test_card_of_what_is_no_run_is_one_sentence(falx, tmp_path):
     code, _, remarks = falx("card", tmp_path)
     assert code == 2
     assert one_sentence(remarks)
-    assert "no training and no cross-validation" in remarks
+    assert "is no run (it lacks run.json)" in remarks

@@ -5,13 +5,13 @@ import logging
 
 import pytest
 
-from falx.logs import logged_to
+from falx.logs import log_to_file
 
 
 def test_what_falx_says_inside_the_block_is_kept(tmp_path):
     file = tmp_path / "log.jsonl"
     logging.getLogger("falx.data").info("before")
-    with logged_to(file):
+    with log_to_file(file):
         logging.getLogger("falx.data").info("%d slices", 3)
         logging.getLogger("other").warning("not ours")
         try:
@@ -26,14 +26,14 @@ def test_what_falx_says_inside_the_block_is_kept(tmp_path):
 
 
 def test_a_log_that_can_not_be_written_stops_the_run():
-    with pytest.raises(OSError, match="No space left"), logged_to("/dev/full"):
+    with pytest.raises(OSError, match="No space left"), log_to_file("/dev/full"):
         logging.getLogger("falx").info("anything")
 
 
 def test_a_second_block_adds_to_the_file(tmp_path):
     file = tmp_path / "log.jsonl"
     for message in ("begun", "went on: 脳"):
-        with logged_to(file):
+        with log_to_file(file):
             logging.getLogger("falx").info(message)
     lines = file.read_text("utf-8").splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["begun", "went on: 脳"]
@@ -41,7 +41,7 @@ def test_a_second_block_adds_to_the_file(tmp_path):
 
 def test_a_message_of_several_lines_stays_one_line_of_the_log(tmp_path):
     file = tmp_path / "log.jsonl"
-    with logged_to(file):
+    with log_to_file(file):
         logging.getLogger("falx").warning("one\ntwo")
     (line,) = file.read_text().splitlines()
     assert json.loads(line)["message"] == "one\ntwo"
@@ -53,7 +53,7 @@ def test_the_logger_is_left_as_it_was(tmp_path, level):
     before, handlers = logger.level, list(logger.handlers)
     logger.setLevel(level)
     try:
-        with logged_to(tmp_path / "log.jsonl"):
+        with log_to_file(tmp_path / "log.jsonl"):
             logger.info("heard")
         assert (logger.level, logger.handlers) == (level, handlers)
     finally:
@@ -63,6 +63,6 @@ def test_the_logger_is_left_as_it_was(tmp_path, level):
 
 def test_the_log_is_closed_where_the_block_fails(tmp_path):
     handlers = list(logging.getLogger("falx").handlers)
-    with pytest.raises(RuntimeError), logged_to(tmp_path / "log.jsonl"):
+    with pytest.raises(RuntimeError), log_to_file(tmp_path / "log.jsonl"):
         raise RuntimeError
     assert logging.getLogger("falx").handlers == handlers

@@ -21,9 +21,9 @@ def test_the_paper_recipe_says_what_the_paper_says():
     assert recipe.backbone.scaling == "zero_one"
     assert (recipe.head.pooling, recipe.head.hidden, recipe.head.dropout) == ("flatten", 128, 0.5)
     assert recipe.head.normalization
-    assert recipe.batch == 32
+    assert recipe.batch_size == 32
     assert recipe.class_weights == "balanced"
-    assert [(phase.epochs, phase.train_from) for phase in recipe.phases] == [
+    assert [(phase.epochs, phase.unfreeze_from) for phase in recipe.phases] == [
         (20, "head"),
         (10, 100),
     ]
@@ -77,7 +77,7 @@ def test_a_misspelt_field_of_a_file_is_named(tmp_path):
         ("head.dropout", "1.5"),
         ("rendering.size", "225"),
         ("phases.0.epochs", "-1"),
-        ("study_share", "0"),
+        ("top_fraction", "0"),
         ("backbone.name", "alexnet"),
     ],
 )
@@ -107,5 +107,5 @@ def test_a_file_that_holds_no_recipe_is_refused(content, tmp_path):
 def test_a_recipe_can_not_be_changed_in_place():
     recipe = load_recipe("lite")
     with pytest.raises(ValueError, match="frozen"):
-        recipe.batch = 1
+        recipe.batch_size = 1
     assert isinstance(recipe, Recipe)

@@ -19,12 +19,14 @@ from falx.errors import FalxError
 from falx.offline import forbid_network, is_offline, silence_telemetry
 
 if TYPE_CHECKING:
-    from falx.data.audit import audit
     from falx.data.catalog import Catalog, build_catalog
     from falx.data.read import Slice, read_slices
     from falx.detect.detector import Detector, load
     from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.recipe import Recipe, load_recipe
+    from falx.runs.reading import open_run
+    from falx.runs.run import Run
+    from falx.verbs.audit import audit
     from falx.verbs.bench import bench
     from falx.verbs.card import card
     from falx.verbs.crossval import crossval
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "audit": "falx.data.audit",
     "Catalog": "falx.data.catalog",
     "build_catalog": "falx.data.catalog",
     "Slice": "falx.data.read",
@@ -50,6 +51,9 @@ _HOMES = {
     "StudyFinding": "falx.detect.finding",
     "Recipe": "falx.recipe",
     "load_recipe": "falx.recipe",
+    "Run": "falx.runs.run",
+    "open_run": "falx.runs.reading",
+    "audit": "falx.verbs.audit",
     "bench": "falx.verbs.bench",
     "card": "falx.verbs.card",
     "crossval": "falx.verbs.crossval",
@@ -68,6 +72,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Recipe",
+    "Run",
     "Slice",
     "StudyFinding",
     "audit",
@@ -81,6 +86,7 @@ __all__ = [
     "export",
     "load",
     "load_recipe",
+    "open_run",
     "pretrain",
     "read_slices",
     "train",

@@ -1,4 +1,4 @@
-"""What falx runs on: versions, processor, and what is installed."""
+"""The computing environment: versions, processor, memory and installed packages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 PACKAGES = ("falx", "keras", "tensorflow", "tensorflow_cpu", "jax", "openvino", "numpy",
             "opencv-python-headless", "pydicom", "pandas", "scikit-learn")  # fmt: skip
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+"""Instruction sets that matter for inference."""
 
 
 def version(package: str) -> str | None:
@@ -22,7 +23,7 @@ def version(package: str) -> str | None:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine, ready for JSON; no name of a person, host or network."""
+    """Versions and hardware as JSON values; no name of a person, host or network."""
     versions = {package: version(package) for package in PACKAGES}
     return {
         "python": platform.python_version(),
@@ -31,24 +32,24 @@ def environment() -> dict[str, Any]:
         "cpu_features": cpu_features(),
         "cores": os.cpu_count(),
         "memory_gb": memory_gb(),
-        "versions": {package: found for package, found in versions.items() if found},
+        "versions": {package: number for package, number in versions.items() if number},
     }
 
 
 def cpu_name() -> str:
-    """The processor's name as it gives it."""
-    named = [value for key, value in _cpu_lines() if key == "model name"]
-    return named[0] if named else platform.processor() or platform.machine()
+    """Model name of the processor."""
+    names = [value for key, value in _cpu_lines() if key == "model name"]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def cpu_features() -> list[str]:
-    """Which instruction sets that matter for inference the processor has (Linux only)."""
+    """Those of `CPU_FEATURES` that the processor supports (Linux only)."""
     flags = {flag for key, value in _cpu_lines() if key == "flags" for flag in value.split()}
     return [feature for feature in CPU_FEATURES if feature in flags]
 
 
 def memory_gb() -> float | None:
-    """Memory of the machine in GiB, where the system tells."""
+    """Memory of the machine in GiB, or None where the operating system doesn't report it."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
@@ -58,5 +59,5 @@ def _cpu_lines() -> list[tuple[str, str]]:
     file = Path("/proc/cpuinfo")
     if not file.exists():
         return []
-    parts = (line.partition(":") for line in file.read_text("utf-8").splitlines())
-    return [(key.strip(), value.strip()) for key, _, value in parts]
+    lines = (line.partition(":") for line in file.read_text("utf-8").splitlines())
+    return [(key.strip(), value.strip()) for key, _, value in lines]

@@ -38,7 +38,7 @@ class BrokenRun(FalxError):
     """A run or detector folder is incomplete, altered, or from another version of falx."""
 
 
-class NotEqual(FalxError):
+class ParityError(FalxError):
     """An exported network does not answer as the one that it was made of."""
 
 

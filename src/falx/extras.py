@@ -1,4 +1,4 @@
-"""Optional dependencies: which extra brings which, and how to get one."""
+"""Optional dependencies: the modules of each extra, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ EXTRAS = {
 }
 
 
-def command(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command that installs an extra."""
     return f'pip install "falx[{extra}]"'
 
 
-def missing(extra: str) -> list[str]:
+def missing_modules(extra: str) -> list[str]:
     """The modules of an extra that are not installed."""
     return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
 
 
 def check_installed(extra: str, feature: str) -> None:
-    """See that all modules of an extra are there, before anything is begun.
+    """Check that all modules of an extra are installed.
 
     Raises:
         MissingExtra: one is not.
     """
-    absent = missing(extra)
-    if absent:
-        raise _missing_extra(feature, absent[0], extra)
+    missing = missing_modules(extra)
+    if missing:
+        raise _missing_extra(feature, missing[0], extra)
 
 
 @contextmanager
 def needs(extra: str, feature: str) -> Iterator[None]:
-    """Turn a missing module inside the block into the command that installs it.
+    """Replace a failed import inside the block by an error that names the install command.
 
     Raises:
-        MissingExtra: a module of the extra can't be imported.
+        MissingExtra: a module of the extra is not installed.
     """
     try:
         yield
@@ -66,4 +66,6 @@ def needs(extra: str, feature: str) -> Iterator[None]:
 
 
 def _missing_extra(feature: str, module: str | None, extra: str) -> MissingExtra:
-    return MissingExtra(f"{feature} needs '{module}', which is not installed: {command(extra)}.")
+    return MissingExtra(
+        f"{feature} needs '{module}', which is not installed: {install_command(extra)}."
+    )

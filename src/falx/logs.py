@@ -1,4 +1,4 @@
-"""A run's own log, and keeping native code from talking between its lines."""
+"""The log file of a run, and redirecting what native code writes to standard error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 
-class _JsonLines(logging.Formatter):
+class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -25,19 +26,19 @@ class _JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-class _LogFile(logging.FileHandler):
+class _StrictFileHandler(logging.FileHandler):
     # The name and the argument are those of `logging`.
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
-        """A log that can't be written stops the run, as any other file of it would."""
+        """Stop the run when its log can't be written, as with any other file of the run."""
         raise
 
 
 @contextmanager
-def logged_to(file: Path) -> Iterator[None]:
-    """Append what falx logs inside the block to a file."""
+def log_to_file(file: Path) -> Iterator[None]:
+    """Append what falx logs inside the block to a file, as JSON lines."""
     logger = logging.getLogger("falx")
-    handler = _LogFile(file, encoding="utf-8")
-    handler.setFormatter(_JsonLines())
+    handler = _StrictFileHandler(file, encoding="utf-8")
+    handler.setFormatter(_JsonFormatter())
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(min(level or logging.INFO, logging.INFO))
@@ -50,16 +51,21 @@ def logged_to(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def native_silence() -> Iterator[None]:
-    """Keep what native code writes to standard error off it, as TensorFlow does on being loaded."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def redirect_stderr(file: BinaryIO) -> Iterator[None]:
+    """Send standard error to a file, that of native code and of child processes too."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+@contextmanager
+def silence_native_stderr() -> Iterator[None]:
+    """Discard what native code writes to standard error, as TensorFlow does when it is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with Path(os.devnull).open("wb") as null, redirect_stderr(null):
+        yield

@@ -1,4 +1,4 @@
-"""Staying off the network: when asked to, and from other people's telemetry always."""
+"""Offline mode, and switching off the telemetry of dependencies."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from contextlib import contextmanager
 from falx.errors import Offline
 
 VARIABLE = "FALX_OFFLINE"
-_HARMLESS = {"socket.gethostname", "socket.getservbyname", "socket.getservbyport"}
-"""Answered from this machine's own files."""
+_LOCAL_EVENTS = {"socket.gethostname", "socket.getservbyname", "socket.getservbyport"}
+"""Audit events of calls that are answered from local files."""
 
 
 def silence_telemetry() -> None:
-    """Keep OpenVINO from reporting its use.
+    """Switch off the telemetry of OpenVINO and of Hugging Face libraries.
 
-    Its telemetry is a package of its own that OpenVINO does without where it can't be imported.
-    Hugging Face libraries, which others of our dependencies may load, obey a variable.
+    OpenVINO's telemetry is a separate package, and OpenVINO works without it. Hugging Face
+    libraries, which other dependencies may import, are controlled by an environment variable.
     """
-    # None in a module's place makes its import fail, which types don't know.
+    # None in `sys.modules` makes an import fail; its type hints don't allow for that.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 @contextmanager
 def without_module(name: str) -> Iterator[None]:
-    """Let imports of a module fail inside the block, unless it is imported already."""
+    """Make imports of a module fail inside the block, unless it has been imported already."""
     if name in sys.modules:
         yield
         return
-    # As above: None makes an import fail, which types don't know.
+    # As above.
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
@@ -41,32 +41,32 @@ def without_module(name: str) -> Iterator[None]:
 
 
 def is_offline() -> bool:
-    """Whether FALX_OFFLINE forbids the network."""
+    """Whether FALX_OFFLINE forbids network access."""
     return os.environ.get(VARIABLE, "").lower() not in {"", "0", "false", "no"}
 
 
 def forbid_network() -> None:
-    """Make every attempt of this process to open a network socket raise `Offline`.
+    """Make every network access of this process raise `Offline`.
 
-    Set through Python's audit hooks, so it reaches every library that uses Python's sockets, and
-    can't be undone. Child processes obey FALX_OFFLINE, which this sets.
+    It is an audit hook (PEP 578), so it covers every library that uses Python's sockets, and can't
+    be removed. Child processes inherit FALX_OFFLINE, which is set here.
     """
     os.environ[VARIABLE] = "1"
-    sys.addaudithook(_refuse)
+    sys.addaudithook(_block_network)
 
 
-def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    if event in _HARMLESS or not event.startswith("socket."):
+def _block_network(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _LOCAL_EVENTS or not event.startswith("socket."):
         return
     if not _is_local(event, arguments):
         raise Offline(
-            f"The network was asked for ({event}) while falx is offline; unset {VARIABLE} and "
-            "leave out --offline if it may be used."
+            f"Network access ({event}) is blocked because falx is offline; to allow it, unset "
+            f"{VARIABLE} and leave out --offline."
         )
 
 
 def _is_local(event: str, arguments: tuple[object, ...]) -> bool:
-    """Whether the socket in question joins processes of this machine by a file."""
+    """Whether the event is about a Unix domain socket."""
     local = getattr(socket, "AF_UNIX", None)
     if event == "socket.__new__":
         return arguments[1] == local

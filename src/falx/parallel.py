@@ -1,4 +1,4 @@
-"""Threads for work that releases Python's lock: decoding, hashing, warping; and processes."""
+"""Threads for work that releases the GIL (decoding, hashing, warping), and worker processes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TypeVar
 from falx.progress import Listener, Progress
 
 _CHUNK = 256
-"""Items under way at most, so that results don't pile up before who takes them."""
+"""Maximum number of items in flight, so that results don't pile up ahead of their consumer."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
+    """Number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -28,10 +28,10 @@ def cores() -> int:
 def in_parallel(
     work: Callable[[_Item], _Result], items: Sequence[_Item], task: str, listener: Listener
 ) -> Iterator[_Result]:
-    """Results in order, computed by a thread a core.
+    """Results in order, computed by one thread per core.
 
     Args:
-        task: what the listener hears is done.
+        task: name under which progress is reported.
     """
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(items), _CHUNK):
@@ -40,26 +40,26 @@ def in_parallel(
                 yield result
 
 
-def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Results in order, each computed by a thread while the one before it is being used."""
+def prefetch(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Results in order, each computed in a thread while the previous one is being used."""
     with ThreadPoolExecutor(1) as pool:
-        coming: deque[Future[_Result]] = deque()
+        pending: deque[Future[_Result]] = deque()
         for item in items:
-            coming.append(pool.submit(work, item))
-            if len(coming) > 1:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+            pending.append(pool.submit(work, item))
+            if len(pending) > 1:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def stop(pool: ProcessPoolExecutor) -> None:
-    """End the processes of a pool, which would otherwise finish all that was handed to them."""
+def terminate_workers(pool: ProcessPoolExecutor) -> None:
+    """Terminate the processes of a pool, which would otherwise finish all submitted work."""
     for process in list(pool._processes.values()):
         process.terminate()
 
 
-def end_with_parent() -> None:
-    """End this process when the one that began it is gone, however that ended."""
+def exit_with_parent() -> None:
+    """Make this process exit as soon as its parent process is gone, however that ended."""
     parent = parent_process()
     assert parent is not None
 

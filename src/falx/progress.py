@@ -1,4 +1,4 @@
-"""How long-running functions tell what they are doing, without knowing who listens."""
+"""Progress reports of long-running functions, without knowing who displays them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a task: `done` of `total`, with a short remark such as the current loss."""
+    """`done` of `total` steps of a task, with a short detail such as the current loss."""
 
     task: str
     done: int
     total: int
-    remark: str = ""
+    detail: str = ""
 
 
 Listener = Callable[[Progress], None]

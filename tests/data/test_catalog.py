@@ -1,4 +1,4 @@
-"""A catalog names every slice of a dataset, and nothing is left out in silence."""
+"""A catalog lists every slice of a dataset, and nothing is left out silently."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ def problems(catalog):
     return {p: q for p, q in zip(table["path"], table["problem"], strict=True) if q}
 
 
-def test_a_folder_a_class_becomes_a_row_a_slice(data):
+def test_one_folder_per_class_becomes_one_row_per_slice(data):
     catalog = build_catalog(data)
     assert catalog.classes == ("no", "yes")
     assert catalog.table["label"].value_counts().to_dict() == {"no": 4, "yes": 4}
@@ -163,7 +163,7 @@ def test_the_negative_class_comes_first(phantoms, tmp_path, names, positive, cla
 
 
 def test_a_wrong_positive_class_is_refused(data):
-    with pytest.raises(BadInput, match=r"no class 'tumour'; the data hold no, yes"):
+    with pytest.raises(BadInput, match=r"no class 'tumour'; the data have no, yes"):
         build_catalog(data, positive="tumour")
 
 
@@ -319,4 +319,4 @@ def test_a_class_is_negative_by_its_name(names, ordered, negative):
 
 def test_a_positive_class_that_is_guessed_is_said(caplog):
     assert order_classes(["scan_a", "scan_b"]) == ("scan_a", "scan_b")
-    assert "'scan_b' is taken, --positive names it" in caplog.text
+    assert "taking 'scan_b' (set --positive)" in caplog.text

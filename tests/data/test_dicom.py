@@ -1,4 +1,4 @@
-"""DICOM: stored values become grey levels as PS3.3 says, checked by numbers worked out by hand."""
+"""DICOM: stored values become gray levels as PS3.3 says, checked by numbers worked out by hand."""
 
 import contextlib
 import io
@@ -20,6 +20,8 @@ from falx.errors import UnreadableImage
 
 NAME = Path("IM0001")
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
+REFUSAL = r"^'IM0001' (is|has) .*; .*\.$"
+"""One sentence that names the file and says what to do."""
 
 
 def shipped(name):
@@ -263,7 +265,7 @@ def test_a_truncation_is_refused_unless_every_pixel_is_there(name):
     cuts = {*range(0, len(content), 97), *range(len(content) - 160, len(content))}
     for end in sorted(cuts):
         if end < len(content) - TRAILERS[name]:
-            with pytest.raises(UnreadableImage):
+            with pytest.raises(UnreadableImage, match=REFUSAL):
                 read(content[:end])
         else:
             with contextlib.suppress(UnreadableImage):
@@ -271,14 +273,14 @@ def test_a_truncation_is_refused_unless_every_pixel_is_there(name):
                     assert np.array_equal(found.pixels, expected.pixels)
 
 
-# GDCM is left out: some damaged streams make it end the process (see _plugin).
-UNCOMPRESSED = ["MR_small", "MR_small_implicit", "MR_small_RLE", "image_dfl", "examples_palette",
+# GDCM is left out: some damaged streams make it abort the process (see _checked_plugin).
+FUZZED = ["MR_small", "MR_small_implicit", "MR_small_RLE", "image_dfl", "examples_palette",
                 "MR_small_jp2klossless"]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.sampled_from(UNCOMPRESSED),
+    st.sampled_from(FUZZED),
     st.lists(st.tuples(st.integers(132, 2500), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_damage_gives_slices_or_unreadable_image(name, changes):
@@ -298,9 +300,39 @@ def test_any_bytes_after_the_magic_give_slices_or_unreadable_image(rest):
 
 def test_damaged_files_print_nothing(capfd):
     for name in ("badVR", "MR_truncated", "meta_missing_tsyntax"):
-        with pytest.raises(UnreadableImage):
+        with pytest.raises(UnreadableImage, match=REFUSAL):
             read(shipped(name))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
+@pytest.mark.parametrize("elements", [{"RescaleSlope": "nan"}, {"WindowWidth": "nan"}])
+def test_gray_levels_that_are_not_numbers_are_refused(elements):
+    window = {"WindowCenter": "200.5", "WindowWidth": "201", "RescaleIntercept": "0"}
+    content = made(RAMP, **{"RescaleSlope": "1", **window, **elements})
+    with pytest.raises(UnreadableImage, match="gray levels are not numbers; export it anew"):
+        read(content)
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, KeyError, RuntimeError])
+@pytest.mark.parametrize(
+    ("name", "elements"),
+    [
+        ("percentile_normalize", {}),
+        ("_windowed", {"WindowCenter": "200.5", "WindowWidth": "201"}),
+        ("_is_padding", {}),
+        ("Slice", {}),
+    ],
+)
+def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(monkeypatch, name, elements, error):
+    from falx.data import dicom
+
+    def broken(*_, **__):
+        raise error("a bug of falx")
+
+    monkeypatch.setattr(dicom, name, broken)
+    with pytest.raises(error, match="a bug of falx"):
+        read(made(RAMP, **elements))
 
 
 def test_too_many_pixels_are_refused_before_decoding(monkeypatch):

@@ -1,4 +1,4 @@
-"""Copies are found exactly, whatever their number."""
+"""Duplicates and near-duplicates are found exactly, whatever their number."""
 
 import cv2
 import numpy as np
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from falx.data import duplicates
 from falx.data.duplicates import components, equal_pairs, near_pairs, perceptual_hash
-from falx.data.phantom import make_phantom
 from falx.image.crop import head_box
+from falx.phantom import make_phantom
 
 
 def hashes(generator, n):

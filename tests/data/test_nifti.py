@@ -15,6 +15,8 @@ from falx.data.read import Limits, read_slices
 from falx.errors import UnreadableImage
 
 NAME = Path("volume.nii")
+REFUSAL = r"^'volume\.nii' .*; .*\.$"
+"""One sentence that names the file and says what to do."""
 
 
 def read(content, **options):
@@ -33,7 +35,7 @@ def packed(volume, affine=None, kind=nibabel.Nifti1Image):
     return kind(volume, np.eye(4) if affine is None else affine).to_bytes()
 
 
-def test_only_slices_that_hold_brain_are_given_with_their_place():
+def test_only_slices_that_hold_brain_are_read_with_their_position():
     slices = read(packed(brain()))
     assert [slice_.index for slice_ in slices] == [2, 3, 4, 5, 6, 7]
     assert {slice_.format for slice_ in slices} == {"nifti"}
@@ -111,7 +113,7 @@ COLORS = np.zeros((4, 4, 4), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
         (np.zeros((4, 4, 4), np.complex64), "colors or complex"),
     ],
 )
-def test_what_is_no_grey_volume_is_refused_with_the_reason(volume, reason):
+def test_what_is_no_gray_volume_is_refused_with_the_reason(volume, reason):
     with pytest.raises(UnreadableImage, match=rf"volume\.nii'.*{reason}.*leave it out"):
         read(packed(volume))
 
@@ -120,15 +122,29 @@ def test_what_is_no_grey_volume_is_refused_with_the_reason(volume, reason):
 def test_every_truncation_is_refused(pack):
     content = pack(packed(brain()[:, :, 2:4]))
     for end in range(2, len(content), 1 if pack is gzip.compress else 31):
-        with pytest.raises(UnreadableImage):
+        with pytest.raises(UnreadableImage, match=REFUSAL):
             read(content[:end])
 
 
 def test_a_gzip_whose_checksum_fails_is_refused():
     content = bytearray(gzip.compress(packed(brain())))
     content[-6] ^= 1
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(
+        UnreadableImage, match=r"can't be decoded \(CRC check failed.*export it anew"
+    ):
         read(bytes(content))
+
+
+@pytest.mark.parametrize("name", ["percentile_normalize", "_checked_end", "Slice"])
+def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(monkeypatch, name):
+    from falx.data import nifti
+
+    def broken(*_, **__):
+        raise KeyError("a bug of falx")
+
+    monkeypatch.setattr(nifti, name, broken)
+    with pytest.raises(KeyError, match="a bug of falx"):
+        read(packed(brain()))
 
 
 def test_what_gzip_holds_must_be_nifti():
@@ -169,6 +185,6 @@ def test_damaged_headers_print_nothing(capfd):
     content = bytearray(packed(brain()))
     struct.pack_into("<f", content, 80, float("nan"))
     struct.pack_into("<h", content, 70, 4096)
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage, match=REFUSAL):
         read(bytes(content))
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Image files become grey slices in [0, 1], or one sentence that says why they can't.
+"""Image files become gray slices in [0, 1], or one sentence that says why they can't.
 
 PIL is the second opinion here: falx itself decodes with OpenCV.
 """
@@ -23,8 +23,10 @@ from falx.data.read import Limits, Slice, find_files, read_slices
 from falx.errors import BadInput, UnreadableImage
 
 NAME = Path("scan")
+REFUSAL = r"^'scan' .*; .*\.$"
+"""One sentence that names the file and says what to do."""
 RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, (13, 17), dtype=np.uint8)
+GRAY = RNG.integers(0, 256, (13, 17), dtype=np.uint8)
 COLOR = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
 CLEAR = RNG.integers(0, 256, (13, 17, 4), dtype=np.uint8)
 
@@ -55,13 +57,13 @@ LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True, "exact"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
-def test_grey_of_8_bits_is_divided_by_255(kind):
-    assert np.array_equal(pixels(encoded(GREY, kind)), GREY / np.float32(255))
+def test_gray_of_8_bits_is_divided_by_255(kind):
+    assert np.array_equal(pixels(encoded(GRAY, kind)), GRAY / np.float32(255))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_one_bit_is_black_and_white(kind):
-    assert np.array_equal(pixels(encoded(GREY > 127, kind)), GREY > 127)
+    assert np.array_equal(pixels(encoded(GRAY > 127, kind)), GRAY > 127)
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -72,9 +74,9 @@ def test_color_becomes_luma_and_is_said_to_be_color(kind):
 
 
 def test_three_equal_channels_are_not_color_and_lose_nothing():
-    (slice_,) = read(encoded(np.repeat(GREY[..., None], 3, 2), "PNG"))
+    (slice_,) = read(encoded(np.repeat(GRAY[..., None], 3, 2), "PNG"))
     assert not slice_.color
-    assert np.array_equal(slice_.pixels, GREY / np.float32(255))
+    assert np.array_equal(slice_.pixels, GRAY / np.float32(255))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
@@ -91,7 +93,7 @@ def test_transparency_lies_over_black_once(kind):
     np.testing.assert_allclose(found, expected, atol=0.003)  # libtiff rounds to 8 bits
 
 
-def test_grey_with_transparency_lies_over_black():
+def test_gray_with_transparency_lies_over_black():
     image = np.ascontiguousarray(CLEAR[..., :2])
     expected = image[..., 0] / 255 * (image[..., 1] / 255)
     np.testing.assert_allclose(pixels(encoded(image, "PNG")), expected, atol=1e-5)
@@ -142,13 +144,13 @@ def test_each_page_of_a_tiff_is_a_slice_and_all_share_one_scale():
 
 def test_the_name_of_a_file_decides_nothing(tmp_path):
     file = tmp_path / "photo.jpg"
-    file.write_bytes(encoded(GREY, "PNG"))
+    file.write_bytes(encoded(GRAY, "PNG"))
     assert read_slices(file)[0].format == "png"
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_8_bit_grey_png_comes_back_exactly(height, width, seed):
+def test_8_bit_gray_png_comes_back_exactly(height, width, seed):
     levels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
     content = cv2.imencode(".png", levels)[1].tobytes()
     found = pixels(content)
@@ -191,9 +193,9 @@ def test_damaged_images_give_slices_or_unreadable_image(kind, changes):
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
 def test_every_truncation_of_a_jpeg_is_refused(options):
-    content = encoded(GREY, "JPEG", **options)
+    content = encoded(GRAY, "JPEG", **options)
     for end in range(len(content)):
-        with pytest.raises(UnreadableImage):
+        with pytest.raises(UnreadableImage, match=REFUSAL):
             read(content[:end])
 
 
@@ -201,14 +203,14 @@ def test_every_truncation_of_a_jpeg_is_refused(options):
 def test_every_truncation_is_refused(kind):
     content = encoded(COLOR, kind)
     for end in range(len(content)):
-        with pytest.raises(UnreadableImage):
+        with pytest.raises(UnreadableImage, match=REFUSAL):
             read(content[:end])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
     exif = Image.Exif()
     exif[700] = b"\xff\xd8 a thumbnail \xff\xd9"
-    content = encoded(GREY, "JPEG", exif=exif)
+    content = encoded(GRAY, "JPEG", exif=exif)
     read(content)
     with pytest.raises(UnreadableImage, match="cut off"):
         read(content[:-40])
@@ -216,14 +218,26 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_bytes_after_the_end_do_no_harm(kind):
-    assert pixels(encoded(GREY, kind) + bytes(500)).shape == GREY.shape
+    assert pixels(encoded(GRAY, kind) + bytes(500)).shape == GRAY.shape
 
 
 def test_a_png_whose_data_fail_their_checksum_is_refused():
-    content = bytearray(encoded(GREY, "PNG"))
+    content = bytearray(encoded(GRAY, "PNG"))
     content[60] ^= 0x10
     with pytest.raises(UnreadableImage, match="damaged PNG"):
         read(bytes(content))
+
+
+@pytest.mark.parametrize("name", ["_decoded", "_gray", "Slice", "_png_chunks"])
+def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(monkeypatch, name):
+    from falx.data import raster
+
+    def broken(*_, **__):
+        raise ValueError("a bug of falx")
+
+    monkeypatch.setattr(raster, name, broken)
+    with pytest.raises(ValueError, match="a bug of falx"):
+        read(encoded(GRAY, "PNG"))
 
 
 def png_header(width, height):
@@ -247,11 +261,11 @@ def test_the_pixel_limit_counts_what_each_header_states(kind, lossless):
         read(content, limits=Limits(pixels=13 * 17 - 1))
 
 
-@pytest.mark.parametrize("given_content", [False, True])
-def test_a_file_of_too_many_bytes_is_refused(tmp_path, given_content):
+@pytest.mark.parametrize("is_in_memory", [False, True])
+def test_a_file_of_too_many_bytes_is_refused(tmp_path, is_in_memory):
     file = tmp_path / "scan.png"
-    file.write_bytes(encoded(GREY, "PNG"))
-    content = file.read_bytes() if given_content else None
+    file.write_bytes(encoded(GRAY, "PNG"))
+    content = file.read_bytes() if is_in_memory else None
     with pytest.raises(UnreadableImage, match=r"scan\.png' has .* MB"):
         read_slices(file, limits=Limits(file_bytes=100), content=content)
 
@@ -278,9 +292,9 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
 
 def test_opencv_says_nothing_of_its_own_and_keeps_its_log_level(capfd):
     level = cv2.utils.logging.getLogLevel()
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage, match="has no pixels"):
         read(b"BM" + bytes(60))
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage, match="cut off"):
         read(encoded(COLOR, "TIFF")[:-1])
     assert capfd.readouterr() == ("", "")
     assert cv2.utils.logging.getLogLevel() == level
@@ -288,7 +302,7 @@ def test_opencv_says_nothing_of_its_own_and_keeps_its_log_level(capfd):
 
 def test_reading_a_png_imports_neither_pydicom_nor_nibabel_nor_pil(tmp_path):
     file = tmp_path / "scan.png"
-    file.write_bytes(encoded(GREY, "PNG"))
+    file.write_bytes(encoded(GRAY, "PNG"))
     code = (
         "import sys; from pathlib import Path; from falx.data.read import read_slices;"
         f"read_slices(Path({str(file)!r}));"
@@ -353,8 +367,8 @@ def test_what_can_not_be_found_is_said(tmp_path, monkeypatch, path, reason):
 
 def test_a_jpeg_filled_up_and_given_an_end_is_not_noticed():
     """A known limit: the end is there, so only libjpeg knows, and it only warns."""
-    content = encoded(GREY, "JPEG")
-    assert pixels(content[: len(content) - 60] + b"\xff\xd9").shape == GREY.shape
+    content = encoded(GRAY, "JPEG")
+    assert pixels(content[: len(content) - 60] + b"\xff\xd9").shape == GRAY.shape
 
 
 def test_an_image_too_long_for_a_square_is_refused():

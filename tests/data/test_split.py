@@ -1,4 +1,4 @@
-"""Splits never part a group, keep classes in proportion, and depend on the seed alone."""
+"""Splits never separate a group, keep classes in proportion, and depend on the seed alone."""
 
 import itertools
 
@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from falx.data.split import (
     Split,
     assign_groups,
+    describe_split,
     fold_splits,
     folds_by_group,
-    given_split,
+    predefined_split,
+    random_split,
     read_split,
-    split_at_random,
+    shares_group_with_training,
     split_by_group,
     split_table,
-    twins_in_training,
 )
 from falx.errors import BadInput, UnusableData
 
@@ -39,7 +40,7 @@ def datasets(draw):
 
 @settings(deadline=None)
 @given(datasets(), st.integers(0, 1000))
-def test_no_group_crosses_a_border_and_every_row_is_in_one_part(data, seed):
+def test_no_group_is_in_two_parts_and_every_row_is_in_one(data, seed):
     labels, groups = data
     split = split_by_group(labels, groups, seed=seed)
     parts = [set(groups[rows]) for rows in (split.train, split.validation, split.test)]
@@ -64,7 +65,7 @@ def test_every_part_holds_every_class_in_about_its_share(data, seed):
 
 @settings(deadline=None)
 @given(datasets(), st.integers(2, 5), st.integers(0, 1000))
-def test_folds_part_all_rows_and_no_group(data, folds, seed):
+def test_every_row_and_every_group_is_in_one_fold(data, folds, seed):
     labels, groups = data
     fold = folds_by_group(labels, groups, folds=folds, seed=seed)
     assert set(fold) == set(range(folds))
@@ -72,14 +73,13 @@ def test_folds_part_all_rows_and_no_group(data, folds, seed):
     assert all(set(labels[fold == number]) == set(labels) for number in range(folds))
 
 
-@given(datasets(), st.integers(0, 1000))
-def test_fold_splits_test_every_row_once_and_part_no_group(data, seed):
+@settings(deadline=None)
+@given(datasets(), st.integers(3, 5), st.integers(0, 1000))
+def test_fold_splits_test_every_row_once_and_separate_no_group(data, folds, seed):
+    """Each of three folds or more has a group of every class, so two are left to validate on."""
     labels, groups = data
-    try:
-        splits = fold_splits(labels, groups, folds=3, seed=seed)
-    except UnusableData:
-        # What two folds leave can hold a class in a single group.
-        return
+    splits = fold_splits(labels, groups, folds=folds, seed=seed)
+    assert len(splits) == folds
     assert sorted(np.concatenate([split.test for split in splits])) == list(range(len(labels)))
     for split in splits:
         parts = [set(groups[rows]) for rows in vars(split).values()]
@@ -87,6 +87,13 @@ def test_fold_splits_test_every_row_once_and_part_no_group(data, seed):
         assert not parts[0] & parts[2]
         assert not parts[1] & parts[2]
         assert all(set(labels[rows]) == set(labels) for rows in vars(split).values())
+
+
+def test_a_class_that_one_fold_leaves_a_single_group_of_can_not_be_validated_on():
+    sizes = [9, 1, 1, 1]
+    labels, groups = np.repeat([0, 1], sum(sizes)), np.repeat(np.arange(8), 2 * sizes)
+    with pytest.raises(UnusableData, match=r"only 1 group\(s\) of slices, and 2 parts need"):
+        fold_splits(labels, groups, folds=2)
 
 
 @given(datasets())
@@ -109,15 +116,15 @@ def test_single_slices_are_split_by_share_to_within_a_slice_a_class():
         np.testing.assert_allclose(np.bincount(labels[rows]), [98 * share, 155 * share], atol=1)
 
 
-def test_a_random_split_parts_twins_and_says_how_many():
+def test_a_random_split_leaks_and_the_slices_that_share_a_group_with_training_are_found():
     labels = np.repeat([0, 1], 50)
     groups = np.repeat(np.arange(50), 2)
-    split = split_at_random(labels, seed=0)
-    twins = twins_in_training(split, groups)
+    split = random_split(labels, seed=0)
+    leaked = shares_group_with_training(split, groups)
     by_hand = [any(groups[t] == groups[r] for r in split.train) for t in split.test]
-    assert twins.tolist() == by_hand
-    assert twins.sum() > 5
-    assert twins_in_training(split_by_group(labels, groups), groups).sum() == 0
+    assert leaked.tolist() == by_hand
+    assert leaked.sum() > 5
+    assert shares_group_with_training(split_by_group(labels, groups), groups).sum() == 0
 
 
 def test_too_few_groups_is_one_sentence_that_says_what_to_do():
@@ -131,9 +138,22 @@ def test_shares_must_sum_to_one():
         split_by_group(np.arange(20) % 2, np.arange(20), shares=(0.5, 0.2, 0.2))
 
 
-def test_a_split_names_every_row_once():
+def test_a_split_contains_every_row_once():
     with pytest.raises(ValueError, match="exactly once"):
         Split(np.array([0, 1]), np.array([1]), np.array([2]))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("random", "random 70/15/15, ignoring groups"),
+        ("predefined", "predefined"),
+        ("80/10/10", "leak-free 80/10/10"),
+        ("split.csv", "from split.csv"),
+    ],
+)
+def test_a_strategy_is_described(strategy, words):
+    assert describe_split(strategy) == words
 
 
 def test_a_split_survives_its_csv_file(tmp_path):
@@ -147,32 +167,32 @@ def test_a_split_survives_its_csv_file(tmp_path):
     np.testing.assert_array_equal(again.names(), split.names())
 
 
-def test_a_split_file_must_name_every_slice(tmp_path):
+def test_a_split_file_must_contain_every_slice(tmp_path):
     file = tmp_path / "split.csv"
     file.write_text("path,part\na.png,train\n")
     table = pd.DataFrame({"path": ["a.png", "b.png"], "index": [0, 0]})
-    with pytest.raises(BadInput, match=r"does not name 1 slices.*'b\.png'"):
+    with pytest.raises(BadInput, match=r"lacks 1 slices.*'b\.png'"):
         read_split(file, table, np.zeros(2, int), np.arange(2))
 
 
-def test_a_given_split_needs_train_and_test_and_a_part_for_every_slice():
+def test_a_predefined_split_needs_train_and_test_and_a_part_for_every_slice():
     labels, groups = np.zeros(3, int), np.arange(3)
     with pytest.raises(BadInput, match="no test slices"):
-        given_split(["train", "validation", "train"], labels, groups)
+        predefined_split(["train", "validation", "train"], labels, groups)
     with pytest.raises(BadInput, match="1 slices don't say"):
-        given_split(["train", "test", ""], labels, groups)
+        predefined_split(["train", "test", ""], labels, groups)
 
 
-def test_a_given_split_without_validation_takes_it_from_training_by_group():
+def test_a_predefined_split_without_validation_takes_it_from_training_by_group():
     labels, groups = np.arange(240) % 2, np.arange(240) // 4
     names = ["train"] * 200 + ["test"] * 40
-    split = given_split(names, labels, groups)
+    split = predefined_split(names, labels, groups)
     np.testing.assert_array_equal(split.test, np.arange(200, 240))
     assert len(split.validation) in range(28, 33)
     assert set(groups[split.train]).isdisjoint(groups[split.validation])
 
 
-def test_any_group_is_as_likely_as_another_to_be_validated_on():
+def test_every_group_is_equally_likely_to_be_validated_on():
     groups = np.repeat(np.arange(40), [8, 5] + [2] * 8 + [1] * 30)
     labels = np.arange(len(groups)) % 2
     labels = labels[np.searchsorted(groups, groups)]

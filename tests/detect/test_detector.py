@@ -1,4 +1,4 @@
-"""A detector answers for files of every kind, and refuses to be anything but whole."""
+"""A detector predicts files of every format, and a damaged one is refused."""
 
 import json
 import shutil
@@ -12,17 +12,17 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import falx
-from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
-from falx.detect.detector import Settings, load
+from falx.detect.detector import SCHEMA, Settings, load
 from falx.detect.engine import BATCH
 from falx.detect.rules import Rules
 from falx.errors import BadInput, BrokenRun
-from falx.exporting.detector import export_detector
+from falx.exporting.detector_folder import export_detector
 from falx.image.render import render
 from falx.model.network import build_network
+from falx.phantom import make_phantom
 from falx.recipe import load_recipe
-from helpers import deployed
+from helpers import exportable_model
 
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -37,11 +37,11 @@ def four(tmp_path_factory):
     """A detector of four classes, as it leaves the export; its weights are random."""
     recipe = load_recipe("demo").changed({"rendering.size": "64", "backbone.width": "0.35"})
     folder = tmp_path_factory.mktemp("four")
-    check = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
+    views = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     network = build_network(recipe, len(FOUR))
     export_detector(
-        deployed(network), folder, recipe=recipe, classes=FOUR,
-        rules=Rules(study_share=1.0), check=check,
+        exportable_model(network), folder, recipe=recipe, classes=FOUR,
+        rules=Rules(top_fraction=1.0), parity_views=views,
     )  # fmt: skip
     return load(folder)
 
@@ -65,7 +65,7 @@ def test_files_folders_and_patterns_mean_the_same(detector, phantoms):
     assert detector.predict(sorted((phantoms / "yes").iterdir())) == folder
 
 
-def test_answers_are_sorted_and_given_once_however_often_a_file_is_named(detector, phantoms):
+def test_a_file_named_several_times_is_answered_once_in_sorted_order(detector, phantoms):
     folder = phantoms / "yes"
     files = sorted(folder.iterdir())
     found = detector.predict([*reversed(files), folder, str(folder / "*.png")])
@@ -88,7 +88,7 @@ def test_an_answer_is_the_class_probabilities_and_the_label_they_give(detector, 
         assert one.label == ("yes" if one.probability >= threshold else "no")
 
 
-def test_an_answer_does_not_depend_on_the_company(detector, phantoms):
+def test_an_answer_does_not_depend_on_the_batch(detector, phantoms):
     together = {one.path: one.probability for one in detector.predict(phantoms).slices}
     assert len(together) == 60
     for path in list(together)[::17]:
@@ -103,37 +103,39 @@ def test_more_views_than_a_batch_are_answered_in_their_order(detector):
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
-def test_slices_at_hand_get_the_same_answer_as_their_files(detector, phantoms):
+def test_decoded_slices_get_the_same_answer_as_their_files(detector, phantoms):
     volume = get_testdata_file("rtdose.dcm", download=False)
     files = sorted([*sorted((phantoms / "no").iterdir())[:3], Path(volume)])
     slices = [slice_ for file in files for slice_ in read_slices(file)]
-    found = detector.find(slices)
+    found = detector.predict_slices(slices)
     assert len(found) == 3 + 15
-    for given, read in zip(found, detector.predict(files).slices, strict=True):
-        assert given.probability == pytest.approx(read.probability, abs=1e-5)
-        assert (given.path, given.index, given.study) == (read.path, read.index, read.study)
+    for decoded, read in zip(found, detector.predict(files).slices, strict=True):
+        assert decoded.probability == pytest.approx(read.probability, abs=1e-5)
+        assert (decoded.path, decoded.index, decoded.study) == (read.path, read.index, read.study)
 
 
-def test_mirrored_maps_are_the_mean_with_those_of_the_mirrored_slice(detector, phantoms):
+def test_maps_with_flip_tta_are_the_mean_with_those_of_the_mirrored_slice(detector, phantoms):
     (slice_,) = read_slices(phantoms / "yes" / "00001.png")
-    (plain,) = detector.find([slice_])
-    (mirrored,) = detector.find([slice_], maps="mirrored")
+    (plain,) = detector.predict_slices([slice_])
+    (mirrored,) = detector.predict_slices([slice_], maps="flip_tta")
     view = render(slice_.pixels, detector.settings.rendering)
-    ours, other = detector.evidence(np.stack([view, view[:, ::-1]]), [1, 1])
-    np.testing.assert_allclose(mirrored.heat_map.values, (ours + other[:, ::-1]) / 2, atol=1e-6)
-    np.testing.assert_allclose(plain.heat_map.values, ours, atol=1e-6)
+    upright, flipped = detector.evidence(np.stack([view, view[:, ::-1]]), [1, 1])
+    np.testing.assert_allclose(
+        mirrored.heat_map.values, (upright + flipped[:, ::-1]) / 2, atol=1e-6
+    )
+    np.testing.assert_allclose(plain.heat_map.values, upright, atol=1e-6)
     assert mirrored == plain
 
 
-def test_a_symmetric_slice_has_a_symmetric_map_where_mirrored(detector):
+def test_a_symmetric_slice_has_a_symmetric_map_with_flip_tta(detector):
     half = np.random.default_rng(0).integers(0, 256, (1, 64, 32), np.uint8)
     view = np.concatenate([half, half[:, :, ::-1]], axis=2)
-    (values,) = detector.evidence(view, [1], maps="mirrored")
+    (values,) = detector.evidence(view, [1], maps="flip_tta")
     np.testing.assert_allclose(values, values[:, ::-1], atol=1e-6)
 
 
-def test_without_slices_there_are_no_answers(detector):
-    assert detector.find([]) == []
+def test_without_slices_there_are_no_findings(detector):
+    assert detector.predict_slices([]) == []
 
 
 def test_a_volume_gets_one_answer_beside_those_of_its_slices(detector, tmp_path):
@@ -143,14 +145,14 @@ def test_a_volume_gets_one_answer_beside_those_of_its_slices(detector, tmp_path)
     found = detector.predict(tmp_path)
     assert [one.index for one in found.slices] == [0, 1, 2, 3, 4]
     (study,) = found.studies
-    assert study.slices == 5
+    assert study.n_slices == 5
     assert study.probability == max(one.probability for one in found.slices)
     assert study.study == str(tmp_path / "volume.nii.gz")
     assert study.strongest == max(found.slices, key=lambda one: one.probability)
 
 
-def test_the_share_of_slices_that_speak_for_a_study_can_be_set(detector):
-    rules = Rules(study_share=1.0)
+def test_the_fraction_of_slices_that_decide_a_study_can_be_set(detector):
+    rules = Rules(top_fraction=1.0)
     found = detector.with_rules(rules).predict(get_testdata_file("rtdose.dcm", download=False))
     (study,) = found.studies
     assert study.probability == pytest.approx(np.mean([one.probability for one in found.slices]))
@@ -171,7 +173,7 @@ def test_a_dicom_file_of_several_frames_is_a_study(detector, name, frames, numbe
     found = detector.predict(get_testdata_file(name, download=False))
     assert [one.index for one in found.slices] == list(range(frames))
     (study,) = found.studies
-    assert (study.study, study.slices) == (number, frames)
+    assert (study.study, study.n_slices) == (number, frames)
 
 
 def test_files_of_one_patient_are_a_study_where_none_is_named(detector, tmp_path):
@@ -180,7 +182,7 @@ def test_files_of_one_patient_are_a_study_where_none_is_named(detector, tmp_path
     for name in ("one.dcm", "two.dcm"):
         dataset.save_as(tmp_path / name)
     (study,) = detector.predict(tmp_path).studies
-    assert (study.study, study.slices) == (dataset.PatientID, 2)
+    assert (study.study, study.n_slices) == (dataset.PatientID, 2)
 
 
 def test_a_dicom_file_names_its_study(detector):
@@ -207,14 +209,21 @@ def test_where_nothing_can_be_read_every_file_is_listed(detector, tmp_path):
         assert one.problem.endswith(".")
 
 
-@pytest.mark.parametrize("path", ["nowhere.png", "nowhere/*.png", ""])
-def test_a_path_that_holds_nothing_is_refused(detector, tmp_path, path):
-    with pytest.raises(BadInput):
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("nowhere.png", r"nowhere\.png' does not exist; name a file"),
+        ("nowhere/*.png", r"nowhere/\*\.png' matches no file"),
+        ("", "There is no file in '.*'; name images or their folder"),
+    ],
+)
+def test_a_path_that_holds_nothing_is_refused(detector, tmp_path, path, sentence):
+    with pytest.raises(BadInput, match=sentence):
         detector.predict(tmp_path / path)
 
 
 def test_an_empty_list_is_refused(detector):
-    with pytest.raises(BadInput, match="no file to look at in an empty list"):
+    with pytest.raises(BadInput, match="There is no file in an empty list"):
         detector.predict([])
 
 
@@ -253,10 +262,12 @@ def other_schema(folder):
 
 def nonsense(folder):
     file = folder / "detector.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "threshold": "x"}))
+    content = json.loads(file.read_text())
+    content["rules"]["threshold"] = "x"
+    file.write_text(json.dumps(content))
 
 
-def altered(folder):
+def alter(folder):
     content = bytearray((folder / "network.bin").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "network.bin").write_bytes(content)
@@ -269,11 +280,11 @@ def cut(folder):
 
 DAMAGE = {
     "no JSON": (damaged("{"), "is damaged"),
-    "a field too few": (damaged('{"schema": 3}'), "is damaged"),
+    "a field too few": (damaged(f'{{"schema": {SCHEMA}}}'), "is damaged"),
     "no object": (damaged("[]"), "is damaged"),
     "no text": (lambda folder: (folder / "detector.json").write_bytes(b"\xff"), "is damaged"),
-    "another schema": (other_schema, "has schema 99, and this falx reads 3"),
-    "one bit of the weights": (altered, "was altered or cut off"),
+    "another schema": (other_schema, f"has schema 99, and this version of falx reads {SCHEMA}"),
+    "one bit of the weights": (alter, "was altered or cut off"),
     "weights cut off": (cut, "was altered or cut off"),
     "weights missing": (lambda folder: (folder / "network.bin").unlink(), "is missing"),
     "no network": (
@@ -307,8 +318,8 @@ def test_anything_else_is_no_detector(tmp_path, name):
         load(tmp_path / name)
 
 
-def test_noise_gets_no_answer(phantoms, tmp_path):
-    """By features that tell textures apart; those of random weights need not."""
+def test_noise_is_out_of_distribution(phantoms, tmp_path):
+    """With pretrained features; those of random weights need not distinguish textures."""
     changes = {"rendering.size": "96", "phases.0.epochs": "1"}
     run = falx.train(
         phantoms, recipe="demo", changes=changes, weights="phantom", out=tmp_path / "run"
@@ -317,6 +328,10 @@ def test_noise_gets_no_answer(phantoms, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (120, 120), np.uint8)
     cv2.imwrite(str(tmp_path / "noise.png"), noise)
     (finding,) = detector.predict(tmp_path / "noise.png").slices
-    assert (finding.status, finding.label, finding.probability) == ("foreign", None, None)
-    assert finding.distance > detector.settings.rules.limit
+    assert (finding.status, finding.label, finding.probability) == (
+        "out_of_distribution",
+        None,
+        None,
+    )
+    assert finding.distance > detector.settings.rules.ood_threshold
     assert finding.heat_map is None

@@ -1,4 +1,4 @@
-"""From logits to answers."""
+"""From logits to findings."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from falx.detect.rules import Rules, decide
 CLASSES = ("no", "yes")
 
 
-def chances(*positive):
+def probabilities(*positive):
     return np.array([[1 - p, p] for p in positive])
 
 
@@ -65,33 +65,43 @@ def test_of_several_classes_the_most_probable_is_the_answer():
 
 def test_a_study_is_the_mean_of_its_upper_tenth():
     p = np.linspace(0, 0.95, 20)
-    np.testing.assert_allclose(pool(chances(*p), 0.1)[1], (0.95 + 0.9) / 2)
+    np.testing.assert_allclose(pool(probabilities(*p), 0.1)[1], (0.95 + 0.9) / 2)
 
 
-def test_a_study_counts_at_least_its_strongest_slice():
-    np.testing.assert_allclose(pool(chances(0.1, 0.8, 0.3), 0.0), [0.2, 0.8])
+def test_a_study_counts_at_least_one_slice():
+    np.testing.assert_allclose(pool(probabilities(0.1, 0.8, 0.3), 0.0), [0.2, 0.8])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1), st.randoms())
-def test_a_study_does_not_depend_on_the_order_of_its_slices(p, share, random):
+def test_a_study_does_not_depend_on_the_order_of_its_slices(p, fraction, random):
     mixed = random.sample(p, len(p))
-    np.testing.assert_allclose(pool(chances(*p), share), pool(chances(*mixed), share), atol=1e-12)
+    np.testing.assert_allclose(
+        pool(probabilities(*p), fraction), pool(probabilities(*mixed), fraction), atol=1e-12
+    )
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1), st.floats(0, 1))
-def test_the_fewer_slices_speak_the_higher_a_study(p, share, other):
-    fewer, more = sorted([share, other])
-    assert pool(chances(*p), fewer)[1] >= pool(chances(*p), more)[1] - 1e-12
+def test_a_smaller_fraction_never_lowers_a_study(p, fraction, other):
+    fewer, more = sorted([fraction, other])
+    assert pool(probabilities(*p), fewer)[1] >= pool(probabilities(*p), more)[1] - 1e-12
 
 
-def test_of_several_classes_the_slices_least_like_the_first_speak():
+def test_of_several_classes_the_slices_least_like_the_first_decide():
     found = pool(np.array([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6], [0.4, 0.5, 0.1]]), 0.67)
     np.testing.assert_allclose(found, [0.3, 0.35, 0.35])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_the_whole_share_is_the_mean(p):
-    np.testing.assert_allclose(pool(chances(*p), 1.0)[1], np.mean(p), atol=1e-12)
+def test_the_fraction_of_1_is_the_mean(p):
+    np.testing.assert_allclose(pool(probabilities(*p), 1.0)[1], np.mean(p), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["threshold", "alpha", "conformal_threshold", "top_fraction"])
+def test_rules_check_themselves(name):
+    with pytest.raises(ValueError, match=rf"`{name}` must be in \[0, 1\], got 1\.5"):
+        Rules(**{name: 1.5})
+    with pytest.raises(ValueError, match="`temperature` must be positive, got 0"):
+        Rules(temperature=0)
 
 
 def test_only_studies_of_several_slices_get_an_answer_of_their_own():
@@ -100,7 +110,7 @@ def test_only_studies_of_several_slices_get_an_answer_of_their_own():
         finding("e", 0.6, ""),
     ]  # fmt: skip
     (study,) = study_findings(slices, CLASSES, Rules())
-    assert (study.study, study.slices, study.label) == ("s", 2, "yes")
+    assert (study.study, study.n_slices, study.label) == ("s", 2, "yes")
     assert study.probability == 0.9
     assert study.strongest.path == Path("b")
 
@@ -108,7 +118,7 @@ def test_only_studies_of_several_slices_get_an_answer_of_their_own():
 def test_studies_come_in_the_order_in_which_they_appear():
     slices = [finding("a", 0.2, "z"), finding("b", 0.9, "y"), finding("c", 0.6, "z"),
               finding("d", 0.1, "y")]  # fmt: skip
-    found = study_findings(slices, CLASSES, Rules(study_share=1.0))
+    found = study_findings(slices, CLASSES, Rules(top_fraction=1.0))
     assert [(one.study, one.label) for one in found] == [("z", "no"), ("y", "yes")]
     assert [one.probability for one in found] == pytest.approx([0.4, 0.5])
 
@@ -122,14 +132,22 @@ def test_the_threshold_also_decides_about_studies():
     assert labels == ["yes", "no"]
 
 
-def test_a_study_leaves_foreign_slices_out_and_counts_them():
-    foreign = Finding(Path("photo"), 0, "foreign", 99.0, "s")
-    (study,) = study_findings([finding("a", 0.2), foreign], CLASSES, Rules(inclusion=0.3))
-    assert (study.slices, study.foreign, study.status, study.label) == (2, 1, "answer", "no")
-    (study,) = study_findings([foreign, foreign], CLASSES, Rules())
-    assert (study.foreign, study.status, study.label, study.strongest) == (2, "foreign", None, None)
+def test_a_study_leaves_out_of_distribution_slices_out_and_counts_them():
+    photo = Finding(Path("photo"), 0, "out_of_distribution", 99.0, "s")
+    (study,) = study_findings([finding("a", 0.2), photo], CLASSES, Rules(conformal_threshold=0.3))
+    assert (study.n_slices, study.n_out_of_distribution) == (2, 1)
+    assert (study.status, study.label) == ("answer", "no")
+    (study,) = study_findings([photo, photo], CLASSES, Rules())
+    assert (study.n_out_of_distribution, study.status, study.label, study.strongest) == (
+        2,
+        "out_of_distribution",
+        None,
+        None,
+    )
 
 
 def test_a_study_between_the_classes_is_referred():
-    (study,) = study_findings([finding("a", 0.6), finding("b", 0.6)], CLASSES, Rules(inclusion=0.4))
+    (study,) = study_findings(
+        [finding("a", 0.6), finding("b", 0.6)], CLASSES, Rules(conformal_threshold=0.4)
+    )
     assert (study.status, study.label) == ("refer", "yes")

@@ -1,4 +1,4 @@
-"""Evidence lies where the network saw it, in pixels of the original slice."""
+"""Evidence is drawn where the network sees it, in pixels of the original slice."""
 
 import cv2
 import numpy as np
@@ -6,25 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.data.phantom import make_phantom, write_phantoms
 from falx.detect.detector import load
 from falx.detect.finding import evidence_for
-from falx.detect.heat_map import HeatMap, spread
+from falx.detect.heat_map import HeatMap, upsample
 from falx.detect.overlay import draw_overlay, write_overlays
 from falx.errors import BadInput
 from falx.image.crop import Box
 from falx.image.render import Region, render_with_region
+from falx.phantom import make_phantom, write_phantoms
 from falx.recipe import Rendering
 
 
-def one_place(row, column, region, shape, places=7):
-    values = np.full((places, places), -1.0, np.float32)
+def one_position(row, column, region, shape, positions=7):
+    values = np.full((positions, positions), -1.0, np.float32)
     values[row, column] = 2.0
     return HeatMap(values, region, shape)
 
 
-def test_the_peak_is_in_the_middle_of_the_place():
-    heat_map = one_place(2, 5, Region(0, 0, 70, 140), (70, 140))
+def test_the_peak_is_at_the_center_of_the_position():
+    heat_map = one_position(2, 5, Region(0, 0, 70, 140), (70, 140))
     row, column = heat_map.peak
     assert (row, column) in {(r, c) for r in (24, 25) for c in (109, 110)}
     assert heat_map.on_slice().shape == (70, 140)
@@ -32,25 +32,25 @@ def test_the_peak_is_in_the_middle_of_the_place():
 
 
 def test_the_extent_is_where_evidence_is_at_least_half_the_strongest():
-    heat_map = one_place(3, 3, Region(0, 0, 70, 70), (70, 70))
+    heat_map = one_position(3, 3, Region(0, 0, 70, 70), (70, 70))
     assert heat_map.extent == Box(28, 28, 42, 42)
 
 
 def test_a_region_inside_the_slice_leaves_the_rest_without_evidence():
-    heat_map = one_place(0, 0, Region(50, 20, 120, 90), (200, 100))
+    heat_map = one_position(0, 0, Region(50, 20, 120, 90), (200, 100))
     assert heat_map.peak[0] in range(50, 60)
     assert heat_map.peak[1] in range(20, 30)
     assert heat_map.on_slice()[:50].max() == heat_map.on_slice()[:, :20].max() == 0
 
 
-def test_a_region_beyond_the_slice_keeps_its_places():
-    heat_map = one_place(3, 3, Region(0, -20, 70, 50), (70, 30))
+def test_a_region_beyond_the_slice_keeps_its_positions():
+    heat_map = one_position(3, 3, Region(0, -20, 70, 50), (70, 30))
     row, column = heat_map.peak
     assert row in (34, 35)
     assert column in (14, 15)
 
 
-def test_a_peak_can_lie_between_places_and_is_drawn_towards_the_stronger():
+def test_a_peak_can_lie_between_positions_nearer_to_the_stronger():
     values = np.zeros((7, 7), np.float32)
     values[3, 3:5] = 1.0
     row, column = HeatMap(values, Region(0, 0, 70, 70), (70, 70)).peak
@@ -61,7 +61,7 @@ def test_a_peak_can_lie_between_places_and_is_drawn_towards_the_stronger():
 
 
 def test_even_evidence_is_even_and_fades_at_the_edge():
-    even = spread(np.full((7, 7), 0.3), Region(0, 0, 70, 70), (70, 70))
+    even = upsample(np.full((7, 7), 0.3), Region(0, 0, 70, 70), (70, 70))
     np.testing.assert_allclose(even[15:-15, 15:-15], 0.3, rtol=1e-6)
     assert even.max() == pytest.approx(0.3)
 
@@ -77,17 +77,17 @@ def test_without_evidence_there_is_no_peak():
     st.integers(60, 300), st.integers(60, 300), st.sampled_from(["head", "none"]),
     st.sampled_from(["keep", "stretch"]), st.integers(0, 6), st.integers(0, 6),
 )  # fmt: skip
-def test_what_the_network_sees_at_a_place_is_where_the_evidence_is_drawn(
+def test_evidence_is_drawn_at_the_pixels_that_its_position_covers(
     height, width, crop, aspect, row, column
 ):
-    """A mark painted into the slice is at the same place of view and heat map."""
+    """A mark painted into the slice is at the same position of view and heat map."""
     pixels = np.zeros((height, width), np.float32)
     pixels[height // 5 : -height // 5, width // 5 : -width // 5] = 0.5
     rendering = Rendering(size=224, crop=crop, aspect=aspect)
     view, region = render_with_region(pixels, rendering)
     down, right = region.height / 7, region.width / 7
     y, x = region.top + (row + 0.5) * down, region.left + (column + 0.5) * right
-    heat_map = one_place(row, column, region, pixels.shape)
+    heat_map = one_position(row, column, region, pixels.shape)
     if 1 <= y < height - 1 and 1 <= x < width - 1:
         peak = heat_map.peak
         assert abs(peak[0] + 0.5 - y) <= 1
@@ -113,11 +113,11 @@ def test_every_finding_has_a_heat_map_of_its_slice(run, phantoms):
         assert finding.heat_map.values.shape == (2, 2)
 
 
-def test_a_picture_shows_the_slice_beside_its_overlay():
+def test_an_image_shows_the_slice_beside_its_overlay():
     pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
-    picture = draw_overlay(pixels, one_place(3, 3, Region(0, 0, 128, 128), (128, 128)))
-    assert picture.shape == (412, 384 + 12 + 384 + 12 + 60, 3)
-    left, right = picture[:384, :384].astype(int), picture[:384, 396:780].astype(int)
+    image = draw_overlay(pixels, one_position(3, 3, Region(0, 0, 128, 128), (128, 128)))
+    assert image.shape == (412, 384 + 12 + 384 + 12 + 60, 3)
+    left, right = image[:384, :384].astype(int), image[:384, 396:780].astype(int)
     assert (left[..., 0] == left[..., 2]).all()
     difference = np.abs(left - right).sum(axis=2)
     assert difference[192, 192] > 0
@@ -127,12 +127,12 @@ def test_a_picture_shows_the_slice_beside_its_overlay():
 def test_without_evidence_the_overlay_is_the_slice():
     pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
     none = HeatMap(np.zeros((7, 7), np.float32), Region(0, 0, 128, 128), (128, 128))
-    picture = draw_overlay(pixels, none)
-    np.testing.assert_array_equal(picture[:384, :384], picture[:384, 396:780])
-    assert picture[384:].any()
+    image = draw_overlay(pixels, none)
+    np.testing.assert_array_equal(image[:384, :384], image[:384, 396:780])
+    assert image[384:].any()
 
 
-def test_pictures_are_numbered_in_the_order_of_the_findings(run, tmp_path):
+def test_overlays_are_numbered_in_the_order_of_the_findings(run, tmp_path):
     write_phantoms(tmp_path / "some", 4, size=64)
     findings = load(run).predict(tmp_path / "some").slices
     write_overlays(findings, tmp_path / "maps")
@@ -141,7 +141,7 @@ def test_pictures_are_numbered_in_the_order_of_the_findings(run, tmp_path):
     assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 412
 
 
-def test_pictures_are_not_mixed_with_those_of_another_time(run, tmp_path):
+def test_overlays_are_not_mixed_with_older_ones(run, tmp_path):
     write_phantoms(tmp_path / "some", 2, size=64)
     findings = load(run).predict(tmp_path / "some").slices
     write_overlays(findings, tmp_path / "maps")
@@ -149,7 +149,7 @@ def test_pictures_are_not_mixed_with_those_of_another_time(run, tmp_path):
         write_overlays(findings, tmp_path / "maps")
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(run, tmp_path):
+def test_a_file_in_the_way_of_the_folder_is_reported(run, tmp_path):
     write_phantoms(tmp_path / "some", 2, size=64)
     (tmp_path / "maps").touch()
     with pytest.raises(BadInput, match="a file is in its way"):

@@ -1,4 +1,4 @@
-"""Classes are folded into two, tumor or none, on the side of the detector and of the data."""
+"""Classes are folded into two, tumor or none, of the detector and of the data."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from falx.evaluation.binary import (
 KINDS = ("notumor", "glioma", "pituitary")
 
 
-def test_any_tumor_is_called_as_whoever_has_a_name_for_it_calls_it():
+def test_the_class_of_any_tumor_is_named_as_by_the_detector_or_by_the_data():
     assert binary_classes(("no", "yes"), KINDS) == ("no", "yes")
     assert binary_classes(KINDS, ("no", "yes")) == ("notumor", "yes")
     assert binary_classes(KINDS, ("normal", "glioma", "meningioma")) == ("notumor", "tumor")
@@ -31,12 +31,12 @@ def test_a_kind_never_stands_for_any_tumor():
 
 
 @pytest.mark.parametrize("detector", [("benign", "malignant"), ("no", "notumor", "glioma")])
-def test_a_detector_without_a_class_against_all_others_is_not_folded(detector):
+def test_a_detector_without_exactly_one_negative_class_is_not_folded(detector):
     with pytest.raises(BadInput, match="leave --binary out"):
         binary_classes(detector, KINDS)
 
 
-def test_data_of_tumors_alone_are_all_tumors_and_that_is_said(caplog):
+def test_data_of_tumors_alone_are_all_tumors_with_a_warning(caplog):
     data = ("glioma", "pituitary")
     table = pd.DataFrame({"label": data, "path": ["a", "b"]})
     names = binary_classes(("no", "yes"), data)
@@ -44,7 +44,7 @@ def test_data_of_tumors_alone_are_all_tumors_and_that_is_said(caplog):
     assert "all slices (glioma, pituitary) count as tumors" in caplog.text
 
 
-def test_a_misspelt_class_is_not_counted_as_tumors():
+def test_a_misspelled_class_is_not_counted_as_tumors():
     with pytest.raises(BadInput, match=r"\(noo, yes\) means “no tumor”, though one means any"):
         binary_classes(("no", "yes"), ("noo", "yes"))
 
@@ -63,12 +63,14 @@ def test_all_kinds_become_the_second_class():
     assert folded.labels.tolist() == [1, 0, 1]
 
 
-def test_a_tumor_is_as_probable_as_its_kinds_together():
-    given = np.array([[0.4, 0.35, 0.25], [0.9, 0.1, 0.0]])
-    np.testing.assert_allclose(binary_probabilities(given), [[0.4, 0.6], [0.9, 0.1]])
+def test_the_probability_of_any_tumor_is_the_sum_over_its_kinds():
+    probabilities = np.array([[0.4, 0.35, 0.25], [0.9, 0.1, 0.0]])
+    np.testing.assert_allclose(binary_probabilities(probabilities), [[0.4, 0.6], [0.9, 0.1]])
 
 
-def test_a_detector_of_kinds_calls_a_tumor_from_one_half_on():
-    rules = Rules(threshold=0.3, operating_point="youden", inclusion=0.2, limit=5.0)
+def test_a_detector_of_several_classes_has_a_threshold_of_one_half():
+    rules = Rules(
+        threshold=0.3, operating_point="youden", conformal_threshold=0.2, ood_threshold=5.0
+    )
     assert binary_rules(rules, 2) == rules
-    assert binary_rules(rules, 4) == Rules(inclusion=0.2, limit=5.0)
+    assert binary_rules(rules, 4) == Rules(conformal_threshold=0.2, ood_threshold=5.0)

@@ -1,4 +1,4 @@
-"""The numbers must be scikit-learn's, and the intervals honest."""
+"""Metrics agree with scikit-learn; intervals with literal resampling."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 from sklearn import metrics as sk
 
+from falx import statistics
 from falx.errors import BadInput
 from falx.evaluation import metrics
-from falx.evaluation.intervals import Estimate, exact_interval, wilson_interval
-from falx.evaluation.metrics import score
-from falx.evaluation.weighted import METRICS, measure
+from falx.evaluation.metrics import bootstrap_metrics, score, score_repeats
+from falx.evaluation.weighted_metrics import METRIC_NAMES, compute_metrics
 
 CLASSES = ("no", "yes")
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
 
 
 def predictions(n: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) and probabilities (n, classes) on a coarse grid, so that ties abound."""
+    """Labels (n,) and probabilities (n, classes) on a coarse grid, so that there are many ties."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(classes, size=n - classes)])
     raw = rng.integers(1, 6, size=(n, classes)) + 3.0 * np.eye(classes)[labels]
@@ -111,18 +110,18 @@ def test_threshold_moves_the_counts_and_not_the_ranking(threshold: float) -> Non
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), classes=st.sampled_from([2, 3]))
 def test_a_weight_is_a_repeated_row(data: st.DataObject, classes: int) -> None:
-    """The bootstrap weighs rows; scikit-learn is given the resample itself."""
+    """The bootstrap weights rows; scikit-learn gets the resample itself."""
     n = data.draw(st.integers(classes, 25))
     labels, p = predictions(n, classes, data.draw(st.integers(0, 1000)))
     times = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
-    times[:classes] += 1  # every class is there, or scikit-learn would not answer
-    rows = metrics._checked_rows(labels, p, np.arange(n), FOUR[:classes], np.array(0.5))
-    found = measure(rows, times[None].astype(float))[0, : len(METRICS)]
+    times[:classes] += 1  # scikit-learn needs every class
+    inputs = metrics._checked_inputs(labels, p, np.arange(n), FOUR[:classes], np.array(0.5))
+    found = compute_metrics(inputs, times[None].astype(float))[0, : len(METRIC_NAMES)]
     drawn = np.repeat(np.arange(n), times)
     wanted = sklearn_values(labels[drawn], p[drawn])
     if classes > 2 and len(np.unique(p[drawn].argmax(axis=1))) < classes:
-        wanted["precision"] = math.nan  # scikit-learn averages what is left
-    assert dict(zip(METRICS, found, strict=True)) == pytest.approx(wanted, nan_ok=True)
+        wanted["precision"] = math.nan  # scikit-learn averages the other classes
+    assert dict(zip(METRIC_NAMES, found, strict=True)) == pytest.approx(wanted, nan_ok=True)
 
 
 def test_interval_is_the_percentile_of_literal_resamples() -> None:
@@ -146,16 +145,16 @@ def test_interval_is_the_percentile_of_literal_resamples() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_interval_holds_the_value_and_covers_something(classes: int) -> None:
+def test_interval_contains_the_value_and_is_not_a_point(classes: int) -> None:
     labels, p = predictions(60, classes)
     found = score(labels, p, np.arange(60), FOUR[:classes], resamples=300)
-    assert list(found.estimates) == list(METRICS)
+    assert list(found.estimates) == list(METRIC_NAMES)
     for estimate in found.estimates.values():
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
 
 
-def test_copies_within_their_group_change_nothing() -> None:
+def test_duplicates_within_their_group_change_nothing() -> None:
     labels, p = predictions(30, 2)
     groups = np.arange(30)
     once = score(labels, p, groups, CLASSES, resamples=300)
@@ -171,34 +170,36 @@ def test_copies_within_their_group_change_nothing() -> None:
         )
 
 
-def test_copies_taken_for_strangers_narrow_the_interval() -> None:
+def test_duplicates_in_groups_of_their_own_narrow_the_interval() -> None:
     labels, p = (np.repeat(a, 4, axis=0) for a in predictions(30, 2))
     grouped = score(labels, p, np.repeat(np.arange(30), 4), CLASSES).estimates["accuracy"]
-    strangers = score(labels, p, np.arange(120), CLASSES).estimates["accuracy"]
-    width = (grouped.high - grouped.low) / (strangers.high - strangers.low)
-    assert width == pytest.approx(2, rel=0.15)  # four copies: the square root of four
+    ungrouped = score(labels, p, np.arange(120), CLASSES).estimates["accuracy"]
+    width = (grouped.high - grouped.low) / (ungrouped.high - ungrouped.low)
+    assert width == pytest.approx(2, rel=0.15)  # four duplicates: the square root of four
 
 
-def test_group_numbers_are_only_names() -> None:
+def test_group_numbers_are_arbitrary() -> None:
     labels, p = predictions(30, 2)
     groups = np.repeat(np.arange(10), 3)
     first = score(labels, p, groups, CLASSES, resamples=50)
     assert score(labels, p, groups * 10 - 7, CLASSES, resamples=50).as_dict() == first.as_dict()
 
 
-def test_same_seed_same_interval_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_depend_on_the_seed_but_not_on_the_chunk_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     labels, p = predictions(30, 2)
     first = score(labels, p, np.arange(30), CLASSES, resamples=100, seed=1)
     other = score(labels, p, np.arange(30), CLASSES, resamples=100, seed=2)
-    monkeypatch.setattr(metrics, "_CHUNK", 7 * 30)
+    monkeypatch.setattr(statistics, "_CHUNK", 7 * 30)
     chunked = score(labels, p, np.arange(30), CLASSES, resamples=100, seed=1)
-    for name in METRICS:
+    for name in METRIC_NAMES:
         assert chunked.estimates[name].low == pytest.approx(first.estimates[name].low)
     assert other.as_dict() != first.as_dict()
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_by_class_is_the_classification_report(classes: int) -> None:
+def test_by_class_agrees_with_the_classification_report(classes: int) -> None:
     labels, p = predictions(80, classes)
     found = score(labels, p, np.arange(80), FOUR[:classes], resamples=100)
     predicted = p.argmax(axis=1) if classes > 2 else (p[:, 1] >= 0.5).astype(int)
@@ -216,7 +217,7 @@ def test_by_class_is_the_classification_report(classes: int) -> None:
             assert estimate.low <= estimate.value <= estimate.high
 
 
-def test_all_right_is_not_certainty() -> None:
+def test_without_errors_the_interval_is_the_exact_one() -> None:
     labels = np.repeat([0, 1], [12, 20])
     found = score(labels, binary([0.1] * 12 + [0.9] * 20), np.arange(32), CLASSES)
     trials = {
@@ -238,21 +239,21 @@ def test_all_right_is_not_certainty() -> None:
     assert math.isnan(found.estimates["average_precision"].high)
 
 
-def test_all_wrong_is_not_certainty_either() -> None:
+def test_without_a_correct_prediction_the_interval_is_the_exact_one() -> None:
     found = score([0, 0, 0, 1, 1, 1], binary([0.9] * 3 + [0.1] * 3), np.arange(6), CLASSES)
     accuracy = found.estimates["accuracy"]
     assert (accuracy.value, accuracy.low) == (0, 0)
     assert accuracy.high == pytest.approx(1 - 0.025 ** (1 / 6))
 
 
-def test_trials_are_groups_not_slices() -> None:
+def test_trials_of_the_exact_interval_are_groups_not_slices() -> None:
     labels = np.repeat([0, 1], 30)
     groups = np.repeat(np.arange(20), 3)
     found = score(labels, binary([0.1] * 30 + [0.9] * 30), groups, CLASSES)
     assert found.estimates["accuracy"].low == pytest.approx(0.025 ** (1 / 20))
 
 
-def test_one_group_has_no_bootstrap() -> None:
+def test_one_group_has_the_exact_interval_or_none() -> None:
     labels, p = predictions(12, 2)
     found = score(labels, p, np.zeros(12, dtype=int), CLASSES, resamples=20)
     accuracy = found.estimates["accuracy"]
@@ -261,14 +262,14 @@ def test_one_group_has_no_bootstrap() -> None:
     assert math.isnan(found.estimates["log_loss"].low)
 
 
-def test_one_true_class_leaves_what_needs_two_undefined() -> None:
+def test_metrics_that_need_two_classes_are_undefined_with_one() -> None:
     found = score([1, 1, 1], binary([0.9, 0.2, 0.8]), range(3), CLASSES, resamples=50)
     undefined = {name for name, e in found.estimates.items() if math.isnan(e.value)}
     assert undefined == {"balanced_accuracy", "specificity", "roc_auc", "mcc"}
     assert found.estimates["sensitivity"].value == pytest.approx(2 / 3)
 
 
-def test_one_predicted_class() -> None:
+def test_with_one_predicted_class_precision_is_undefined_and_mcc_is_zero() -> None:
     found = score([0, 1, 1], binary([0.1, 0.2, 0.3]), range(3), CLASSES, resamples=50)
     assert math.isnan(found.estimates["precision"].value)
     assert found.estimates["mcc"].value == 0
@@ -276,43 +277,74 @@ def test_one_predicted_class() -> None:
 
 
 def test_resamples_without_a_class_are_left_out() -> None:
-    """One positive in six: a third of the resamples hold none, and say nothing of sensitivity."""
+    """One positive in six: in a third of the resamples, sensitivity is undefined."""
     found = score([1, 0, 0, 0, 0, 0], binary([0.8, *[0.6, 0.1, 0.3, 0.2, 0.1]]), range(6), CLASSES)
     sensitivity, auc = found.estimates["sensitivity"], found.estimates["roc_auc"]
     assert (sensitivity.low, sensitivity.high) == pytest.approx((0.025, 1))
     assert (auc.value, auc.low) == pytest.approx((1, 0.025))
 
 
-def test_as_dict_is_json() -> None:
+def test_as_dict_can_be_written_as_json() -> None:
     labels, p = predictions(30, 2)
     found = score(labels, p, np.arange(30), CLASSES, resamples=50)
     again = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert list(again) == ["n", "groups", "classes", *METRICS, "by_class", "confusion"]
+    assert list(again) == ["n", "groups", "classes", *METRIC_NAMES, "by_class", "confusion"]
     assert again["accuracy"] == vars(found.estimates["accuracy"])
     assert again["by_class"]["yes"]["support"] == int((labels == 1).sum())
     assert np.array(again["confusion"]).sum() == again["n"] == 30
 
 
-def test_as_dict_writes_undefined_as_null() -> None:
+def test_as_dict_writes_undefined_metrics_as_null() -> None:
     found = score([1, 1], binary([0.9, 0.2]), range(2), CLASSES, resamples=5)
     assert found.as_dict()["roc_auc"] == {"value": None, "low": None, "high": None}
 
 
-def test_certain_and_wrong_costs_a_finite_log_loss() -> None:
+def test_log_loss_is_finite_for_a_wrong_probability_of_one() -> None:
     p = binary([1.0, 0.0])
     assert values([0, 1], p)["log_loss"] == pytest.approx(sk.log_loss([0, 1], p))
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_bootstrap_metrics_are_those_behind_the_scores(repeats: int) -> None:
+    labels, p = predictions(60, 3)
+    each = [np.roll(p, repeat, axis=0) for repeat in range(repeats)]
+    groups = np.arange(60) // 2
+    found = score_repeats(labels, each, groups, FOUR[:3], resamples=200, seed=4)
+    bootstrapped = bootstrap_metrics(labels, each, groups, FOUR[:3], resamples=200, seed=4)
+    assert list(bootstrapped) == list(METRIC_NAMES)
+    for name, (value, replicates) in bootstrapped.items():
+        estimate = found.estimates[name]
+        low, high = np.quantile(replicates[np.isfinite(replicates)], [0.025, 0.975])
+        assert replicates.shape == (200,)
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
+            (value, min(low, value), max(high, value)), nan_ok=True
+        )
+
+
+def test_models_of_the_same_groups_are_paired_in_bootstrap_metrics() -> None:
+    """The better model makes one error less, so no replicate of the difference is negative."""
+    labels, p = predictions(60, 2)
+    better = p.copy()
+    wrong = np.flatnonzero((p[:, 1] >= 0.5) != (labels == 1))[0]
+    better[wrong] = p[wrong, ::-1]
+    (_, first), (_, second) = (
+        bootstrap_metrics(labels, [each], np.arange(60), CLASSES, resamples=200)["accuracy"]
+        for each in (p, better)
+    )
+    assert (second >= first).all()
+    assert (second > first).any()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"labels": [0, 2, 1]}, r"`labels` must lie in 0 to 1, .* no, yes; got 0 to 2"),
-        ({"labels": [0, 1]}, r"`labels` must be one whole number for each of the 3 slices"),
+        ({"labels": [0, 1]}, r"`labels` must be one integer for each of the 3 slices"),
         ({"labels": [0.0, 1.0, 1.0]}, r"`labels` .* got float64 of shape \(3,\)"),
-        ({"groups": ["a", "b", "c"]}, r"`groups` must be one whole number"),
-        ({"probabilities": [0.1, 0.9, 0.9]}, r"a column a class, here 2, .* shape \(3,\)"),
+        ({"groups": ["a", "b", "c"]}, r"`groups` must be one integer"),
+        ({"probabilities": [0.1, 0.9, 0.9]}, r"a column for each class, here 2, .* shape \(3,\)"),
         ({"probabilities": np.empty((0, 2))}, r"at least one row"),
-        ({"probabilities": [[0.5, 0.6]] * 3}, r"sum to 1, got one that is 0.1 away"),
+        ({"probabilities": [[0.5, 0.6]] * 3}, r"sum to 1, got a sum that is 0.1 off"),
         ({"probabilities": [[-1.0, 2.0]] * 3}, r"must lie in \[0, 1\]"),
         ({"probabilities": [[math.nan, 1.0]] * 3}, r"must lie in \[0, 1\]"),
         ({"classes": ["yes"]}, r"two or more different names, got \['yes'\]"),
@@ -321,7 +353,7 @@ def test_certain_and_wrong_costs_a_finite_log_loss() -> None:
         ({"resamples": 0}, r"`resamples` must be at least 1, got 0"),
     ],
 )
-def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named(change: dict[str, Any], message: str) -> None:
     good: dict[str, Any] = {
         "labels": [0, 1, 1],
         "probabilities": binary([0.1, 0.8, 0.9]),
@@ -330,33 +362,3 @@ def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
     }
     with pytest.raises(BadInput, match=message):
         score(**(good | change))
-
-
-@pytest.mark.parametrize(("successes", "n"), [(29, 32), (0, 5), (5, 5), (1, 2), (150, 253)])
-def test_proportion_intervals_are_scipy_s(successes: int, n: int) -> None:
-    for interval, method in ((exact_interval, "exact"), (wilson_interval, "wilson")):
-        found = interval(successes, n)
-        wanted = binomtest(successes, n).proportion_ci(method=method)
-        assert found.value == successes / n
-        assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
-
-
-def test_the_paper_s_29_of_32() -> None:
-    exact, wilson = exact_interval(29, 32), wilson_interval(29, 32)
-    assert (round(exact.low, 3), round(exact.high, 3)) == (0.750, 0.980)
-    assert (round(wilson.low, 2), round(wilson.high, 2)) == (0.76, 0.97)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(3, 2), (-1, 2), (0, 0)])
-def test_impossible_proportions(successes: int, n: int) -> None:
-    for interval in (exact_interval, wilson_interval):
-        with pytest.raises(BadInput, match="`successes` must lie in 0 to `n`"):
-            interval(successes, n)
-
-
-def test_estimate_checks_and_writes_itself() -> None:
-    assert str(Estimate(0.9, 0.8, 0.97)) == "0.900 (0.800 to 0.970)"
-    assert str(Estimate(0.9, math.nan, math.nan)) == "0.900"
-    assert str(Estimate(math.nan, math.nan, math.nan)) == "undefined"
-    with pytest.raises(BadInput, match="between `low` and `high`"):
-        Estimate(0.7, 0.8, 0.9)

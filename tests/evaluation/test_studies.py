@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from falx.evaluation.studies import SHARES, choose_share, find_studies, pooled, score_studies
+from falx.detect.rules import Rules
+from falx.evaluation.studies import (
+    TOP_FRACTIONS,
+    choose_top_fraction,
+    find_studies,
+    pooled,
+    score_studies,
+)
 
 
 def table(**columns):
@@ -46,9 +53,9 @@ def test_among_several_classes_the_commonest_but_the_first_names_a_study():
 def test_a_study_has_the_mean_of_its_strongest_slices():
     found = find_studies(table(patient=["p", "q", "p", "q"]), np.array([1, 0, 1, 0]))
     p = np.array([0.9, 0.2, 0.5, 0.4])
-    chances = np.column_stack([1 - p, p])
-    np.testing.assert_allclose(pooled(found, chances, 0.0)[:, 1], [0.9, 0.4])
-    np.testing.assert_allclose(pooled(found, chances, 1.0)[:, 1], [0.7, 0.3])
+    probabilities = np.column_stack([1 - p, p])
+    np.testing.assert_allclose(pooled(found, probabilities, 0.0)[:, 1], [0.9, 0.4])
+    np.testing.assert_allclose(pooled(found, probabilities, 1.0)[:, 1], [0.7, 0.3])
 
 
 def test_where_a_class_has_no_study_the_default_stays():
@@ -57,7 +64,7 @@ def test_where_a_class_has_no_study_the_default_stays():
         table(patient=np.repeat([f"p{i}" for i in range(20)], 2)), np.ones(40, int)
     )
     p = np.linspace(0, 1, 40)
-    assert choose_share(found, np.column_stack([1 - p, p])) == SHARES[0]
+    assert choose_top_fraction(found, np.column_stack([1 - p, p])) == TOP_FRACTIONS[0]
 
 
 def test_where_one_slice_of_a_study_shows_the_tumor_the_strongest_speaks():
@@ -66,12 +73,12 @@ def test_where_one_slice_of_a_study_shows_the_tumor_the_strongest_speaks():
     p = np.full(200, 0.02)
     p[::10] = np.where(labels[::10] == 1, 0.98, 0.02)
     found = find_studies(table(patient=patients), labels)
-    assert choose_share(found, np.column_stack([1 - p, p])) == 0.1
+    assert choose_top_fraction(found, np.column_stack([1 - p, p])) == 0.1
 
 
 def test_with_few_studies_the_default_stays():
     found = find_studies(table(patient=["p", "p"]), np.array([1, 1]))
-    assert choose_share(found, np.full((2, 2), 0.5)) == SHARES[0] == 0.1
+    assert choose_top_fraction(found, np.full((2, 2), 0.5)) == TOP_FRACTIONS[0] == 0.1
 
 
 def test_validation_chooses_the_rule_that_tells_studies_apart():
@@ -81,7 +88,7 @@ def test_validation_chooses_the_rule_that_tells_studies_apart():
     p = np.where(labels == 1, 0.9, 0.1)
     p[::10] = 0.999
     found = find_studies(table(patient=patients), labels)
-    assert choose_share(found, np.column_stack([1 - p, p])) == 1.0
+    assert choose_top_fraction(found, np.column_stack([1 - p, p])) == 1.0
 
 
 def test_studies_are_scored_like_slices():
@@ -92,21 +99,21 @@ def test_studies_are_scored_like_slices():
         find_studies(table(patient=patients), labels),
         np.column_stack([1 - p, p]),
         np.repeat(np.arange(4), 3),
-        share=0.1,
-        threshold=0.5,
-        classes=("no", "yes"),
-        foreign=np.zeros(12, bool),
+        Rules(),
+        ("no", "yes"),
+        out_of_distribution=np.zeros(12, bool),
     )
-    assert (found["n"], found["share"], found["refused"]) == (4, 0.1, 0)
-    assert found["accuracy"]["value"] == pytest.approx(0.75)
-    assert found["confusion"] == [[1, 1], [0, 2]]
+    assert (found.scores.n, found.top_fraction, found.n_out_of_distribution) == (4, 0.1, 0)
+    assert found.scores.estimates["accuracy"].value == pytest.approx(0.75)
+    assert found.scores.confusion.tolist() == [[1, 1], [0, 2]]
+    assert (found.as_dict()["n"], found.as_dict()["out_of_distribution"]) == (4, 0)
 
 
 def test_without_studies_there_is_nothing_to_score():
     found = find_studies(table(patient=[""]), np.zeros(1, int))
     scored = score_studies(
-        found, np.ones((1, 2)) / 2, np.zeros(1, int), share=0.1, threshold=0.5,
-        classes=("a", "b"), foreign=np.zeros(1, bool),
+        found, np.ones((1, 2)) / 2, np.zeros(1, int), Rules(), ("a", "b"),
+        out_of_distribution=np.zeros(1, bool),
     )  # fmt: skip
     assert scored is None
 
@@ -115,4 +122,4 @@ def test_without_a_negative_class_the_commonest_label_and_the_mean_of_all_count(
     labels = np.array([0] * 9 + [1])
     found = find_studies(table(patient=["p"] * 10), labels, negative=False)
     assert found.labels.tolist() == [0]
-    assert choose_share(found, np.full((10, 3), 1 / 3), negative=False) == 1.0
+    assert choose_top_fraction(found, np.full((10, 3), 1 / 3), negative=False) == 1.0

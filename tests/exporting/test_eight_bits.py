@@ -1,4 +1,4 @@
-"""Kernels land on 255 steps, channels share a range, and the network stays what it was."""
+"""Kernels lie on 255 steps, channels have equal range, and the network's outputs hardly change."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from falx.exporting.equalize import equalized, find_streams
 from falx.exporting.kernels import STEPS, round_kernel, round_to_nearest, with_rounded_kernels
 from falx.exporting.quantize import prepared
-from falx.exporting.tune import Rounded, tuned
+from falx.exporting.tune import FakeQuantize, tuned
 from falx.model.network import backbone_of, build_network, network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
@@ -23,7 +23,7 @@ KERNELS = arrays.arrays(
 
 
 def views(n=8, seed=0):
-    """Blobs of grey, which span activations better than noise."""
+    """Gray blocks, on which activations have a wider range than on noise."""
     coarse = np.random.default_rng(seed).integers(0, 256, (n, 8, 8))
     return np.kron(coarse, np.ones((1, 8, 8), int)).astype(np.uint8)
 
@@ -40,18 +40,18 @@ def products(samples):
 
 @pytest.fixture(scope="module")
 def network():
-    """Phantom weights, which are not random, below a head that was drawn."""
+    """Pretrained weights below a random head."""
     recipe = load_recipe("demo").changed({"rendering.size": "64"})
     weights = find_weights("phantom", recipe.backbone)
     network = build_network(recipe, 2, str(weights.file))
-    # As far apart as a trained head puts them.
+    # Logits vary as much as those of a trained head.
     head = network.get_layer("logits")
     head.kernel.assign(20 * head.kernel)
     return network
 
 
-def logits(network, given_views):
-    return network.predict_on_batch(network_input(given_views))
+def logits(network, inputs):
+    return network.predict_on_batch(network_input(inputs))
 
 
 @given(kernel=KERNELS, seed=st.integers(0, 99))
@@ -82,8 +82,8 @@ def test_on_correlated_inputs_outputs_change_less_than_by_rounding_to_nearest():
     assert error < base / 10
 
 
-def test_a_fine_tuning_of_less_than_half_a_step_is_not_lost():
-    """Weights that lay on steps and were moved a little, all one way, as fine-tuning moves them."""
+def test_fine_tuning_of_less_than_half_a_step_is_not_lost():
+    """Weights on steps, then all changed a little in the same direction, as by fine-tuning."""
     generator = np.random.default_rng(0)
     samples = np.abs(generator.normal(size=(500, 32)))
     on_steps = round_to_nearest(generator.normal(size=(32, 8)).astype(np.float32), axes=(0,))
@@ -96,7 +96,7 @@ def test_a_fine_tuning_of_less_than_half_a_step_is_not_lost():
     assert abs(lost - wanted) > abs(wanted) / 2
 
 
-def test_every_kernel_of_the_backbone_is_rounded_and_the_network_answers_nearly_alike(network):
+def test_every_kernel_of_the_backbone_is_rounded_and_logits_hardly_change(network):
     rounded = with_rounded_kernels(network, views())
     for layer in backbone_of(rounded).layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D):
@@ -108,35 +108,35 @@ def test_every_kernel_of_the_backbone_is_rounded_and_the_network_answers_nearly_
         in_steps = steps_of(np.asarray(layer.kernel.numpy(), np.float64), axes)
         np.testing.assert_allclose(in_steps, np.rint(in_steps), atol=2e-3, err_msg=layer.name)
     others = views(seed=1)
-    spread = logits(network, others).std()
-    assert np.abs(logits(rounded, others) - logits(network, others)).max() < spread
+    standard_deviation = logits(network, others).std()
+    assert np.abs(logits(rounded, others) - logits(network, others)).max() < standard_deviation
     assert rounded is not network
 
 
-def test_streams_are_found_with_their_makers_and_users():
+def test_streams_are_found_with_their_producers_and_consumers():
     backbone = backbone_of(build_network(load_recipe("lite").changed({"rendering.size": "64"}), 2))
     streams = find_streams(backbone)
-    assert [len(stream.makers) for stream in streams] == [1, 2, 3, 4, 3, 3, 1]
+    assert [len(stream.producers) for stream in streams] == [1, 2, 3, 4, 3, 3, 1]
     first, second, *_, last = streams
-    assert [maker.name for maker in first.makers] == ["expanded_conv_project_BN"]
-    assert [user.name for user in second.users] == ["block_2_expand", "block_3_expand"]
-    assert [user.name for user in last.users] == ["Conv_1"]
+    assert [producer.name for producer in first.producers] == ["expanded_conv_project_BN"]
+    assert [consumer.name for consumer in second.consumers] == ["block_2_expand", "block_3_expand"]
+    assert [consumer.name for consumer in last.consumers] == ["Conv_1"]
 
 
-def test_equalized_channels_span_one_range_and_the_network_answers_alike(network):
-    even = equalized(network, views())
-    np.testing.assert_allclose(logits(even, views(4, seed=2)), logits(network, views(4, seed=2)),
+def test_equalized_channels_have_equal_range_and_logits_stay(network):
+    equal = equalized(network, views())
+    np.testing.assert_allclose(logits(equal, views(4, seed=2)), logits(network, views(4, seed=2)),
                                atol=1e-3)  # fmt: skip
-    stream = find_streams(backbone_of(even))[-1]
-    inner = keras.Model(backbone_of(even).input, stream.makers[0].output)
-    given_views = keras.Model(even.inputs, inner(even.get_layer("scale").output))
-    largest = np.abs(given_views.predict_on_batch(network_input(views()))).max(axis=(0, 1, 2))
+    stream = find_streams(backbone_of(equal))[-1]
+    inner = keras.Model(backbone_of(equal).input, stream.producers[0].output)
+    probe = keras.Model(equal.inputs, inner(equal.get_layer("scale").output))
+    largest = np.abs(probe.predict_on_batch(network_input(views()))).max(axis=(0, 1, 2))
     np.testing.assert_allclose(largest, largest.max(), rtol=1e-3)
 
 
-def test_rounded_activations_lie_on_steps_zero_among_them_and_pass_gradients():
+def test_quantized_activations_lie_on_steps_including_zero_and_pass_gradients():
     tf = pytest.importorskip("tensorflow")
-    layer = Rounded(-1.0, 6.0)
+    layer = FakeQuantize(-1.0, 6.0)
     values = tf.constant([-3.0, -0.5, 0.0, 0.011, 2.0, 9.0])
     with tf.GradientTape() as tape:
         tape.watch(values)
@@ -150,7 +150,7 @@ def test_rounded_activations_lie_on_steps_zero_among_them_and_pass_gradients():
 
 
 @pytest.mark.slow
-def test_tuning_moves_no_kernel_and_lessens_the_error_of_an_8_bit_network(network):
+def test_tuning_changes_no_kernel_and_reduces_the_error_of_an_8_bit_network(network):
     from falx.exporting.tune import _student
 
     ready = prepared(network, views(24))
@@ -158,10 +158,10 @@ def test_tuning_moves_no_kernel_and_lessens_the_error_of_an_8_bit_network(networ
     for before, after in zip(backbone_of(ready).layers, backbone_of(better).layers, strict=True):
         if isinstance(before, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             np.testing.assert_array_equal(before.kernel, after.kernel)
-    wanted = logits(network, views(24))
+    expected = logits(network, views(24))
 
     def error(candidate):
-        answers, _ = _student(candidate, views(24)).predict_on_batch(network_input(views(24)))
-        return np.square(answers - wanted).mean()
+        outputs, _ = _student(candidate, views(24)).predict_on_batch(network_input(views(24)))
+        return np.square(outputs - expected).mean()
 
     assert error(better) < error(ready)

@@ -1,4 +1,4 @@
-"""What npm brings is kept, and is what falx knows or nothing."""
+"""Packages from npm are cached, and verified by their digest."""
 
 import base64
 import hashlib
@@ -65,7 +65,7 @@ def test_a_package_is_fetched_once(npm, package, tarball, cache, monkeypatch):
     assert fetch(package) == file
 
 
-def test_a_damaged_one_is_fetched_anew(npm, package, tarball):
+def test_a_damaged_package_is_fetched_anew(npm, package, tarball):
     npm(f'cp {tarball} "$5/whatever.tgz"')
     fetch(package).write_bytes(b"cut off")
     assert member(fetch(package), "dist/tiny.js") == b"hello"
@@ -84,7 +84,7 @@ def test_without_npm_it_is_named(no_npm, package):
         fetch(package)
 
 
-def test_what_npm_says_of_a_failure_is_told(npm, package, cache):
+def test_the_error_of_npm_is_reported(npm, package, cache):
     npm("echo npm error code E404 >&2; exit 1")
     with pytest.raises(MissingExtra, match=r"could not fetch .* \(npm error code E404\); check"):
         fetch(package)
@@ -93,6 +93,6 @@ def test_what_npm_says_of_a_failure_is_told(npm, package, cache):
 
 def test_another_file_is_refused_and_not_kept(npm, package, cache):
     npm('echo other > "$5/whatever.tgz"')
-    with pytest.raises(MissingExtra, match="is not the release that falx knows"):
+    with pytest.raises(MissingExtra, match="is not that of the release that falx expects"):
         fetch(package)
     assert list((cache / "npm").iterdir()) == []

@@ -1,15 +1,15 @@
-"""An export can be used without falx, by the script that lies beside it."""
+"""An export can be used without falx, by the script beside it."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 import falx
-from falx.data.phantom import make_phantom
 from falx.detect.detector import Settings
 from falx.detect.rules import Rules
 from falx.exporting.formats import FORMATS
@@ -17,8 +17,9 @@ from falx.exporting.package import classify_script, write_package
 from falx.exporting.quantize import prepared
 from falx.model.network import build_network
 from falx.model.weights import find_weights
+from falx.phantom import make_phantom
 from falx.recipe import Rendering, load_recipe
-from helpers import deployed
+from helpers import exportable_model
 
 # Orientation 6: the first row is the right side.
 EXIF_TURNED = (
@@ -40,7 +41,7 @@ def network(classes=2):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Phantoms as files: grey and colored, PNG and JPEG, transparent, upright and lying."""
+    """Phantoms as files: gray and colored, PNG and JPEG, transparent, upright and rotated."""
     folder = tmp_path_factory.mktemp("images")
     pixels = [
         (255 * make_phantom(np.random.default_rng(seed), tumor=True, size=120).pixels).astype(
@@ -48,7 +49,7 @@ def images(tmp_path_factory):
         )
         for seed in range(3)
     ]
-    cv2.imwrite(str(folder / "grey.png"), pixels[0])
+    cv2.imwrite(str(folder / "gray.png"), pixels[0])
     cv2.imwrite(str(folder / "tall.jpg"), pixels[1][:, 20:80])
     color = cv2.applyColorMap(pixels[2], cv2.COLORMAP_BONE)
     cv2.imwrite(str(folder / "color.png"), color)
@@ -67,11 +68,11 @@ def run_script(folder, *names):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_script_says_without_falx_what_falx_says(name, images, tmp_path):
+def test_the_script_agrees_with_falx(name, images, tmp_path):
     folder = tmp_path / name
     folder.mkdir()
     file = folder / FORMATS[name].file
-    FORMATS[name].write(deployed(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    FORMATS[name].write(exportable_model(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
     write_package(folder, name, file, settings())
     names = sorted(str(path) for path in images.iterdir())
     done = subprocess.run(
@@ -85,7 +86,7 @@ def test_the_script_says_without_falx_what_falx_says(name, images, tmp_path):
         whole = tmp_path / "openvino" / "network.xml"
         whole.parent.mkdir()
         FORMATS["openvino"].write(
-            deployed(network()), whole, "fp32", np.empty((0, 64, 64), np.uint8)
+            exportable_model(network()), whole, "fp32", np.empty((0, 64, 64), np.uint8)
         )
         write_package(whole.parent, "openvino", whole, settings())
         reference = falx.load(whole.parent)
@@ -107,20 +108,22 @@ def test_the_script_names_what_it_can_not_read_and_goes_on(images, tmp_path):
     deep = tmp_path / "deep.png"
     cv2.imwrite(str(deep), np.zeros((9, 9), np.uint16))
     file = tmp_path / "network.onnx"
-    FORMATS["onnx"].write(deployed(network()), file, "fp32", np.empty((0, 64, 64), np.uint8))
+    FORMATS["onnx"].write(
+        exportable_model(network()), file, "fp32", np.empty((0, 64, 64), np.uint8)
+    )
     write_package(tmp_path, "onnx", file, settings())
     gone = tmp_path / "gone.png"
-    done = run_script(tmp_path, deep, gone, images / "grey.png")
+    done = run_script(tmp_path, deep, gone, images / "gray.png")
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    assert first == f"{deep}: no image of 8 bits; use falx predict"
+    assert first == f"{deep}: not an 8-bit image; use falx predict"
     assert second.startswith(f"{gone}: ")
     assert "No such file" in second
-    assert done.stdout.startswith(f"{images / 'grey.png'}\t")
+    assert done.stdout.startswith(f"{images / 'gray.png'}\t")
     assert run_script(tmp_path).stderr == "usage: python classify.py IMAGE...\n"
 
 
-def test_labels_and_readme_say_what_goes_in_and_what_comes_out(tmp_path):
+def test_labels_and_readme_describe_inputs_and_outputs(tmp_path):
     file = tmp_path / "network.onnx"
     file.write_bytes(b"")
     write_package(tmp_path, "onnx", file, settings(("a", "b", "c"), crop="none", aspect="stretch"))
@@ -128,16 +131,27 @@ def test_labels_and_readme_say_what_goes_in_and_what_comes_out(tmp_path):
     assert about["classes"] == ["a", "b", "c"]
     assert about["rendering"] == {"size": 64, "crop": "none", "aspect": "stretch"}
     readme = (tmp_path / "README.md").read_text()
-    assert "All of the slice is kept." in readme
+    assert "No cropping." in readme
     assert "Stretched to a square." in readme
-    assert "The largest names the class." in readme
+    assert "The label is the class with the highest." in readme
     assert falx.__doc__.splitlines()[2] in readme
+
+
+def test_the_readme_states_the_rules(tmp_path):
+    rules = Rules(threshold=0.4, alpha=0.1, conformal_threshold=0.25, ood_threshold=17.0)
+    file = tmp_path / "network.onnx"
+    file.write_bytes(b"")
+    write_package(tmp_path, "onnx", file, replace(settings(), rules=rules))
+    readme = (tmp_path / "README.md").read_text()
+    assert "The label is `yes` from a probability of 0.4 up." in readme
+    assert "Beyond 17, an image is out of distribution and has no label." in readme
+    assert "at least 0.25; it contains the true class of 90% of slices" in readme
 
 
 def test_an_openvino_export_in_8_bits_is_a_detector(images, tmp_path):
     blobs = np.random.default_rng(0).integers(0, 256, (8, 64, 64), np.uint8)
     file = tmp_path / "network.xml"
-    FORMATS["openvino"].write(deployed(prepared(network(), blobs)), file, "int8", blobs)
+    FORMATS["openvino"].write(exportable_model(prepared(network(), blobs)), file, "int8", blobs)
     write_package(tmp_path, "openvino", file, settings())
     findings = falx.load(tmp_path).predict(images)
     assert len(findings.slices) == 5

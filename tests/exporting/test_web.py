@@ -1,4 +1,4 @@
-"""In the browser, from a folder and offline, a slice gets the answer that Python gives it."""
+"""In the browser, from a folder and offline, a slice gets the same finding as in Python."""
 
 import base64
 import csv
@@ -9,19 +9,19 @@ import cv2
 import numpy as np
 import pytest
 
-from falx.data.phantom import make_phantom
 from falx.data.read import read_slices
 from falx.detect.detector import load
 from falx.detect.rules import Rules
-from falx.exporting.detector import export_detector
+from falx.exporting.detector_folder import export_detector
 from falx.exporting.formats import FORMATS
 from falx.exporting.web import write_web
 from falx.image.render import render_with_region
 from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.notice import NOTICE
+from falx.phantom import make_phantom
 from falx.recipe import Rendering, load_recipe
-from helpers import deployed
+from helpers import exportable_model
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SWITCHES = (
@@ -52,14 +52,14 @@ def noise(*shape):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """The cache of all tests, for what is made before it is set for each of them."""
+    """The cache of all tests, for fixtures of wider scope than the one that sets it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FALX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
 
 
 def make(folder, classes, cache):
-    """A detector and its page: phantom weights below a head that was drawn, and not trained."""
+    """A detector and its page: pretrained weights below a random head."""
     recipe = load_recipe("demo").changed({"rendering.size": "96"})
     weights = find_weights("phantom", recipe.backbone)
     network = build_network(recipe, len(classes), str(weights.file))
@@ -67,16 +67,16 @@ def make(folder, classes, cache):
     # So that slices differ.
     head.kernel.assign(10 * head.kernel)
     export_detector(
-        deployed(network),
+        exportable_model(network),
         folder / "detector",
         recipe=recipe,
         classes=classes,
         rules=Rules(threshold=0.45),
-        check=noise(4, 96, 96),
+        parity_views=noise(4, 96, 96),
     )
     detector = load(folder)
     file = folder / "network.onnx"
-    FORMATS["onnx"].write(deployed(network), file, "fp32", noise(1, 96, 96))
+    FORMATS["onnx"].write(exportable_model(network), file, "fp32", noise(1, 96, 96))
     write_web(file, folder / "page", settings=detector.settings)
     return detector, folder / "page"
 
@@ -108,19 +108,19 @@ def browser():
 
 @pytest.fixture(scope="module")
 def opened(browser):
-    """Open a page, offline, from its folder; nothing may be complained of."""
-    complaints = []
+    """Open a page, offline, from its folder; there may be no console messages."""
+    messages = []
 
     def open_(site):
         page = browser.new_context(offline=True).new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto((site / "index.html").as_uri())
         page.wait_for_function("document.getElementById('status').textContent === 'Ready.'")
         return page
 
     yield open_
-    assert complaints == []
+    assert messages == []
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +138,13 @@ def page(shared_page):
 
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory):
-    """Twenty phantoms of many shapes, as PNG and JPEG, in grey and in color."""
+    """Twenty phantoms of many shapes, as PNG and JPEG, in gray and in color."""
     folder = tmp_path_factory.mktemp("slices")
     shapes = [(96, 96), (301, 224), (180, 420), (224, 224), (700, 523)]
     for number in range(20):
         height, width = shapes[number % 5]
-        grey = make_phantom([7, number], tumor=number % 2 == 1).pixels
-        image = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        gray = make_phantom([7, number], tumor=number % 2 == 1).pixels
+        image = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
         if number % 4 > 1:
             # Tinted, as screenshots are.
             image = np.stack([image, image // 2, 255 - image // 3], axis=-1)
@@ -154,26 +154,27 @@ def slices(tmp_path_factory):
 
 
 def classified(page, files):
-    """What the page answers, file by file."""
-    before = page.evaluate("falx.answers.length")
+    """The page's results, file by file."""
+    before = page.evaluate("falx.results.length")
     page.set_input_files("#files", files)
-    page.wait_for_function(f"falx.answers.length === {before + len(files)}", timeout=120_000)
+    page.wait_for_function(f"falx.results.length === {before + len(files)}", timeout=120_000)
     return page.evaluate(
-        """(before) => falx.answers.slice(before).map(({name, answer, problem}) => ({
-            name, problem, ...answer && {
-                label: answer.label,
-                probability: answer.probability,
-                probabilities: answer.probabilities,
-                region: answer.region,
-                view: [...answer.view],
-                shares: [...answer.evidence.shares],
+        """(before) => falx.results.slice(before).map(({name, finding, problem}) => ({
+            name, problem, ...finding && {
+                status: finding.status,
+                label: finding.label,
+                probability: finding.probability,
+                probabilities: finding.probabilities,
+                region: finding.region,
+                view: [...finding.view],
+                evidence: finding.evidence && [...finding.evidence.values],
             }}))""",
         before,
     )
 
 
 def rendered(page, file, rendering):
-    """The view of a file and what it shows, by the page."""
+    """The view of a file and its region, by the page."""
     found = page.evaluate(
         """async ([content, rendering]) => {
             const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -189,22 +190,24 @@ def largest_step(one, other):
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
-def test_twenty_slices_get_the_answers_of_python(page, detector, slices):
+def test_twenty_slices_get_the_findings_of_python(page, detector, slices):
     expected = detector.predict(slices).slices
-    answers = classified(page, [one.path for one in expected])
-    assert len(answers) == 20
+    results = classified(page, [one.path for one in expected])
+    assert len(results) == 20
     size = detector.settings.rendering.size
-    for one, answer in zip(expected, answers, strict=True):
-        assert answer["name"] == one.path.name
-        assert answer["label"] == one.label
-        assert answer["probability"] == pytest.approx(one.probability, abs=1e-3)
-        assert answer["probabilities"] == pytest.approx(one.probabilities, abs=1e-3)
-        assert answer["region"] == vars(one.heat_map.region)
+    for one, result in zip(expected, results, strict=True):
+        assert result["name"] == one.path.name
+        assert (result["status"], result["label"]) == (one.status, one.label)
+        assert result["probability"] == pytest.approx(one.probability, abs=1e-3)
+        assert result["probabilities"] == pytest.approx(one.probabilities, abs=1e-3)
+        assert result["region"] == vars(one.heat_map.region)
         view, _ = render_with_region(read_slices(one.path)[0].pixels, detector.settings.rendering)
-        assert largest_step(np.reshape(answer["view"], (size, size)), view) <= 1
-        np.testing.assert_allclose(answer["shares"], one.heat_map.values.ravel(), atol=1e-3)
-    chances = [one.probability for one in expected]
-    assert max(chances) - min(chances) > 0.05, "the slices must differ for this to say anything"
+        assert largest_step(np.reshape(result["view"], (size, size)), view) <= 1
+        np.testing.assert_allclose(result["evidence"], one.heat_map.values.ravel(), atol=1e-3)
+    probabilities = [one.probability for one in expected]
+    assert max(probabilities) - min(probabilities) > 0.05, (
+        "the slices must differ for this to be a test"
+    )
 
 
 @pytest.mark.parametrize("rendering", RENDERINGS, ids=lambda each: f"{each.crop}-{each.aspect}")
@@ -234,7 +237,7 @@ def turned(folder):
 
 ODD = {
     "blank": lambda folder: png(folder, np.zeros((80, 80), np.uint8)),
-    "all of one grey": lambda folder: png(folder, np.full((80, 70), 131, np.uint8)),
+    "all of one gray level": lambda folder: png(folder, np.full((80, 70), 131, np.uint8)),
     "noise": lambda folder: png(folder, noise(301, 207)),
     "colored noise": lambda folder: png(folder, noise(107, 201, 3)),
     "a line": lambda folder: png(folder, noise(1, 300)),
@@ -254,21 +257,21 @@ def test_odd_images_show_the_same(page, tmp_path, what):
     assert region == vars(expected_region)
 
 
-def test_four_classes_are_answered_as_well(opened, cache, slices, tmp_path):
+def test_four_classes_are_classified_as_well(opened, cache, slices, tmp_path):
     """And the name of a class can't become markup."""
     detector, site = make(tmp_path, FOUR, cache)
     page = opened(site)
     expected = detector.predict([slices / "03.png", slices / "14.jpg"]).slices
-    answers = classified(page, [one.path for one in expected])
-    for one, answer in zip(expected, answers, strict=True):
-        assert answer["label"] == one.label
-        assert answer["probabilities"] == pytest.approx(one.probabilities, abs=1e-3)
-        np.testing.assert_allclose(answer["shares"], one.heat_map.values.ravel(), atol=1e-3)
+    results = classified(page, [one.path for one in expected])
+    for one, result in zip(expected, results, strict=True):
+        assert result["label"] == one.label
+        assert result["probabilities"] == pytest.approx(one.probabilities, abs=1e-3)
+        np.testing.assert_allclose(result["evidence"], one.heat_map.values.ravel(), atol=1e-3)
     assert page.locator(".card dt").all_inner_texts() == [f"p({name})" for name in FOUR] * 2
     assert f"Classes: {', '.join(FOUR)}." in page.locator("footer").inner_text()
 
 
-def test_a_card_says_what_was_found(page, detector, slices):
+def test_a_card_shows_the_finding(page, detector, slices):
     (one,) = detector.predict(slices / "05.png").slices
     classified(page, [one.path])
     card = page.locator(".card")
@@ -315,22 +318,22 @@ def test_a_file_that_can_not_be_used_says_so_on_its_card(page, slices, tmp_path)
     for name, (make, _) in PROBLEMS.items():
         make(tmp_path / name, slices)
     files = [*(tmp_path / name for name in PROBLEMS), slices / "01.png"]
-    answers = classified(page, files)
-    for answer, (_, sentence) in zip(answers, PROBLEMS.values(), strict=False):
-        assert answer["problem"].startswith(sentence)
-        assert answer["problem"].endswith(".")
-    assert answers[-1]["label"]
+    results = classified(page, files)
+    for result, (_, sentence) in zip(results, PROBLEMS.values(), strict=False):
+        assert result["problem"].startswith(sentence)
+        assert result["problem"].endswith(".")
+    assert results[-1]["label"]
     assert page.locator(".card .problem").all_inner_texts() == [
-        answer["problem"] for answer in answers[:-1]
+        result["problem"] for result in results[:-1]
     ]
 
 
-def test_answers_can_be_saved(page, detector, slices, tmp_path):
+def test_results_can_be_saved(page, detector, slices, tmp_path):
     (tmp_path / 'a, "b".png').write_text("no image")
     (one,) = detector.predict(slices / "12.jpg").slices
     classified(page, [one.path, tmp_path / 'a, "b".png'])
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download answers (CSV)").click()
+        page.get_by_role("button", name="Download results (CSV)").click()
     with open(download.value.path(), newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [

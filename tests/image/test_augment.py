@@ -26,7 +26,7 @@ def test_a_flip_mirrors_left_and_right_exactly():
     np.testing.assert_array_equal(apply(Warp(flip=True), view), view[:, ::-1])
 
 
-def test_a_quarter_turn_is_counter_clockwise_as_seen():
+def test_a_quarter_turn_is_counterclockwise_as_seen():
     view = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE), np.uint8)
     np.testing.assert_array_equal(apply(Warp(rotation=90), view), np.rot90(view))
 

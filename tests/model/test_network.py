@@ -97,7 +97,7 @@ def test_batch_normalization_keeps_its_statistics_while_the_tail_is_trained():
 
 
 def test_with_normalization_in_training_the_statistics_follow():
-    recipe = small(**{"backbone.normalization": "training", "phases.0.train_from": "0"})
+    recipe = small(**{"backbone.normalization": "training", "phases.0.unfreeze_from": "0"})
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[0])
     first = backbone_of(network).get_layer("bn_Conv1")

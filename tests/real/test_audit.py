@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from falx.data.audit import audit
+from falx.data.auditing import audit
 from falx.data.catalog import build_catalog
 
 
@@ -38,18 +38,18 @@ def test_about_two_hundred_images_are_distinct(found):
 
 def test_the_ct_of_the_abdomen_is_among_the_first_five_named(found):
     paths = found.catalog.usable().table["path"]
-    assert "yes/Y248.JPG" in [paths.iat[item.row] for item in found.foreign[:5]]
+    assert "yes/Y248.JPG" in [paths.iat[item.row] for item in found.outliers[:5]]
 
 
 def test_the_classes_can_be_told_from_file_facts_alone(found):
     facts = found.shortcuts[0]
-    assert facts.probe == "facts of the file"
+    assert facts.probe == "file properties"
     assert facts.alarming
     assert 0.75 < facts.auc < 0.95
 
 
-def test_leaks_across_a_random_split_are_counted(msoud, tmp_path):
-    """A part of msoud, parted at random as its makers did."""
+def test_leakage_across_a_random_split_is_counted(msoud, tmp_path):
+    """A part of msoud, split at random as its makers did."""
     generator = random.Random(0)
     digests = {"Training": Counter(), "Testing": Counter()}
     for folder in sorted(msoud.iterdir()):

@@ -22,14 +22,14 @@ def trained(navoneel, weights, tmp_path_factory):
     )
 
 
-def test_it_tells_tumors_from_none_on_slices_without_a_twin_in_training(trained):
+def test_it_separates_tumors_from_none_on_slices_that_did_not_leak(trained):
     split = pd.read_csv(trained.folder / "split.csv")
     assert (split.groupby("group")["part"].nunique() == 1).all()
     assert trained.scores.estimates["roc_auc"].value > 0.8
 
 
 def test_the_weights_are_named_by_their_hash(trained):
-    about = json.loads((trained.folder / "environment.json").read_text())
+    about = json.loads((trained.folder / "run.json").read_text())
     assert about["weights"]["sha256"].startswith("40093080f14df34b")
 
 

@@ -1,4 +1,4 @@
-"""Weights for trainings that must come to something."""
+"""Weights for trainings that have to succeed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ BACKBONE = {"rendering.size": "64", "backbone.width": "0.35"}
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory, phantoms) -> Path:
-    """Backbone weights that stand for pretrained ones.
+    """Backbone weights in place of pretrained ones.
 
-    Random layers lose the signal on its way, so all would be answered alike; these normalize by
-    what they see of `phantoms`.
+    The signal vanishes in random layers, so all predictions would be alike; these normalize by the
+    statistics of `phantoms`.
     """
     import keras
 
     from falx.data.catalog import build_catalog
     from falx.model.network import backbone_of, build_network, network_input
-    from falx.training.shelf import Shelf
+    from falx.training.disk_cache import DiskCache
     from falx.training.views import render_views
 
     folder = tmp_path_factory.mktemp("weights")
     recipe = load_recipe("lite").changed(BACKBONE)
-    views = render_views(build_catalog(phantoms).usable(), recipe.rendering, Shelf(folder, 1))
+    views = render_views(build_catalog(phantoms).usable(), recipe.rendering, DiskCache(folder, 1))
     network = build_network(recipe, 2, seed=9)
     backbone = backbone_of(network)
     for layer in backbone.layers:

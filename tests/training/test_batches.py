@@ -1,10 +1,16 @@
-"""Batches show every slice once an epoch, shuffled by seed and epoch alone."""
+"""Batches hold every slice once per epoch, shuffled by seed and epoch alone."""
 
 import numpy as np
+import pytest
 
 from falx.recipe import Augmentation
-from falx.training.bank import PlainSource
-from falx.training.batches import PlainBatches, TrainingBatches, targets
+from falx.training.bank import ViewSource
+from falx.training.batches import (
+    SequentialBatches,
+    ShuffledBatches,
+    balanced_class_weights,
+    encode_targets,
+)
 from falx.training.views import Views
 
 N = 20
@@ -12,31 +18,32 @@ PLAIN = np.random.default_rng(0).integers(0, 255, (N, 32, 32), np.uint8)
 LABELS = np.arange(N) % 2
 
 
-def source(**ranges):
-    return PlainSource(Views(PLAIN, np.arange(N, dtype=np.uint64), Augmentation(**ranges), "noise"))
+def source(**augmentation):
+    content_ids = np.arange(N, dtype=np.uint64)
+    return ViewSource(Views(PLAIN, content_ids, Augmentation(**augmentation), "noise"))
 
 
-def training(seed, epoch, **ranges):
-    batches = TrainingBatches(
-        source(**ranges), np.arange(N), targets(LABELS, 2), batch=8, seed=seed
+def epoch_of(seed, epoch, **augmentation):
+    batches = ShuffledBatches(
+        source(**augmentation), np.arange(N), encode_targets(LABELS, 2), batch_size=8, seed=seed
     )
     batches.epoch = epoch
     return [batches[index] for index in range(len(batches))]
 
 
-def test_an_epoch_shows_every_slice_once_with_its_label():
-    shown = training(seed=1, epoch=1)
-    assert [len(inputs) for inputs, _ in shown] == [8, 8, 4]
-    views = [view.astype(np.uint8).tobytes() for inputs, _ in shown for view in inputs]
-    labels = np.concatenate([wanted[:, 0] for _, wanted in shown])
-    known = {view.tobytes(): label for view, label in zip(PLAIN, LABELS, strict=True)}
-    assert set(views) == set(known)
-    assert [known[view] for view in views] == labels.tolist()
+def test_an_epoch_holds_every_slice_once_with_its_label():
+    batches = epoch_of(seed=1, epoch=1)
+    assert [len(inputs) for inputs, _ in batches] == [8, 8, 4]
+    views = [view.astype(np.uint8).tobytes() for inputs, _ in batches for view in inputs]
+    labels = np.concatenate([targets[:, 0] for _, targets in batches])
+    expected = {view.tobytes(): label for view, label in zip(PLAIN, LABELS, strict=True)}
+    assert set(views) == set(expected)
+    assert [expected[view] for view in views] == labels.tolist()
 
 
-def test_seed_and_epoch_decide_the_order_and_the_epoch_the_views():
+def test_seed_and_epoch_determine_the_order_and_the_epoch_alone_the_views():
     def inputs(seed, epoch):
-        return np.concatenate([each for each, _ in training(seed, epoch, rotation=20)])
+        return np.concatenate([each for each, _ in epoch_of(seed, epoch, rotation=20)])
 
     first = inputs(1, 1)
     assert first.shape == (N, 32, 32, 1)
@@ -46,13 +53,30 @@ def test_seed_and_epoch_decide_the_order_and_the_epoch_the_views():
     assert sorted(map(bytes, inputs(1, 2))) != sorted(map(bytes, first))
 
 
-def test_plain_batches_are_plain_and_in_order():
+def test_sequential_batches_are_plain_views_in_order():
     rows = np.array([3, 1, 2])
-    batches = PlainBatches(source(rotation=20), rows, targets(LABELS[rows], 2), batch=2)
+    batches = SequentialBatches(
+        source(rotation=20), rows, encode_targets(LABELS[rows], 2), batch_size=2
+    )
     inputs = np.concatenate([batches[index][0] for index in range(len(batches))])
     np.testing.assert_array_equal(inputs[..., 0], PLAIN[rows])
 
 
-def test_targets_suit_the_loss():
-    np.testing.assert_array_equal(targets(np.array([0, 1]), 2), [[0], [1]])
-    np.testing.assert_array_equal(targets(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
+def test_targets_are_one_column_for_two_classes_and_one_hot_for_more():
+    np.testing.assert_array_equal(encode_targets(np.array([0, 1]), 2), [[0], [1]])
+    np.testing.assert_array_equal(encode_targets(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize("counts", [(3, 1), (20, 20), (1, 2, 4), (155, 98), (7, 11, 13, 17)])
+def test_balanced_weights_are_n_over_classes_times_count_to_the_last_digit(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    weights = balanced_class_weights(labels, len(counts))
+    assert weights == {
+        code: len(labels) / (len(counts) * count) for code, count in enumerate(counts)
+    }
+    assert sum(weights[label] for label in labels) == pytest.approx(len(labels))
+
+
+def test_a_class_without_slices_has_no_weight():
+    with pytest.raises(ValueError, match="classes should have valid labels"):
+        balanced_class_weights(np.array([0, 0]), 2)

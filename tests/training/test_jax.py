@@ -1,4 +1,4 @@
-"""The same code trains on JAX, the backend for GPUs, with neither OpenVINO's trunk nor TensorFlow's.
+"""The same code trains on JAX, the backend for GPUs, without OpenVINO or TensorFlow.
 
 In a process of its own, since Keras chooses its backend once.
 """
@@ -43,14 +43,14 @@ def run(phantoms, tmp_path_factory):
     return folder / "run"
 
 
-def test_the_run_is_whole_and_names_its_backend(run):
+def test_the_run_is_complete_and_names_its_backend(run):
     assert json.loads((run / "environment.json").read_text())["backend"] == "jax"
     history = pd.read_csv(run / "history.csv")
     assert history["phase"].tolist() == ["frozen", "frozen", "tuned"]
     assert np.isfinite(history["val_loss"]).all()
 
 
-def test_its_detector_answers_here_as_it_did_there(run, phantoms):
+def test_its_detector_gives_the_same_probabilities_elsewhere(run, phantoms):
     table = pd.read_csv(run / "predictions.csv").query("part == 'test'")
     findings = falx.load(run).predict([phantoms / path for path in table["path"]]).slices
     found = {finding.path.name: finding.probabilities["yes"] for finding in findings}

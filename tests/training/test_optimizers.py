@@ -1,11 +1,11 @@
-"""The fused Adam moves weights as Keras' own does."""
+"""The fused Adam updates weights as Keras' own does."""
 
 import keras
 import numpy as np
 import pytest
 
 from falx.recipe import Optimizer
-from falx.training.optimizers import make_optimizer
+from falx.training.optimizers import make_optimizer, warmup_cosine
 
 
 @pytest.mark.parametrize("clip", [None, 0.5])
@@ -29,3 +29,9 @@ def test_other_optimizers_are_keras_own(name):
     made = make_optimizer(Optimizer(name=name, clip_norm=2.0), 0.1)
     assert type(made).__module__.startswith("keras.")
     assert made.clipnorm == 2.0
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
+    schedule = warmup_cosine(1e-3, steps=120, warmup_steps=20)
+    rates = [float(schedule(step)) for step in (0, 10, 20, 70, 120)]
+    np.testing.assert_allclose(rates, [0, 5e-4, 1e-3, 5e-4, 0], atol=1e-9)

@@ -1,4 +1,4 @@
-"""A view is a function of the slice's content, its number and the augmentation alone."""
+"""A view is a function of the slice's content, its index and the augmentation alone."""
 
 import shutil
 
@@ -10,11 +10,11 @@ from falx.data.read import read_slices
 from falx.errors import BadInput
 from falx.image.render import render
 from falx.recipe import Augmentation, Rendering
-from falx.training.shelf import Shelf
+from falx.training.disk_cache import DiskCache
 from falx.training.views import PLAIN, render_views
 
 RENDERING = Rendering(size=64)
-RANGES = Augmentation(rotation=20, shift_x=0.1)
+AUGMENTATION = Augmentation(rotation=20, shift_x=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -23,91 +23,91 @@ def catalog(phantoms):
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    return Shelf(tmp_path / "shelf", 1)
+def cache(tmp_path):
+    return DiskCache(tmp_path / "cache", 1)
 
 
-def test_plain_views_are_the_renderings_in_the_catalogs_order(catalog, shelf):
-    views = render_views(catalog, RENDERING, shelf, RANGES)
+def test_plain_views_are_the_renderings_in_the_catalogs_order(catalog, cache):
+    views = render_views(catalog, RENDERING, cache, AUGMENTATION)
     assert len(views) == len(catalog)
     for row in (0, 17, len(catalog) - 1):
         expected = render(read_slices(catalog.file(row))[0].pixels, RENDERING)
         np.testing.assert_array_equal(views.take(PLAIN, np.array([row]))[0], expected)
 
 
-def test_a_second_rendering_decodes_nothing(catalog, shelf, monkeypatch):
-    first = render_views(catalog, RENDERING, shelf, RANGES)
+def test_a_second_rendering_decodes_nothing(catalog, cache, monkeypatch):
+    first = render_views(catalog, RENDERING, cache, AUGMENTATION)
     monkeypatch.setattr("falx.training.views.read_slices", None)
-    again = render_views(catalog, RENDERING, shelf, RANGES)
+    again = render_views(catalog, RENDERING, cache, AUGMENTATION)
     np.testing.assert_array_equal(again.plain, first.plain)
     assert again.digest == first.digest
 
 
-def test_numbers_give_other_views_and_the_same_number_the_same(catalog, shelf):
-    views, rows = render_views(catalog, RENDERING, shelf, RANGES), np.arange(5)
+def test_an_index_determines_the_view(catalog, cache):
+    views, rows = render_views(catalog, RENDERING, cache, AUGMENTATION), np.arange(5)
     np.testing.assert_array_equal(views.take(1, rows), views.take(1, rows))
     assert (views.take(1, rows) != views.take(2, rows)).any()
     np.testing.assert_array_equal(views.take(1, rows[::-1]), views.take(1, rows)[::-1])
 
 
-def test_other_slices_and_another_order_leave_a_views_pixels_alone(
-    catalog, shelf, phantoms, tmp_path
-):
+def test_a_view_does_not_depend_on_other_slices_or_their_order(catalog, cache, phantoms, tmp_path):
     fewer = tmp_path / "fewer"
     for file in sorted(phantoms.glob("*/*.png"))[::7]:
         (fewer / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, fewer / file.parent.name / f"renamed-{file.name}")
     other = build_catalog(fewer).usable()
-    ours = render_views(catalog, RENDERING, shelf, RANGES)
-    theirs = render_views(other, RENDERING, shelf, RANGES)
+    ours = render_views(catalog, RENDERING, cache, AUGMENTATION)
+    theirs = render_views(other, RENDERING, cache, AUGMENTATION)
     places = {sha: row for row, sha in enumerate(catalog.table["sha256"])}
     rows = np.array([places[sha] for sha in other.table["sha256"]])
     np.testing.assert_array_equal(theirs.take(3, np.arange(len(other))), ours.take(3, rows))
 
 
 @pytest.mark.parametrize(
-    ("rendering", "ranges"),
+    ("rendering", "augmentation"),
     [
-        (Rendering(size=64, crop="none"), RANGES),
+        (Rendering(size=64, crop="none"), AUGMENTATION),
         (RENDERING, Augmentation(rotation=21, shift_x=0.1)),
         (RENDERING, Augmentation(rotation=20, shift_x=0.1, seed=1)),
     ],
 )
-def test_whatever_changes_a_view_changes_the_digest(catalog, shelf, rendering, ranges):
+def test_whatever_changes_a_view_changes_the_digest(catalog, cache, rendering, augmentation):
     one, other = (
-        render_views(catalog, each, shelf, some)
-        for each, some in ((RENDERING, RANGES), (rendering, ranges))
+        render_views(catalog, *arguments)
+        for arguments in ((RENDERING, cache, AUGMENTATION), (rendering, cache, augmentation))
     )
     assert one.digest != other.digest
     assert (one.take(1, np.arange(5)) != other.take(1, np.arange(5))).any()
 
 
-def test_a_shelf_too_small_for_the_views_says_how_to_go_on(catalog, tmp_path):
-    with pytest.raises(BadInput, match=r"no room; raise --bank-gb to at least 0\.1"):
-        render_views(catalog, RENDERING, Shelf(tmp_path, 1e-5), RANGES)
+def test_a_cache_too_small_for_the_views_gives_advice(catalog, tmp_path):
+    with pytest.raises(BadInput, match=r"no room; raise --cache-gb to at least 0\.1"):
+        render_views(catalog, RENDERING, DiskCache(tmp_path, 1e-5), AUGMENTATION)
 
 
-def test_a_file_that_holds_another_slice_since_is_named(phantoms, tmp_path, shelf):
+def test_a_file_whose_content_changed_is_named(phantoms, tmp_path, cache):
     folder = tmp_path / "data"
     shutil.copytree(phantoms, folder)
     catalog = build_catalog(folder).usable()
     shutil.copy(catalog.file(4), catalog.file(3))
     with pytest.raises(BadInput, match="changed while falx was using it; run again"):
-        render_views(catalog, RENDERING, shelf, RANGES)
+        render_views(catalog, RENDERING, cache, AUGMENTATION)
 
 
-def test_a_file_that_lost_its_slice_since_is_named(phantoms, tmp_path, shelf):
+def test_a_file_that_lost_its_slice_is_named(phantoms, tmp_path, cache):
     folder = tmp_path / "data"
     shutil.copytree(phantoms, folder)
     catalog = build_catalog(folder).usable()
     catalog.table.loc[3, "index"] = 5
     with pytest.raises(BadInput, match="changed while falx was using it; run again"):
-        render_views(catalog, RENDERING, shelf, RANGES)
+        render_views(catalog, RENDERING, cache, AUGMENTATION)
 
 
-def test_a_view_with_other_grey_levels_lies_where_it_would_without(catalog, shelf):
-    inverted = RANGES.model_copy(update={"invert": 1.0})
-    plain, negative = (render_views(catalog, RENDERING, shelf, each) for each in (RANGES, inverted))
+def test_gray_level_transforms_leave_the_warp_unchanged(catalog, cache):
+    inverted = AUGMENTATION.model_copy(update={"invert": 1.0})
+    plain, negative = (
+        render_views(catalog, RENDERING, cache, each) for each in (AUGMENTATION, inverted)
+    )
     rows = np.arange(5)
     np.testing.assert_array_equal(negative.take(1, rows), 255 - plain.take(1, rows))
     np.testing.assert_array_equal(negative.take(PLAIN, rows), plain.take(PLAIN, rows))

@@ -1,4 +1,4 @@
-"""Every format and precision is exported, held to its network, and measured by itself."""
+"""Every format and precision is exported, checked for parity, and measured by itself."""
 
 import json
 
@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 import falx
-from falx import console
-from falx.evaluation.deployment import Row, Timing, as_markdown, draw
-from falx.verbs import bench as verb
+from falx.cli.tables import show_benchmark
+from falx.deployment import benchmark
+from falx.deployment.benchmark import Row, Timing
+from falx.deployment.benchmark_table import as_markdown
+from falx.reporting.figures.benchmark import benchmark_bars
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +30,8 @@ def test_there_is_a_row_for_the_network_itself_and_for_every_export(benched):
     names = [row.format for row in benched.rows]
     assert names == ["Keras", *["OpenVINO"] * 3, *["ONNX"] * 3, *["LiteRT"] * 3]
     # Eight bits may move what two epochs taught a narrow network too far; that is for it to say.
-    assert {row.mark for row in benched.rows if row.precision == "fp32"} == {"passed"}
-    assert "failed" not in {row.mark for row in benched.rows}
+    assert {row.outcome for row in benched.rows if row.precision == "fp32"} == {"passed"}
+    assert "failed" not in {row.outcome for row in benched.rows}
 
 
 def test_each_is_measured_with_one_thread_and_with_all(benched):
@@ -58,13 +60,13 @@ def test_a_format_that_fails_does_not_stop_the_others(run, tmp_path, monkeypatch
         (folder / "network.onnx").write_bytes(b"half")
         raise RuntimeError("no such operation\nand more")
 
-    monkeypatch.setattr(verb, "write_export", broken)
+    monkeypatch.setattr(benchmark, "write_export", broken)
     done = falx.bench(run, out=tmp_path / "out", rounds=1, seconds=0.1)
-    assert [row.mark for row in done.rows] == ["passed", *["failed"] * 9]
+    assert [row.outcome for row in done.rows] == ["passed", *["failed"] * 9]
     assert done.rows[1].why == "RuntimeError: no such operation"
     assert done.rows[1].timings == {}
     assert not any((done.folder / "exports").iterdir())
-    console.show_bench(done.rows)
+    show_benchmark(done.rows)
     shown = capsys.readouterr()
     assert "OpenVINO fp32: RuntimeError: no such operation" in shown.err
 
@@ -80,7 +82,7 @@ def test_an_export_that_does_not_run_says_why(tmp_path):
     file.write_bytes(b"nothing")
     views = tmp_path / "views.npy"
     np.save(views, np.zeros((2, 32, 32), np.uint8))
-    found = verb._measure_once(verb._Subject("onnx", file), views, 1, 0.1)
+    found = benchmark._measure_once(benchmark._Subject("onnx", file), views, 1, 0.1)
     assert isinstance(found, str)
     assert found.startswith("it could not be measured: ")
     assert "network.onnx" in found
@@ -102,6 +104,6 @@ def test_the_figure_leaves_out_what_was_not_measured():
         Row("ONNX", "fp32", "passed", "", 9_000_000, None, None, {1: TIMING, 2: TIMING}),
         Row("LiteRT", "int8", "failed", "no", 0, None, None),
     ]
-    panels = draw(rows).axes
+    panels = benchmark_bars(rows).axes
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["ONNX fp32"]
     assert len(panels[0].patches) == 2

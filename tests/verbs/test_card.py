@@ -15,16 +15,16 @@ from sklearn.metrics import accuracy_score, recall_score
 import falx
 from falx.data.catalog import Catalog
 from falx.errors import BadInput, BrokenRun
-from falx.evaluation.card import model_card
-from falx.evaluation.intervals import Estimate
-from falx.evaluation.report import Mistake
 from falx.evaluation.subgroups import Factor, Subgroup
-from falx.evaluation.templates import fill
 from falx.notice import NOTICE
 from falx.recipe import load_recipe
-from falx.runfolder import PARTIAL
+from falx.reporting.card.model_card import model_card
+from falx.reporting.pages.rendering import fill
+from falx.reporting.report import Mistake
+from falx.runs.folder import PARTIAL
+from falx.runs.reading import load_run
+from falx.statistics import Estimate
 from falx.verbs.card import card_of
-from falx.verbs.saved_run import load_run
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_enough_groups_give_numbers(folded):
     parts = card_of(load_run(folded.folder)).factors
     (contrast,) = [factor for factor in parts if factor.name == "Contrast"]
     table = Catalog.load(folded.folder / "catalog.parquet").usable().table
-    rows = np.argsort(table["spread"].to_numpy())[:20]
+    rows = np.argsort(table["standard_deviation"].to_numpy())[:20]
     truth = (table["label"] == "yes").to_numpy(int)[rows]
     given = [(p[rows, 1] >= 0.5).astype(int) for p in folded.probabilities]
     low = contrast.subgroups[0]
@@ -322,4 +322,4 @@ def test_a_distance_that_is_no_number_is_read_back_as_such(run, tmp_path):
     table.to_csv(copy / "predictions.csv", index=False)
     tested = load_run(copy).tested
     assert np.isnan(tested.distances).all()
-    assert (tested.as_table()["status"] == "foreign").all()
+    assert (tested.as_table()["status"] == "out_of_distribution").all()

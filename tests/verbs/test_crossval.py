@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import falx
-from falx.training import crossval
+from falx.training import folds as crossval
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,8 @@ def test_the_folder_is_whole(done):
     names = {item.name for item in done.folder.iterdir()}
     assert names == {
         "recipe.yaml", "catalog.parquet", "history.csv", "predictions.csv", "errors.csv",
-        "doubts.csv", "metrics.json", "environment.json", "figures", "report.html", "log.jsonl",
+        "label_issues.csv", "metrics.json", "run.json", "environment.json", "figures", "report.html",
+        "log.jsonl",
     }  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_the_numbers_are_those_of_the_predictions(done):
     auc = np.mean([roc_auc_score(rows["label"] == "yes", rows["p_yes"]) for rows in each])
     assert metrics["accuracy"]["value"] == pytest.approx(accuracy)
     assert metrics["roc_auc"]["value"] == pytest.approx(auc)
-    assert (metrics["split"], metrics["n"]) == ("crossval", 60)
+    assert metrics["n"] == 60
     assert (metrics["folds"], metrics["repeats"], len(metrics["by_fold"])) == (3, 2, 6)
     fold = metrics["by_fold"][4]
     rows = table[(table["repeat"] == 2) & (table["fold"] == 2)]
@@ -56,11 +57,11 @@ def test_the_history_names_repeat_and_fold(done):
     assert len(history) == 6
 
 
-def test_the_report_shows_folds_and_errors_that_repeat(done):
+def test_the_report_shows_folds_and_repeated_errors(done):
     text = (done.folder / "report.html").read_text()
     assert "By fold" in text
-    assert "leak-free 3-fold cross-validation, 2 times" in text.lower()
-    assert "Wrong in" in text
+    assert "leak-free 3-fold cross-validation, 2 repeats" in text.lower()
+    assert "Misclassified in" in text
     assert "--folds 3 --repeats 2" in text
     assert "falx train" in text
 
@@ -73,30 +74,46 @@ def test_errors_are_listed_with_how_often_they_repeat(done):
     assert errors["times"].is_monotonic_decreasing
 
 
-def test_doubted_labels_are_listed_counted_and_reported(done):
-    doubts = pd.read_csv(done.folder / "doubts.csv")
-    assert list(doubts.columns) == [
+def test_label_issues_are_listed_counted_and_reported(done):
+    label_issues = pd.read_csv(done.folder / "label_issues.csv")
+    assert list(label_issues.columns) == [
         "path", "index", "group", "label", "suggested", "probability", "times",
     ]  # fmt: skip
     table = pd.read_csv(done.folder / "predictions.csv")
     mean = table.groupby("path")[["p_no", "p_yes"]].mean()
-    for doubt in doubts.itertuples():
-        assert doubt.probability == pytest.approx(mean.loc[doubt.path, f"p_{doubt.label}"])
-        assert doubt.suggested != doubt.label
+    for issue in label_issues.itertuples():
+        assert issue.probability == pytest.approx(mean.loc[issue.path, f"p_{issue.label}"])
+        assert issue.suggested != issue.label
     metrics = json.loads((done.folder / "metrics.json").read_text())
-    assert metrics["doubted_labels"] == len(doubts) == len(done.label_check.doubts)
-    assert "Labels that the networks doubt" in (done.folder / "report.html").read_text()
+    assert (
+        metrics["label_issues"]
+        == len(label_issues)
+        == len(done.evaluation.label_check.label_issues)
+    )
+    assert "Label issues" in (done.folder / "report.html").read_text()
 
 
-def test_folds_without_a_limit_refuse_nothing_and_that_is_said(
+def test_folds_without_an_ood_threshold_reject_nothing_and_warn(
     phantoms, short, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(crossval, "familiar_limit", lambda *_: None)
+    monkeypatch.setattr(crossval, "fit_ood_threshold", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
         done = falx.crossval(
             phantoms, folds=2, changes=short, weights="random", out=tmp_path / "run"
         )
     assert "In 2 of 2 folds it can't be told how far unseen slices lie" in caplog.text
     assert set(pd.read_csv(done.folder / "predictions.csv")["status"]) <= {"answer", "refer"}
-    by_fold = json.loads((done.folder / "metrics.json").read_text())["by_fold"]
-    assert [fold["rules"]["limit"] for fold in by_fold] == [None, None]
+    (rules,) = json.loads((done.folder / "run.json").read_text())["rules"]
+    assert [fold["ood_threshold"] for fold in rules] == [None, None]
+
+
+def test_a_cross_validation_read_back_is_the_one_that_was_written(done):
+    read = falx.open_run(done.folder)
+    assert read.kind == "cross-validation"
+    assert read.evaluation.as_dict() == done.evaluation.as_dict()
+    assert read.record.command_of("train") == done.record.command_of("train")
+
+
+def test_the_command_that_trains_a_detector_by_the_same_recipe_is_named(done, phantoms):
+    assert done.record.command_of("train").startswith(f"falx train {phantoms} --set ")
+    assert "--folds" not in done.record.command_of("train")

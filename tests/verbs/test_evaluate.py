@@ -1,4 +1,4 @@
-"""A detector is tested on other data, and told apart from the slices that it was trained on."""
+"""A detector is tested on other data; slices that it was trained on are found and left out."""
 
 import json
 import shutil
@@ -10,10 +10,11 @@ import pytest
 
 import falx
 from falx.data.catalog import build_catalog
-from falx.data.phantom import write_phantoms
 from falx.errors import BadInput
-from falx.evaluation.calibrate import tempered
-from falx.training.setup import open_shelf
+from falx.evaluation.calibration import apply_temperature
+from falx.phantom import write_phantoms
+from falx.serialization import to_json
+from falx.training.setup import open_cache
 from falx.training.views import render_views
 
 
@@ -25,11 +26,15 @@ def others(tmp_path_factory):
     return folder
 
 
-def test_other_data_has_no_twins(run, others, tmp_path):
+def test_other_data_has_no_leakage(run, others, tmp_path):
     done = falx.evaluate(run, others, out=tmp_path / "out")
-    assert (done.scores.n, done.twins, done.without_twins) == (24, 0, None)
+    found = done.evaluation
+    assert (done.scores.n, found.n_leaked, found.without_leakage) == (24, 0, None)
     names = {path.name for path in done.folder.iterdir()}
-    assert names == {"predictions.csv", "errors.csv", "metrics.json", "figures", "report.html"}
+    assert names == {
+        "predictions.csv", "errors.csv", "metrics.json", "run.json", "environment.json",
+        "catalog.parquet", "recipe.yaml", "figures", "report.html",
+    }  # fmt: skip
 
 
 def test_the_predictions_are_those_of_the_detector(run, others, tmp_path):
@@ -40,7 +45,7 @@ def test_the_predictions_are_those_of_the_detector(run, others, tmp_path):
         assert table[name] == pytest.approx(one.probability, abs=2e-6)
 
 
-def test_copies_of_training_slices_are_counted_and_left_out_of_a_second_score(
+def test_slices_that_leaked_are_counted_and_left_out_of_a_second_score(
     run, phantoms, others, tmp_path
 ):
     data = tmp_path / "data"
@@ -49,11 +54,11 @@ def test_copies_of_training_slices_are_counted_and_left_out_of_a_second_score(
     for path in split.loc[split["part"] == "train", "path"].head(5):
         shutil.copy(phantoms / path, (data / path).with_name("copy-" + (data / path).name))
     done = falx.evaluate(run, data, out=tmp_path / "out")
-    assert done.twins == 5
+    assert done.evaluation.n_leaked == 5
     assert done.scores.n == 29
-    assert done.without_twins.n == 24
+    assert done.evaluation.without_leakage.scores.n == 24
     metrics = json.loads((done.folder / "metrics.json").read_text())
-    assert metrics["without_twins"]["n"] == 24
+    assert metrics["without_leakage"]["n"] == 24
 
 
 def test_a_class_that_the_detector_does_not_know_is_refused(run, others, tmp_path):
@@ -68,9 +73,9 @@ def test_a_class_that_the_detector_does_not_know_is_refused(run, others, tmp_pat
 def test_a_detector_without_its_run_can_still_be_evaluated(run, others, tmp_path):
     shutil.copytree(run / "detector", tmp_path / "detector")
     done = falx.evaluate(tmp_path / "detector", others, out=tmp_path / "out")
-    assert (done.scores.n, done.twins) == (24, None)
+    assert (done.scores.n, done.evaluation.n_leaked) == (24, None)
     page = (done.folder / "report.html").read_text("utf-8")
-    assert "Whether slices were trained on can&#39;t be told." in page
+    assert "Leakage could not be checked." in page
 
 
 def test_data_of_one_class_can_be_tested_on(run, others, tmp_path):
@@ -80,12 +85,12 @@ def test_data_of_one_class_can_be_tested_on(run, others, tmp_path):
     assert (done.folder / "report.html").is_file()
 
 
-def test_heat_maps_are_held_to_masks(run, others, tmp_path):
+def test_heat_maps_are_compared_with_masks(run, others, tmp_path):
     masks = others.with_name("others-masks")
     done = falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
-    assert done.maps.n == 12
-    entry = json.loads((done.folder / "metrics.json").read_text())["heat_maps"]
-    assert entry == done.maps.as_dict()
+    assert done.evaluation.localization.n == 12
+    entry = json.loads((done.folder / "metrics.json").read_text())["localization"]
+    assert entry == to_json(done.evaluation.localization)
     assert "Pointing game" in (done.folder / "report.html").read_text()
 
 
@@ -105,37 +110,40 @@ def decided(run, others, tmp_path):
     return with_rule(run, tmp_path / "detector", threshold=float(np.median(found)))
 
 
-def test_masks_are_of_no_use_where_their_slices_are_all_foreign(run, others, tmp_path):
-    refusing = with_rule(run, tmp_path / "detector", limit=0.0)
+def test_masks_are_of_no_use_where_their_slices_are_all_out_of_distribution(run, others, tmp_path):
+    rejecting = with_rule(run, tmp_path / "detector", ood_threshold=0.0)
     masks = others.with_name("others-masks")
-    with pytest.raises(BadInput, match=r"a tumor and a mask \(12\) are foreign to the detector"):
-        falx.evaluate(refusing, others, masks=masks, out=tmp_path / "out")
+    with pytest.raises(
+        BadInput, match="All 12 slices with a tumor and a mask are out-of-distribution"
+    ):
+        falx.evaluate(rejecting, others, masks=masks, out=tmp_path / "out")
 
 
-def test_heat_maps_are_checked_without_masks(decided, others, tmp_path):
-    done = falx.evaluate(decided, others, map_slices=5, out=tmp_path / "out")
-    assert done.checks.n == 5
-    assert 10 <= done.checks.of <= 14
-    entry = json.loads((done.folder / "metrics.json").read_text())["heat_map_checks"]
-    assert entry == done.checks.as_dict()
-    assert set(entry) == {"n", "of", "deletion_insertion", "randomization"}
+def test_faithfulness_is_measured_without_masks(decided, others, tmp_path):
+    done = falx.evaluate(decided, others, faithfulness_slices=5, out=tmp_path / "out")
+    measured = done.evaluation.faithfulness
+    assert measured.n == 5
+    assert 10 <= measured.eligible <= 14
+    entry = json.loads((done.folder / "metrics.json").read_text())["faithfulness"]
+    assert entry == to_json(measured)
+    assert set(entry) == {"n", "eligible", "deletion", "randomization"}
     assert (done.folder / "figures" / "deletion_and_insertion.png").is_file()
     page = (done.folder / "report.html").read_text("utf-8")
-    assert "Checked on 5 of" in page
-    assert "--map-slices 5" in page
+    assert "random sample of 5 of" in page
+    assert "--faithfulness-slices 5" in page
 
 
-def test_checking_heat_maps_can_be_left_out(decided, others, tmp_path):
-    done = falx.evaluate(decided, others, map_slices=0, out=tmp_path / "out")
-    assert done.checks is None
-    assert "heat_map_checks" not in json.loads((done.folder / "metrics.json").read_text())
+def test_faithfulness_can_be_left_out(decided, others, tmp_path):
+    done = falx.evaluate(decided, others, faithfulness_slices=0, out=tmp_path / "out")
+    assert done.evaluation.faithfulness is None
+    assert "faithfulness" not in json.loads((done.folder / "metrics.json").read_text())
 
 
 def test_without_the_keras_network_nothing_is_randomized(decided, others, tmp_path):
     (decided / "network.keras").unlink()
-    done = falx.evaluate(decided, others, map_slices=4, out=tmp_path / "out")
-    assert done.checks.randomization is None
-    assert done.checks.deletion is not None
+    done = falx.evaluate(decided, others, faithfulness_slices=4, out=tmp_path / "out")
+    assert done.evaluation.faithfulness.randomization is None
+    assert done.evaluation.faithfulness.deletion is not None
     assert "came without its Keras network" in (done.folder / "report.html").read_text("utf-8")
 
 
@@ -163,7 +171,7 @@ def test_masks_are_ones_or_any_other_gray_and_empty_ones_are_left_out(run, other
     for file in rest:
         cv2.imwrite(str(file), np.minimum(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), 1))
     done = falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
-    assert done.maps.n == 11
+    assert done.evaluation.localization.n == 11
 
 
 def test_a_slice_is_never_its_own_mask(run, others, tmp_path):
@@ -186,18 +194,20 @@ def _in_three_classes(data, folder):
     return folder
 
 
-def test_data_that_tell_kinds_apart_are_asked_for_any_tumor(run, others, tmp_path):
+def test_classes_of_the_data_can_be_folded_into_two(run, others, tmp_path):
     kinds = _in_three_classes(others, tmp_path / "kinds")
-    done = falx.evaluate(run, kinds, out=tmp_path / "out", binary=True, map_slices=0)
-    plain = falx.evaluate(run, others, out=tmp_path / "plain", map_slices=0)
+    done = falx.evaluate(run, kinds, out=tmp_path / "out", binary=True, faithfulness_slices=0)
+    plain = falx.evaluate(run, others, out=tmp_path / "plain", faithfulness_slices=0)
     assert done.scores.classes == ("no", "yes")
     assert done.scores.confusion.tolist() == plain.scores.confusion.tolist()
-    for name in ("coverage", "referred", "answered"):
-        assert getattr(done.trust, name).value == getattr(plain.trust, name).value
-    assert "all of kinds, asked for any tumor" in (done.folder / "report.html").read_text("utf-8")
+    for name in ("coverage", "referred", "selective_accuracy"):
+        assert getattr(done.reliability, name).value == getattr(plain.reliability, name).value
+    assert "all of kinds, folded into tumor and no tumor" in (
+        done.folder / "report.html"
+    ).read_text("utf-8")
 
 
-def test_a_detector_of_kinds_is_asked_for_any_tumor(phantoms, others, short, tmp_path):
+def test_classes_of_the_detector_can_be_folded_into_two(phantoms, others, short, tmp_path):
     trained = falx.train(
         _in_three_classes(phantoms, tmp_path / "kinds"),
         changes=short,
@@ -206,27 +216,30 @@ def test_a_detector_of_kinds_is_asked_for_any_tumor(phantoms, others, short, tmp
     )
     done = falx.evaluate(trained.folder, others, out=tmp_path / "out", binary=True)
     assert done.scores.classes == ("notumor", "yes")
-    assert done.checks is None
+    assert done.evaluation.faithfulness is None
     views = render_views(
-        build_catalog(others).usable(), falx.load(trained.folder).settings.rendering, open_shelf(1)
+        build_catalog(others).usable(), falx.load(trained.folder).settings.rendering, open_cache(1)
     )
-    given = falx.load(trained.folder).probabilities(views.plain)
+    probabilities = falx.load(trained.folder).probabilities(views.plain)
     table = pd.read_csv(done.folder / "predictions.csv")
     np.testing.assert_allclose(
-        table[["p_notumor", "p_yes"]], np.c_[given[:, 0], given[:, 1:].sum(1)]
+        table[["p_notumor", "p_yes"]], np.c_[probabilities[:, 0], probabilities[:, 1:].sum(1)]
     )
     temperature = falx.load(trained.folder).settings.rules.temperature
-    raw = tempered(given, 1 / temperature)[:, 0]
+    uncalibrated = apply_temperature(probabilities, 1 / temperature)[:, 0]
     truth = (table["label"] == "notumor").to_numpy()
-    assert done.trust.before["brier"].value == pytest.approx(np.mean((raw - truth) ** 2))
+    assert done.reliability.before["brier"].value == pytest.approx(
+        np.mean((uncalibrated - truth) ** 2)
+    )
 
 
-def test_what_hides_brain_and_tumor_is_told(run, others, tmp_path):
+def test_border_only_predictions_and_tumor_occlusion_are_reported(run, others, tmp_path):
     done = falx.evaluate(run, others, out=tmp_path / "out", masks=f"{others}-masks")
     metrics = json.loads((done.folder / "metrics.json").read_text("utf-8"))
-    assert metrics["border_alone"]["roc_auc"]["value"] == done.border.roc_auc.value
-    assert metrics["hidden_tumors"]["n"] == done.hidden.n
-    assert (done.border.n, done.hidden.of) == (24, 12)
+    border_only, occlusion = done.evaluation.border_only, done.evaluation.occlusion
+    assert metrics["border_only"]["roc_auc"]["value"] == border_only.roc_auc.value
+    assert metrics["occlusion"]["n"] == occlusion.n
+    assert (border_only.n, occlusion.outlined) == (24, 12)
     page = (done.folder / "report.html").read_text("utf-8")
-    assert "With all but a frame of the view blank" in page
-    assert f"On {done.hidden.n} slices with an outlined tumor" in page
+    assert "With all but the border of each view blank" in page
+    assert f"On {occlusion.n} slices with an outlined tumor" in page

@@ -12,9 +12,9 @@ import pytest
 
 import falx
 from falx.cli import main
-from falx.errors import BadInput, BrokenRun, NotEqual
-from falx.evaluation import parity
-from falx.evaluation.parity import Bound
+from falx.deployment import parity
+from falx.deployment.parity import Bound
+from falx.errors import BadInput, BrokenRun, ParityError
 from falx.exporting.choices import EIGHT_BITS
 from falx.verbs.export import Attempt, _some_of_each, answers_of, attempts_at
 
@@ -43,8 +43,8 @@ def test_it_is_held_to_its_network_on_slices_that_it_was_not_trained_on(run, tmp
     split = pd.read_csv(run / "split.csv")
     compared = pd.read_csv(done.folder / "parity.csv")
     assert sorted(compared["path"]) == sorted(split.loc[split["part"] != "train", "path"])
-    chances = pd.read_csv(run / "predictions.csv").set_index("path")["p_yes"]
-    expected = chances[compared["path"]].to_numpy()
+    probabilities = pd.read_csv(run / "predictions.csv").set_index("path")["p_yes"]
+    expected = probabilities[compared["path"]].to_numpy()
     for who in ("keras", "export"):
         assert compared[f"{who}_p_yes"].to_numpy() == pytest.approx(expected, abs=1e-4)
 
@@ -62,7 +62,7 @@ def test_an_openvino_export_in_8_bits_is_a_detector_and_smaller(run, phantoms, t
 
 
 def test_what_answers_otherwise_is_refused_and_nothing_is_left(run, tmp_path, strict):
-    with pytest.raises(NotEqual, match=r"does not answer as the trained one: it .* --force"):
+    with pytest.raises(ParityError, match=r"does not answer as the trained one: it .* --force"):
         falx.export(run, "onnx", out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -14,7 +14,7 @@ from falx.data.catalog import Catalog, build_catalog
 from falx.model.backbones import build_backbone
 from falx.model.network import backbone_of
 from falx.recipe import load_recipe
-from falx.verbs.evaluate import twins_of_training
+from falx.verbs.evaluate import leaked_from_training
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ SAID = (
 
 @pytest.fixture(scope="module")
 def changes(short):
-    return short | {"pretraining.epochs": "1", "batch": "8"}
+    return short | {"pretraining.epochs": "1", "batch_size": "8"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def trained(phantoms, mixed, changes, tmp_path_factory):
 @pytest.fixture
 def untrainable(trained, monkeypatch):
     """From here on no backbone can be pretrained, only found."""
-    monkeypatch.setattr("falx.training.pretrained.Transfer", None)
+    monkeypatch.setattr("falx.pretraining.backbone.Transfer", None)
 
 
 def told(folder):
@@ -48,8 +48,8 @@ def told(folder):
 def test_the_environment_tells_what_was_learned_from_and_how_well(trained):
     about = told(trained.folder)["pretraining"]
     assert about == trained.pretraining
-    numbers = {name: about[name] for name in ("name", "slices", "removed", "learned", "held_out")}
-    assert numbers == {"name": "mixed", "slices": 35, "removed": 5, "learned": 27, "held_out": 3}
+    numbers = {name: about[name] for name in ("name", "slices", "excluded", "trained_on", "held_out")}
+    assert numbers == {"name": "mixed", "slices": 35, "excluded": 5, "trained_on": 27, "held_out": 3}
     assert about["phantoms"] == 0.5
     assert 0 <= about["accuracy"] <= 1
     assert 0 <= about["auc"] <= 1
@@ -75,9 +75,9 @@ def test_the_command_that_repeats_the_run_names_the_other_dataset(trained, mixed
 def test_what_the_backbone_has_seen_counts_as_seen_when_the_run_is_evaluated(trained, mixed, kinds):
     learned = Catalog.load(trained.folder / "pretraining.parquet")
     assert len(learned) == 30
-    assert twins_of_training(trained.folder, build_catalog(kinds).usable()).all()
+    assert leaked_from_training(trained.folder, build_catalog(kinds).usable()).all()
     (trained.folder / "pretraining.parquet").rename(trained.folder / "hidden")
-    assert not twins_of_training(trained.folder, build_catalog(kinds).usable()).any()
+    assert not leaked_from_training(trained.folder, build_catalog(kinds).usable()).any()
     (trained.folder / "hidden").rename(trained.folder / "pretraining.parquet")
 
 
@@ -95,7 +95,7 @@ def test_folds_side_by_side_share_what_a_training_has_left(
         pretrain_on=mixed, out=tmp_path / "crossval",
     )  # fmt: skip
     about = told(done.folder)
-    assert about["pretraining"]["removed"] == 5
+    assert about["pretraining"]["excluded"] == 5
     assert f"--pretrain-on {mixed}" in about["command"]
     assert f"--pretrain-on {mixed}" in done.train_command
     assert SAID in (done.folder / "report.html").read_text("utf-8")

@@ -15,7 +15,7 @@ import falx
 from falx.data.read import read_slices
 from falx.detect.detector import load
 from falx.detect.finding import class_probabilities
-from falx.evaluation.calibrate import fit_temperature, least_inclusion, tempered
+from falx.evaluation.calibration import apply_temperature, fit_conformal_threshold, fit_temperature
 from falx.image.render import render
 from falx.model.network import network_input
 from falx.notice import NOTICE
@@ -23,7 +23,7 @@ from falx.recipe import load_recipe
 
 FILES = {
     "recipe.yaml", "catalog.parquet", "split.csv", "history.csv", "predictions.csv", "errors.csv",
-    "metrics.json", "environment.json", "detector", "figures", "report.html", "log.jsonl",
+    "metrics.json", "run.json", "environment.json", "detector", "figures", "report.html", "log.jsonl",
 }  # fmt: skip
 FIGURES = {
     "confusion_matrix", "roc", "precision_recall", "training", "probabilities", "calibration",
@@ -53,23 +53,24 @@ def test_the_run_folder_holds_what_the_design_says_and_nothing_else(run):
 
 def test_the_numbers_are_those_of_scikit_learn_on_the_predictions(metrics, tested):
     truth = (tested["label"] == "yes").to_numpy(int)
-    chances = tested["p_yes"].to_numpy()
-    assert metrics["split"] == "test"
+    probabilities = tested["p_yes"].to_numpy()
     assert metrics["n"] == len(tested)
     assert metrics["groups"] == tested["group"].nunique()
-    assert metrics["accuracy"]["value"] == accuracy_score(truth, chances >= 0.5)
-    assert metrics["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, chances), abs=1e-9)
-    assert metrics["log_loss"]["value"] == pytest.approx(log_loss(truth, chances), abs=1e-5)
+    assert metrics["accuracy"]["value"] == accuracy_score(truth, probabilities >= 0.5)
+    assert metrics["roc_auc"]["value"] == pytest.approx(
+        roc_auc_score(truth, probabilities), abs=1e-9
+    )
+    assert metrics["log_loss"]["value"] == pytest.approx(log_loss(truth, probabilities), abs=1e-5)
 
 
-def test_what_the_table_says_is_what_the_detector_answers(run, tested, phantoms):
+def test_the_predictions_are_those_of_the_detector(run, tested, phantoms):
     """Distances are computed in the network, and were measured on the trunk's features."""
     detector = load(run)
     for _, row in tested.iterrows():
         (finding,) = detector.predict(phantoms / row["path"]).slices
         assert finding.status == row["status"]
         assert finding.distance == pytest.approx(row["distance"], rel=1e-4)
-        if finding.status != "foreign":
+        if finding.status != "out_of_distribution":
             assert (finding.label, finding.probability) == (
                 row["predicted"], pytest.approx(row["p_yes"], abs=1e-5),
             )  # fmt: skip
@@ -79,13 +80,15 @@ def test_rules_are_chosen_on_validation_slices(run):
     table = pd.read_csv(run / "predictions.csv")
     chosen, rules = table[table["part"] == "validation"], load(run).settings.rules
     labels = (chosen["label"] == "yes").to_numpy(int)
-    chances = chosen[["p_no", "p_yes"]].to_numpy()
-    assert rules.inclusion == pytest.approx(least_inclusion(chances, labels, 0.1), abs=1e-5)
-    raw = tempered(chances, 1 / rules.temperature)
-    assert rules.temperature == pytest.approx(fit_temperature(raw, labels), rel=1e-2)
+    probabilities = chosen[["p_no", "p_yes"]].to_numpy()
+    assert rules.conformal_threshold == pytest.approx(
+        fit_conformal_threshold(probabilities, labels, 0.1), abs=1e-5
+    )
+    uncalibrated = apply_temperature(probabilities, 1 / rules.temperature)
+    assert rules.temperature == pytest.approx(fit_temperature(uncalibrated, labels), rel=1e-2)
 
 
-def test_every_mistake_is_named(run, tested):
+def test_every_misclassified_slice_is_listed(run, tested):
     wrong = tested[tested["label"] != tested["predicted"]]
     assert set(pd.read_csv(run / "errors.csv")["path"]) == set(wrong["path"])
 
@@ -98,19 +101,35 @@ def test_no_group_is_on_two_sides(run):
 
 def test_the_detector_gives_the_probabilities_that_were_scored(run, phantoms, tested):
     found = falx.load(run).predict([phantoms / path for path in tested["path"]])
-    chances = {f"{one.path.parent.name}/{one.path.name}": one.probability for one in found.slices}
+    probabilities = {
+        f"{one.path.parent.name}/{one.path.name}": one.probability for one in found.slices
+    }
     expected = tested.set_index("path")["p_yes"]
-    np.testing.assert_allclose([chances[path] for path in expected.index], expected, atol=2e-6)
+    np.testing.assert_allclose(
+        [probabilities[path] for path in expected.index], expected, atol=2e-6
+    )
 
 
-def test_the_environment_tells_what_made_the_run_and_nothing_about_whose_it_is(run):
-    text = (run / "environment.json").read_text()
-    about = json.loads(text)
-    assert about["seed"] == 0
-    assert about["versions"]["falx"] == falx.__version__
-    assert re.fullmatch("[0-9a-f]{64}", about["data"]["sha256"])
-    assert about["weights"] == {"name": "random", "sha256": ""}
-    assert about["command"].startswith("falx train ")
+def test_the_record_says_what_made_the_run(run):
+    record = json.loads((run / "run.json").read_text())
+    assert (record["verb"], record["options"]["seed"]) == ("train", 0)
+    assert (record["title"], record["split"]) == ("lite on phantoms", "leak-free 70/15/15")
+    assert re.fullmatch("[0-9a-f]{64}", record["data"]["sha256"])
+    assert record["weights"] == {"name": "random", "sha256": ""}
+    assert record["command"].startswith("falx train ")
+    assert "--weights random" in record["command"]
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["falx"] == falx.__version__
+
+
+def test_a_run_read_back_is_the_run_that_was_written(run, metrics, tested):
+    read = falx.open_run(run)
+    written = {name: value for name, value in metrics.items() if name != "random_split"}
+    assert read.kind == "training"
+    assert read.evaluation.as_dict() == written
+    assert read.evaluation.predictions.table["path"].tolist() == tested["path"].tolist()
+    assert read.record.command == json.loads((run / "run.json").read_text())["command"]
+    assert len(read.validation) + len(tested) == len(pd.read_csv(run / "predictions.csv"))
 
 
 def test_the_recipe_in_the_run_trains_the_same_again(run, short):
@@ -146,27 +165,29 @@ def test_an_existing_folder_is_not_touched(run, phantoms, short):
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_what_copies_are_worth_is_shown_when_asked_for(phantoms, short, tmp_path):
+def test_what_leakage_is_worth_is_shown_when_asked_for(phantoms, short, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(phantoms, data)
     for file in sorted((data / "yes").iterdir())[:15]:
         shutil.copy(file, file.with_name(f"copy-of-{file.name}"))
     trained = falx.train(
-        data, changes=short, weights="random", out=tmp_path / "run", show_leak=True
+        data, changes=short, weights="random", out=tmp_path / "run", compare_random_split=True
     )
     metrics = json.loads((trained.folder / "metrics.json").read_text())
-    assert metrics["random_split"]["accuracy"]["value"] == trained.blind.estimates["accuracy"].value
-    blind = metrics["random_split"]
-    assert blind["twins"] > 0
-    assert blind["without_twins"]["n"] == blind["n"] - blind["twins"]
+    assert (
+        metrics["random_split"]["accuracy"]["value"]
+        == trained.random_split.scores.estimates["accuracy"].value
+    )
+    random = metrics["random_split"]
+    assert random["leaked"] > 0
+    assert random["without_leakage"]["n"] == random["n"] - random["leaked"]
     page = (trained.folder / "report.html").read_text("utf-8")
     assert "Random split" in page
-    assert f"There, on the {blind['without_twins']['n']} without a twin, accuracy is" in page
-    assert "have a twin in training" in page
+    assert f"On the {random['without_leakage']['n']} others, accuracy is" in page
+    assert "share a group with training slices" in page
     assert (trained.folder / "figures" / "splits.png").is_file()
-    assert json.loads((trained.folder / "environment.json").read_text())["command"].endswith(
-        "--show-leak"
-    )
+    command = json.loads((trained.folder / "run.json").read_text())["command"]
+    assert command.endswith("--compare-random-split")
 
 
 def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
@@ -194,14 +215,14 @@ def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def mirrored(phantoms, tmp_path_factory):
-    changes = {"mirrored": "true", "rendering.size": "96", "phases.0.epochs": "2"}
-    out = tmp_path_factory.mktemp("mirrored") / "run"
+def flip_tta(phantoms, tmp_path_factory):
+    changes = {"flip_tta": "true", "rendering.size": "96", "phases.0.epochs": "2"}
+    out = tmp_path_factory.mktemp("flip_tta") / "run"
     return falx.train(phantoms, recipe="demo", changes=changes, weights="phantom", out=out).folder
 
 
-def test_a_mirrored_recipe_answers_alike_for_a_slice_and_its_mirror_image(mirrored, phantoms):
-    detector, table = load(mirrored), pd.read_csv(mirrored / "predictions.csv")
+def test_test_time_augmentation_predicts_a_slice_and_its_mirror_image_alike(flip_tta, phantoms):
+    detector, table = load(flip_tta), pd.read_csv(flip_tta / "predictions.csv")
     views = np.stack([
         render(read_slices(phantoms / path)[0].pixels, detector.settings.rendering)
         for path in table["path"]
@@ -209,34 +230,34 @@ def test_a_mirrored_recipe_answers_alike_for_a_slice_and_its_mirror_image(mirror
     found = detector.probabilities(views)
     np.testing.assert_allclose(found, detector.probabilities(views[:, :, ::-1]), atol=1e-5)
     np.testing.assert_allclose(found[:, 1], table["p_yes"], atol=1e-5)
-    network = keras.saving.load_model(mirrored / "detector" / "network.keras")
+    network = keras.saving.load_model(flip_tta / "detector" / "network.keras")
     alone = np.asarray(network.predict_on_batch(network_input(views)))
     assert np.abs(class_probabilities(alone) - found).max() > 0.01
 
 
-def test_rules_of_a_mirrored_recipe_are_of_the_answers_that_its_detector_gives(mirrored):
-    table, rules = pd.read_csv(mirrored / "predictions.csv"), load(mirrored).settings.rules
+def test_with_test_time_augmentation_rules_are_those_of_the_predictions(flip_tta):
+    table, rules = pd.read_csv(flip_tta / "predictions.csv"), load(flip_tta).settings.rules
     chosen = table[table["part"] == "validation"]
     labels = (chosen["label"] == "yes").to_numpy(int)
-    expected = least_inclusion(chosen[["p_no", "p_yes"]].to_numpy(), labels, 0.1)
-    assert rules.inclusion == pytest.approx(expected, abs=1e-3)
+    expected = fit_conformal_threshold(chosen[["p_no", "p_yes"]].to_numpy(), labels, 0.1)
+    assert rules.conformal_threshold == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_detector_whose_limit_cannot_be_told_refuses_nothing_and_that_is_said(
+def test_a_detector_without_an_ood_threshold_rejects_nothing_and_warns(
     phantoms, short, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr("falx.verbs.train.familiar_limit", lambda *_: None)
+    monkeypatch.setattr("falx.verbs.train.fit_ood_threshold", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
         done = falx.train(phantoms, changes=short, weights="random", out=tmp_path / "run")
     assert "In training and validation it can't be told how far unseen slices" in caplog.text
-    assert load(done.folder).settings.rules.limit is None
-    assert done.trust.foreign.value == 0
+    assert load(done.folder).settings.rules.ood_threshold is None
+    assert done.reliability.out_of_distribution.value == 0
 
 
-def test_a_recipe_that_trains_what_foreign_slices_are_told_by_is_warned_of(
+def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
     phantoms, short, tmp_path, caplog
 ):
-    changes = short | {"phases.1.epochs": "1", "phases.1.train_from": "40"}
+    changes = short | {"phases.1.epochs": "1", "phases.1.unfreeze_from": "40"}
     with caplog.at_level(logging.WARNING, "falx"):
         falx.train(phantoms, changes=changes, weights="random", out=tmp_path / "run")
     assert "more than 1% of new slices like these may be refused" in caplog.text

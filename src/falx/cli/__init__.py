@@ -14,7 +14,7 @@ import typer
 
 from falx.cli.data import audit, phantom
 from falx.cli.deploying import bench, export
-from falx.cli.shared import fail
+from falx.cli.terminal import fail, show_log
 from falx.cli.training import crossval, demo, pretrain, train
 from falx.cli.using import card, doctor, evaluate, predict
 from falx.errors import FalxError
@@ -51,7 +51,7 @@ def main() -> None:
         where = f" '{error.filename}'" if error.filename else ""
         fail(
             f"Reading or writing{where} failed ({error.strerror or error}); make room or allow it, "
-            "then run the same command again: a training goes on where it stopped, all else anew."
+            "then run the same command again: a training resumes, everything else starts anew."
         )
 
 
@@ -77,8 +77,6 @@ def _options(
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
     ] = False,
 ) -> None:
-    from falx.console import show_log
-
     show_log(verbose)
     if offline:
         from falx.offline import forbid_network

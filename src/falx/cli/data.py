@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from falx.cli.shared import (
-    DataArgument,
-    PositiveOption,
-)
+from falx.cli.parameters import DataArgument
+from falx.cli.terminal import progress, say, write_json
+from falx.seeds import MAX_SEED
 
 
 def audit(
@@ -25,44 +24,43 @@ def audit(
         Path | None,
         typer.Option(
             "--crossval",
-            help="The run folder of a cross-validation of DATA; shows the labels that its networks "
-            "doubt.",
+            help="Run folder of a cross-validation of DATA; shows its label issues.",
         ),
     ] = None,
-    positive: PositiveOption = None,
+    positive: Annotated[
+        str | None, typer.Option("--positive", help="Which of two classes is the positive one.")
+    ] = None,
 ) -> None:
-    """Look for copies, leaks, foreign images and shortcuts in a dataset."""
-    from falx import console
+    """Audit a dataset: near-duplicates, leakage, label issues, outliers and shortcuts."""
     from falx.extras import needs
 
-    with needs("train", "falx audit"), console.progress() as listener:
-        from falx.verbs.audit import audit_data
+    with needs("train", "falx audit"), progress() as listener:
+        from falx.cli.tables import show_audit
+        from falx.verbs.audit import audit as run_audit
 
-        found = audit_data(data, positive=positive, crossval=crossval, listener=listener)
+        found = run_audit(data, positive=positive, crossval=crossval, listener=listener)
     if json_file != Path("-"):
-        console.show_audit(found)
+        show_audit(found)
     if json_file:
-        console.write_json(json_file, found.as_dict())
+        write_json(json_file, found.as_dict())
     if html_file:
-        from falx.evaluation.audit_page import write_audit_page
+        from falx.reporting.pages.audit import write_audit_page
 
         write_audit_page(found, html_file)
-        console.say(f"Wrote {html_file}")
+        say(f"Wrote {html_file}")
 
 
 def phantom(
-    out: Annotated[Path, typer.Argument(help="The folder to be made.")],
+    out: Annotated[Path, typer.Argument(help="The folder to create.")],
     n: Annotated[
         int, typer.Option("--slices", "-n", min=2, help="Slices to draw, half of each class.")
     ] = 200,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Side in pixels.")] = 224,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 0,
 ) -> None:
-    """Draw synthetic slices with and without tumors."""
-    from falx import console
-
-    with console.progress() as listener:
-        from falx.data.phantom import write_phantoms
+    """Draw synthetic slices with and without tumors, and the masks of these."""
+    with progress() as listener:
+        from falx.phantom import write_phantoms
 
         write_phantoms(out, n, seed=seed, size=size, listener=listener)
-    console.say(f"Wrote {n} slices to {out}, and where their tumors are to {out}-masks")
+    say(f"Wrote {n} slices to {out}, and the masks of their tumors to {out}-masks")

@@ -1,4 +1,4 @@
-"""A cache of facts keyed by the content of files, so that a second look costs only hashing."""
+"""A cache of facts by content of files, so that cataloging them again costs only hashing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import platformdirs
 
 Rows = list[dict[str, Any]]
-_ASK_AT_ONCE = 500
+_QUERY_SIZE = 500
 
 
 def cache_folder() -> Path:
-    """Where falx keeps what it can compute again: FALX_CACHE, or the system's place for caches."""
+    """The folder for what falx can recompute: FALX_CACHE, or the system's folder for caches."""
     named = os.environ.get("FALX_CACHE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("falx", appauthor=False))
 
@@ -25,7 +25,7 @@ def cache_folder() -> Path:
 class FactCache:
     """Rows of facts by the SHA-256 of the file that they were read from.
 
-    A damaged or unwritable cache file raises sqlite3.Error; the caller decides what that means.
+    Every method raises sqlite3.Error where the cache file is damaged or can't be written.
     """
 
     def __init__(self, folder: Path, version: int) -> None:
@@ -37,21 +37,21 @@ class FactCache:
             )
 
     def get(self, keys: Sequence[str]) -> dict[str, Rows]:
-        """What is known of those files."""
+        """The rows of those files that are in the cache."""
         found: dict[str, Rows] = {}
         with self._connection() as connection:
-            for start in range(0, len(keys), _ASK_AT_ONCE):
-                some = list(keys[start : start + _ASK_AT_ONCE])
-                marks = ",".join("?" * len(some))
-                # Only question marks are filled in.
-                query = f"SELECT sha256, rows FROM facts WHERE sha256 IN ({marks})"  # noqa: S608
+            for start in range(0, len(keys), _QUERY_SIZE):
+                batch = list(keys[start : start + _QUERY_SIZE])
+                placeholders = ",".join("?" * len(batch))
+                # Only question marks are inserted.
+                query = f"SELECT sha256, rows FROM facts WHERE sha256 IN ({placeholders})"  # noqa: S608
                 found.update(
-                    (key, json.loads(text)) for key, text in connection.execute(query, some)
+                    (key, json.loads(text)) for key, text in connection.execute(query, batch)
                 )
         return found
 
     def put(self, entries: Mapping[str, Rows]) -> None:
-        """Remember these; an entry that is known already is replaced."""
+        """Store rows by digest, replacing those that are there already."""
         with self._connection() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?)",

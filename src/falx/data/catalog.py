@@ -1,4 +1,4 @@
-"""From a folder or a table to a catalog: a row a slice, and nothing left out in silence.
+"""From a folder or a table to a catalog: one row per slice, with nothing left out silently.
 
 A file that can't be read keeps its row, with the reason in the column `problem`.
 """
@@ -41,7 +41,7 @@ class Catalog:
     Attributes:
         root: the folder that `path` is relative to.
         classes: names in order of their codes; of two, the second is the positive one.
-        table: one row a slice; columns path, label, split, sha256, bytes, those of
+        table: one row per slice; columns path, label, split, sha256, bytes, those of
             falx.data.facts.Facts, and group.
     """
 
@@ -73,7 +73,7 @@ class Catalog:
         return replace(self, table=self.table[self.table["problem"] == ""].reset_index(drop=True))
 
     def digest(self) -> str:
-        """A SHA-256 over content, labels and order of the slices, wherever they lie."""
+        """A SHA-256 of content, labels and order of the slices, independent of their paths."""
         table = self.table[["sha256", "index", "label", "patient"]]
         return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
 
@@ -100,24 +100,24 @@ def build_catalog(
     data: Path,
     *,
     positive: str | None = None,
-    least: int = 2,
+    min_classes: int = 2,
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> Catalog:
     """Every slice of a dataset, with its facts and its group.
 
     Args:
-        data: a folder with a subfolder a class (also below `train/ val/ test/`), or a CSV or
-            Parquet file with path, label and perhaps patient and split.
-        positive: which of two classes is the positive one, where the names don't say.
-        least: classes that the data must hold.
+        data: a folder with one subfolder per class (also below `train/ val/ test/`), or a CSV or
+            Parquet file with path, label and optionally patient and split.
+        positive: which of two classes is the positive one, if their names don't tell.
+        min_classes: number of classes that the data must have.
         cache: folder of the fact cache; by default FALX_CACHE or the system's.
 
     Raises:
         BadInput: the data can't be found or understood.
-        UnusableData: there is nothing in it that can be read.
+        UnusableData: it has too few classes, or no slice that can be used.
     """
-    root, entries = entries_of(data, least=least)
+    root, entries = entries_of(data, min_classes=min_classes)
     classes = order_classes({entry.label for entry in entries}, positive)
     digests = list(in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
     known = _all_facts(entries, digests, cache or cache_folder(), listener)
@@ -138,8 +138,8 @@ def build_catalog(
 def group_rows(table: pd.DataFrame) -> np.ndarray:
     """The group of each row: int64 (rows,).
 
-    Rows belong together that share a patient, a study, a file of several slices, or content, and
-    those that are near-duplicates. A row with a problem is a group of its own.
+    Rows share a group if they share a patient, a study, a file of several slices or their content,
+    or are near-duplicates. A row with a problem is its own group.
     """
     hashed = np.flatnonzero(table["problem"] == "")
     links = [equal_pairs(table[key].tolist()) for key in ("patient", "study", "path", "sha256")]
@@ -148,13 +148,12 @@ def group_rows(table: pd.DataFrame) -> np.ndarray:
     return components(len(table), *links)
 
 
-def twins_of(known: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
-    """Which rows of a table share a group with a row of a known one: bool (rows of other,).
+def shares_group_with(known: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
+    """Which rows of another dataset share a group with a row of a known one: bool (rows of other,).
 
-    They are of two datasets. Patient numbers of the known one are left out: in the other, they mean
-    other people.
+    Patient IDs of the known one are ignored: in another dataset, they mean other people.
     """
-    # No path begins so, and the same path means another file.
+    # The same path means another file here; no real path begins like this.
     known = known.assign(patient="", path="//known/" + known["path"])
     groups = group_rows(pd.concat([known, other], ignore_index=True))
     return np.isin(groups[len(known) :], groups[: len(known)])
@@ -165,7 +164,7 @@ def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:
     path = entry.file.relative_to(root) if inside else entry.file
     size = entry.file.stat().st_size if entry.file.exists() else 0
     columns = {"path": path.as_posix(), "label": entry.label, "split": entry.split, "bytes": size}
-    # The patient that a table states wins over the one that the image states.
+    # The patient in the table takes precedence over the one in the image.
     return {**columns, "patient": entry.patient} if entry.patient else columns
 
 
@@ -202,31 +201,31 @@ def _cached(cache: FactCache | None, digests: Sequence[str]) -> dict[str, Rows]:
     try:
         return cache.get(digests) if cache else {}
     except sqlite3.Error as error:
-        _say_useless(error)
+        _warn_of_cache(error)
         return {}
 
 
 def _remember(cache: FactCache | None, fresh: Mapping[str, Rows]) -> None:
-    """Keep facts, but none of unreadable files: their reason names one file and may pass."""
+    """Keep facts, but not of unreadable files: the reason names one path and may be temporary."""
     read = {digest: rows for digest, rows in fresh.items() if rows[0]["whole_hash"]}
     try:
         if cache and read:
             cache.put(read)
     except sqlite3.Error as error:
-        _say_useless(error)
+        _warn_of_cache(error)
 
 
 def _open_cache(folder: Path) -> FactCache | None:
     try:
         return FactCache(folder, facts.VERSION)
     except (OSError, sqlite3.Error) as error:
-        _say_useless(error)
+        _warn_of_cache(error)
         return None
 
 
-def _say_useless(error: Exception) -> None:
+def _warn_of_cache(error: Exception) -> None:
     logger.warning(
-        "The cache can't be used (%s); what it does not hold is read anew. falx doctor names it.",
+        "The cache can't be used (%s), so files are read anew; falx doctor shows where it is.",
         error,
     )
 

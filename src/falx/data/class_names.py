@@ -1,4 +1,4 @@
-"""What the names of classes say: which one means "no tumor", and which of two is positive."""
+"""What class names mean: which one is "no tumor", and which of two is the positive class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ POSITIVE = frozenset(
 
 
 def order_classes(names: Iterable[str], positive: str | None = None) -> tuple[str, ...]:
-    """Class names in order of their codes: what means "no tumor" first, the positive one last.
+    """Class names in order of their codes: "no tumor" first, the positive class last.
+
+    Args:
+        positive: the positive class of two; by default, the names decide.
 
     Raises:
         BadInput: `positive` is not a class, or there are more than two.
@@ -34,29 +37,29 @@ def order_classes(names: Iterable[str], positive: str | None = None) -> tuple[st
     if positive is None:
         if len(ordered) == 2 and _rank(ordered[0]) == _rank(ordered[1]):
             logger.warning(
-                "The names do not say which class is positive; '%s' is taken, --positive names it.",
+                "The class names don't tell which one is positive; taking '%s' (set --positive).",
                 ordered[1],
             )
         return tuple(ordered)
     if positive not in ordered:
-        raise BadInput(f"There is no class '{positive}'; the data hold {', '.join(ordered)}.")
+        raise BadInput(f"There is no class '{positive}'; the data have {', '.join(ordered)}.")
     if len(ordered) != 2:
-        raise BadInput(f"--positive is for two classes, and the data hold {', '.join(ordered)}.")
+        raise BadInput(f"--positive is for two classes, and the data have {', '.join(ordered)}.")
     return tuple(sorted(ordered, key=lambda name: name == positive))
 
 
 def has_negative(classes: tuple[str, ...]) -> bool:
-    """Whether the first class stands against all others: of two it does, else by its name."""
+    """Whether the first class is the negative one: always of two, else by its name."""
     return len(classes) == 2 or means_none(classes[0])
 
 
 def means_none(name: str) -> bool:
-    """Whether the name of a class says that there is no tumor."""
+    """Whether the name of a class means that there is no tumor."""
     return _rank(name) == 0
 
 
 def means_any(name: str) -> bool:
-    """Whether the name of a class says that there is a tumor, and not of which kind."""
+    """Whether the name of a class means a tumor of any kind."""
     return _rank(name) == 3
 
 

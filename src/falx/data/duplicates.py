@@ -1,4 +1,4 @@
-"""Copies: byte for byte, near, and slices of one patient.
+"""Groups of slices: exact duplicates, near-duplicates, and slices of one patient.
 
 Near-duplicates are slices whose perceptual hashes (Zauner 2010; 256 bits of the low frequencies
 of a cosine transform) differ in at most `RADIUS` bits, for the whole slice or for the head alone.
@@ -25,7 +25,7 @@ _BLOCK = 4096
 
 
 def perceptual_hash(pixels: np.ndarray, box: Box | None = None) -> str:
-    """The hash of a slice, or of a box of it: 64 hexadecimal digits.
+    """The perceptual hash of a slice, or of a box of it: 64 hexadecimal digits.
 
     Args:
         pixels: float32 (height, width), [0, 1].
@@ -38,25 +38,25 @@ def perceptual_hash(pixels: np.ndarray, box: Box | None = None) -> str:
 def near_pairs(hashes: Sequence[str], radius: int = RADIUS) -> np.ndarray:
     """Links between hashes that differ in at most `radius` bits: int64 (links, 2).
 
-    They join the same rows as all such pairs would, but of a large cluster most pairs are left
+    They connect the same rows as all such pairs would, but most pairs of a large cluster are left
     out, so that memory stays flat. Rows with an equal hash are linked to the first of them. Time
-    grows with the square of the number of distinct hashes, at about 10^10 pairs a minute on two
-    cores.
+    grows with the square of the number of distinct hashes; two cores compare about 10^10 pairs a
+    minute.
     """
     values, first, inverse = np.unique(np.asarray(hashes), return_index=True, return_inverse=True)
     signs = _signs(values)
     pairs = [np.column_stack([first[inverse], np.arange(len(inverse))])]
     pairs += [first[_forest(block, len(values))] for block in _close_blocks(signs, radius)]
-    found = np.concatenate(pairs)
-    return found[found[:, 0] != found[:, 1]]
+    links = np.concatenate(pairs)
+    return links[links[:, 0] != links[:, 1]]
 
 
 def equal_pairs(keys: Sequence[str]) -> np.ndarray:
     """Pairs of rows with the same non-empty key, each linked to its first: int64 (pairs, 2)."""
     column = pd.Series(keys, dtype="str")
-    named = column[column != ""]
-    first = named.index.to_series().groupby(named).transform("min")
-    pairs = np.column_stack([first.to_numpy(np.int64), named.index.to_numpy(np.int64)])
+    keyed = column[column != ""]
+    first = keyed.index.to_series().groupby(keyed).transform("min")
+    pairs = np.column_stack([first.to_numpy(np.int64), keyed.index.to_numpy(np.int64)])
     return pairs[pairs[:, 0] != pairs[:, 1]].reshape(-1, 2)
 
 
@@ -68,7 +68,7 @@ def components(n: int, *pairs: np.ndarray) -> np.ndarray:
 
 
 def _forest(pairs: np.ndarray, n: int) -> np.ndarray:
-    """As few pairs as join the same of n rows: each component's rows with its first."""
+    """The fewest links that connect the same of n rows: each component's rows to its first."""
     if len(pairs) <= n:
         return pairs
     labels = components(n, pairs)
@@ -84,10 +84,10 @@ def _signs(values: np.ndarray) -> np.ndarray:
 
 
 def _close_blocks(signs: np.ndarray, radius: int) -> Iterator[np.ndarray]:
-    least = signs.shape[1] - 2 * radius
+    min_agreement = signs.shape[1] - 2 * radius
     for top in range(0, len(signs), _BLOCK):
         for left in range(top, len(signs), _BLOCK):
             agreement = signs[top : top + _BLOCK] @ signs[left : left + _BLOCK].T
-            rows, columns = np.nonzero(agreement >= least)
+            rows, columns = np.nonzero(agreement >= min_agreement)
             pairs = np.column_stack([rows + top, columns + left])
             yield pairs[pairs[:, 0] < pairs[:, 1]]

@@ -1,7 +1,7 @@
-"""What is known of a slice without any network: size, grey levels, shape of the head, hashes.
+"""Facts of a slice that need no network: size, gray levels, shape of the head, hashes.
 
-These facts make the columns of a catalog that describe pixels; audit and grouping use nothing
-else, so a slice is decoded once.
+They are the columns of a catalog that describe pixels; audit and grouping use nothing else, so a
+slice is decoded once.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from falx.data.duplicates import perceptual_hash
 from falx.data.read import Slice
 from falx.image.crop import Box, background_level, head_box, head_mask
 
-VERSION = 1
-"""Changes whenever a fact is computed differently, so that old cache entries are not used."""
+VERSION = 2
+"""To be raised when a fact is named or computed differently, so that no old cache is used."""
 
-LEAST_SIZE = 32
-LEAST_SPREAD = 2 / 255
+MIN_SIZE = 32
+MIN_STANDARD_DEVIATION = 2 / 255
 SURROUNDINGS_SIZE = 16
 RINGS = 4
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of one slice; grey levels are in [0, 1]."""
+    """Facts of a slice; gray levels are in [0, 1]."""
 
     index: int = 0
     format: str = ""
@@ -38,22 +38,22 @@ class Facts:
     height: int = 0
     width: int = 0
     mean: float = 0.0
-    spread: float = 0.0
-    """Standard deviation of the grey levels."""
+    standard_deviation: float = 0.0
+    """Of the gray levels."""
     border: float = 0.0
-    """Median grey of the outermost rim."""
+    """Median gray of the outermost rim."""
     whole_hash: str = ""
     brain_hash: str = ""
     head_aspect: float = 0.0
     """Logarithm of the head's width over its height."""
     head_fill: float = 0.0
-    """Share of the head's box that is head."""
+    """Fraction of the head's box that is head."""
     symmetry: float = 0.0
     """Correlation of the head with its mirror image, [-1, 1]."""
     rings: tuple[float, ...] = ()
-    """Mean standardized grey in four concentric rings of the head's box, from the center out."""
+    """Mean standardized gray in four concentric rings of the head's box, from the center out."""
     surroundings: tuple[int, ...] = ()
-    """The slice without the head's box, 16 x 16 grey levels 0 to 255, row by row."""
+    """The slice without the head's box, 16 x 16 gray levels 0 to 255, row by row."""
     problem: str = ""
     """Why the slice can't be used, or an empty string."""
 
@@ -77,7 +77,7 @@ def measure(slice_: Slice) -> Facts:
         height=height,
         width=width,
         mean=float(pixels.mean()),
-        spread=float(pixels.std()),
+        standard_deviation=float(pixels.std()),
         border=background_level(pixels),
         whole_hash=perceptual_hash(pixels),
         brain_hash=perceptual_hash(pixels, box),
@@ -92,10 +92,10 @@ def measure(slice_: Slice) -> Facts:
 
 def _problem(pixels: np.ndarray) -> str:
     height, width = pixels.shape
-    if min(height, width) < LEAST_SIZE:
-        return f"tiny: {width} x {height} pixels, at least {LEAST_SIZE} are needed each way"
-    if float(pixels.std()) < LEAST_SPREAD:
-        return "blank: all pixels have nearly the same grey"
+    if min(height, width) < MIN_SIZE:
+        return f"tiny: {width} x {height} pixels, and a side needs at least {MIN_SIZE}"
+    if float(pixels.std()) < MIN_STANDARD_DEVIATION:
+        return "blank: all pixels have nearly the same gray level"
     return ""
 
 
@@ -104,15 +104,15 @@ def _standardized(image: np.ndarray) -> np.ndarray:
 
 
 def _rings(head: np.ndarray) -> tuple[float, ...]:
-    half = (np.arange(head.shape[0]) + 0.5) / head.shape[0] * 2 - 1
-    radius = np.hypot(half[:, None], half[None, :])
+    axis = (np.arange(head.shape[0]) + 0.5) / head.shape[0] * 2 - 1
+    radius = np.hypot(axis[:, None], axis[None, :])
     ring = np.minimum((radius * RINGS).astype(int), RINGS)
     return tuple(float(head[ring == number].mean()) for number in range(RINGS))
 
 
 def _surroundings(pixels: np.ndarray, box: Box) -> tuple[int, ...]:
-    emptied = pixels.copy()
-    box.of(emptied)[:] = background_level(pixels)
+    without_head = pixels.copy()
+    box.of(without_head)[:] = background_level(pixels)
     size = (SURROUNDINGS_SIZE, SURROUNDINGS_SIZE)
-    small = cv2.resize(emptied, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(without_head, size, interpolation=cv2.INTER_AREA)
     return tuple(int(level) for level in np.rint(small * 255).ravel())

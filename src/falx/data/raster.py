@@ -1,7 +1,7 @@
 """JPEG, PNG, BMP, TIFF and WebP, decoded by OpenCV.
 
-OpenCV fills what is missing from a cut-off file with grey and says nothing, and decodes before it
-knows the size; so the headers are read here first.
+OpenCV fills the missing part of a truncated file with gray without a warning, and decodes before
+the size can be checked; so the headers are read here first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from falx.data.slices import Limits, Slice, squared, stretched
+from falx.data.slices import Limits, Slice, percentile_normalize, to_isotropic
 from falx.errors import UnreadableImage
 
 _MAGIC = (
@@ -32,18 +32,18 @@ _TIFF_CODES = {1: "B", 3: "H", 4: "I"}
 
 @dataclass(frozen=True)
 class _Header:
-    """What a header says, and whether the file holds all that it promises."""
+    """What a header says, and whether the file holds all the data that it announces."""
 
     width: int
     height: int
-    whole: bool
+    complete: bool
     frames: int = 1
     channels: int = 0
     bits: int = 0
 
 
 def kind_of(content: bytes) -> str:
-    """The raster format that the leading bytes name, or an empty string."""
+    """The raster format by its leading bytes, or an empty string."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     return next((kind for magic, kind in _MAGIC if content.startswith(magic)), "")
@@ -53,47 +53,47 @@ def read(path: Path, content: bytes, kind: str, limits: Limits) -> list[Slice]:
     """The slices of a raster file; more than one for a TIFF of several pages.
 
     Eight-bit levels are divided by 255; sixteen-bit ones by 4095 where none in the file is larger
-    (scanners store 12 bits in 16), else by 65535; others are stretched between percentiles.
-    Color becomes grey by ITU-R BT.601, transparency lies over black, and the orientation that
-    EXIF states is applied.
+    (scanners store 12 bits in 16), else by 65535; others are normalized by percentiles. Color is
+    converted to gray by ITU-R BT.601, transparency is composited over black, and the EXIF
+    orientation is applied.
 
     Raises:
-        UnreadableImage: cut off, damaged, or beyond the limits.
+        UnreadableImage: truncated, damaged, or beyond the limits.
     """
     try:
         header = _HEADERS[kind](content)
-    except (struct.error, IndexError, ValueError) as error:
+    except struct.error as error:
         raise UnreadableImage(
             f"'{path}' has a damaged {kind.upper()} header; copy it anew."
         ) from error
     limits.check(path, header.width, header.height, header.frames)
-    if not header.whole:
+    if not header.complete:
         raise UnreadableImage(f"'{path}' is a {kind.upper()} that was cut off; copy it anew.")
     images = _decoded(content, kind, header.frames)
-    # OpenCV turns JPEG and TIFF, but under UNCHANGED neither PNG nor WebP.
+    # OpenCV applies the orientation to JPEG and TIFF, but under UNCHANGED to neither PNG nor WebP.
     if kind in ("png", "webp"):
-        images = [_turned(image, _orientation(content, kind)) for image in images]
+        images = [_upright(image, _orientation(content, kind)) for image in images]
     if not images:
         raise UnreadableImage(f"'{path}' is a damaged {kind.upper()}; copy it anew.")
     if kind == "tiff":
-        # libtiff has laid 8-bit RGBA over black already; a second time would darken it.
+        # libtiff has composited 8-bit RGBA over black already; a second time would darken it.
         images = [image[..., :3] if image.ndim == 3 else image for image in images]
     slices = []
-    top = 4095 if max(image.max() for image in images) <= 4095 else 65535
+    white = 4095 if max(image.max() for image in images) <= 4095 else 65535
     for index, image in enumerate(images):
-        pixels, color = _grey(image, top)
+        pixels, color = _gray(image, white)
         slices.append(Slice(pixels, path, index, kind, color))
     return slices
 
 
-def square_within(
+def to_isotropic_within(
     path: Path, pixels: np.ndarray, spacing: tuple[float, float], limits: Limits, frames: int = 1
 ) -> np.ndarray:
-    """A slice with square pixels, unless enlarging all frames so would break the limits.
+    """A slice resampled to square pixels, if all frames of that size stay within the limits.
 
     Args:
         pixels: float32 (height, width), [0, 1].
-        spacing: distance between rows, and between columns; not positive or finite: unknown.
+        spacing: distance between rows, and between columns; unknown if not positive and finite.
 
     Raises:
         UnreadableImage: it would be too large.
@@ -104,7 +104,7 @@ def square_within(
     height, width = pixels.shape
     wide, high = (min(ratio / min(spacing), 2**31) for ratio in (columns, rows))
     limits.check(path, math.ceil(width * wide), math.ceil(height * high), frames)
-    return squared(pixels, rows, columns)
+    return to_isotropic(pixels, rows, columns)
 
 
 def _decoded(content: bytes, kind: str, frames: int) -> list[np.ndarray]:
@@ -126,28 +126,28 @@ def _decoded(content: bytes, kind: str, frames: int) -> list[np.ndarray]:
     return [] if image is None else [image]
 
 
-def _grey(image: np.ndarray, top: int) -> tuple[np.ndarray, bool]:
-    """Grey levels float32 (height, width) in [0, 1], and whether there was color."""
-    levels = _unit_range(image, top)
+def _gray(image: np.ndarray, white: int) -> tuple[np.ndarray, bool]:
+    """Gray levels float32 (height, width) in [0, 1], and whether there was color."""
+    levels = _unit_range(image, white)
     if levels.ndim == 2 or levels.shape[2] == 1:
         return np.ascontiguousarray(levels.reshape(levels.shape[:2])), False
     if levels.shape[2] == 2:
         return np.ascontiguousarray(levels[..., 0] * levels[..., 1]), False
     color = bool((image[..., :3] != image[..., :1]).any())
-    grey = cv2.cvtColor(np.ascontiguousarray(levels[..., :3]), cv2.COLOR_BGR2GRAY)
+    gray = cv2.cvtColor(np.ascontiguousarray(levels[..., :3]), cv2.COLOR_BGR2GRAY)
     if not color:
-        grey = levels[..., 0]
+        gray = levels[..., 0]
     if levels.shape[2] == 4:
-        grey = grey * levels[..., 3]
-    return np.ascontiguousarray(np.clip(grey, 0, 1)), color
+        gray = gray * levels[..., 3]
+    return np.ascontiguousarray(np.clip(gray, 0, 1)), color
 
 
-def _unit_range(image: np.ndarray, top: int) -> np.ndarray:
+def _unit_range(image: np.ndarray, white: int) -> np.ndarray:
     if image.dtype == np.uint8:
         return image.astype(np.float32) / 255
     if image.dtype == np.uint16:
-        return image.astype(np.float32) / top
-    return stretched(image)
+        return image.astype(np.float32) / white
+    return percentile_normalize(image)
 
 
 def _png(content: bytes) -> _Header:
@@ -156,26 +156,26 @@ def _png(content: bytes) -> _Header:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and bodies of the chunks that are there whole."""
-    at = 8
-    while at + 12 <= len(content):
-        end = at + 12 + struct.unpack_from(">I", content, at)[0]
+    """Names and bodies of the complete chunks."""
+    offset = 8
+    while offset + 12 <= len(content):
+        end = offset + 12 + struct.unpack_from(">I", content, offset)[0]
         if end > len(content):
             return
-        yield content[at + 4 : at + 8], content[at + 8 : end - 4]
-        at = end
+        yield content[offset + 4 : offset + 8], content[offset + 8 : end - 4]
+        offset = end
 
 
 def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 12
-    while at + 8 <= len(content):
-        length = struct.unpack_from("<I", content, at + 4)[0]
-        yield content[at : at + 4], content[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
+    offset = 12
+    while offset + 8 <= len(content):
+        length = struct.unpack_from("<I", content, offset + 4)[0]
+        yield content[offset : offset + 4], content[offset + 8 : offset + 8 + length]
+        offset += 8 + length + length % 2
 
 
 def _orientation(content: bytes, kind: str) -> int:
-    """What EXIF states, from 1 to 8; 1, upright, where it states nothing that can be read."""
+    """The EXIF orientation, 1 to 8; 1, upright, where there is none that can be read."""
     chunks = _png_chunks(content) if kind == "png" else _webp_chunks(content)
     exif = next((body for name, body in chunks if name in (b"eXIf", b"EXIF")), b"")
     exif = exif.removeprefix(b"Exif\0\0")
@@ -187,8 +187,8 @@ def _orientation(content: bytes, kind: str) -> int:
         return 1
 
 
-def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
-    """An image upright, from the corner at which its first row and column lie."""
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """An image with its EXIF orientation undone."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -199,31 +199,31 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def jpeg_header(content: bytes) -> _Header:
-    """Size of a JPEG or JPEG-LS stream, and whether it has an end."""
+    """Size of a JPEG or JPEG-LS stream, and whether it has an end marker."""
     width = height = bits = channels = 0
-    for marker, at in _jpeg_segments(content):
+    for marker, offset in _jpeg_segments(content):
         if marker == 0xDA:
             # In entropy-coded data 0xFF is followed by 0 or a restart marker, so this is the end.
-            whole = content.find(b"\xff\xd9", at) >= 0
-            return _Header(width, height, whole, channels=channels, bits=bits)
+            complete = content.find(b"\xff\xd9", offset) >= 0
+            return _Header(width, height, complete, channels=channels, bits=bits)
         # Frame headers; 0xF7 is that of JPEG-LS.
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            bits, height, width, channels = struct.unpack_from(">BHHB", content, at + 2)
-    return _Header(max(width, 1), max(height, 1), whole=False)
+            bits, height, width, channels = struct.unpack_from(">BHHB", content, offset + 2)
+    return _Header(max(width, 1), max(height, 1), complete=False)
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
-    """Markers before the image data, each with the position of its length."""
-    at = 2
-    while at + 4 <= len(content):
-        match = re.compile(rb"\xff+([^\xff\x00])").match(content, at)
+    """Markers before the image data, each with the offset of its length."""
+    offset = 2
+    while offset + 4 <= len(content):
+        match = re.compile(rb"\xff+([^\xff\x00])").match(content, offset)
         if match is None:
             return
-        marker, at = match[1][0], match.end()
-        yield marker, at
+        marker, offset = match[1][0], match.end()
+        yield marker, offset
         if marker == 0xDA:
             return
-        at += struct.unpack_from(">H", content, at)[0]
+        offset += struct.unpack_from(">H", content, offset)[0]
 
 
 def _bmp(content: bytes) -> _Header:
@@ -240,7 +240,7 @@ def _bmp(content: bytes) -> _Header:
 
 
 def _webp(content: bytes) -> _Header:
-    whole = 8 + struct.unpack_from("<I", content, 4)[0] <= len(content)
+    complete = 8 + struct.unpack_from("<I", content, 4)[0] <= len(content)
     kind = content[12:16]
     if kind == b"VP8X":
         width = 1 + int.from_bytes(content[24:27], "little")
@@ -250,43 +250,43 @@ def _webp(content: bytes) -> _Header:
         width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     else:
         width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", content, 26))
-    return _Header(width, height, whole)
+    return _Header(width, height, complete)
 
 
 def _tiff(content: bytes) -> _Header:
-    """The largest page, with the pages counted and their strips or tiles checked to be there."""
+    """The size of the largest page, the number of pages, and whether their data are all there."""
     order = "<" if content[:2] == b"II" else ">"
-    at = struct.unpack_from(order + "I", content, 4)[0]
+    offset = struct.unpack_from(order + "I", content, 4)[0]
     width = height = frames = 0
     seen: set[int] = set()
-    whole = True
-    while at and at not in seen:
-        seen.add(at)
+    complete = True
+    while offset and offset not in seen:
+        seen.add(offset)
         try:
-            tags, at = _tiff_page(content, order, at)
+            tags, offset = _tiff_page(content, order, offset)
             page_width, page_height = tags[256][0], tags[257][0]
         except (struct.error, KeyError, IndexError):
-            return _Header(max(width, 1), max(height, 1), whole=False, frames=max(frames, 1))
+            return _Header(max(width, 1), max(height, 1), complete=False, frames=max(frames, 1))
         width, height, frames = max(width, page_width), max(height, page_height), frames + 1
         starts = tags.get(273) or tags.get(324) or ()
         counts = tags.get(279) or tags.get(325) or ()
         ends = [start + count for start, count in zip(starts, counts, strict=False)]
-        whole &= bool(starts) and max(ends, default=0) <= len(content)
-    return _Header(width, height, whole, frames)
+        complete &= bool(starts) and max(ends, default=0) <= len(content)
+    return _Header(width, height, complete, frames)
 
 
-def _tiff_page(content: bytes, order: str, at: int) -> tuple[dict[int, tuple[int, ...]], int]:
-    """The integer tags of one directory, and where the next directory lies."""
-    count = struct.unpack_from(order + "H", content, at)[0]
+def _tiff_page(content: bytes, order: str, offset: int) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The integer tags of one directory, and the offset of the next directory."""
+    count = struct.unpack_from(order + "H", content, offset)[0]
     tags = {}
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
+    for entry in range(offset + 2, offset + 2 + 12 * count, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", content, entry)
         if kind not in _TIFF_SIZES or values > len(content):
             continue
         size = _TIFF_SIZES[kind] * values
         where = entry + 8 if size <= 4 else struct.unpack_from(order + "I", content, entry + 8)[0]
         tags[tag] = struct.unpack_from(f"{order}{values}{_TIFF_CODES[kind]}", content, where)
-    return tags, struct.unpack_from(order + "I", content, at + 2 + 12 * count)[0]
+    return tags, struct.unpack_from(order + "I", content, offset + 2 + 12 * count)[0]
 
 
 _HEADERS = {"png": _png, "jpeg": jpeg_header, "bmp": _bmp, "webp": _webp, "tiff": _tiff}

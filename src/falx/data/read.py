@@ -1,7 +1,7 @@
 """From a file to slices: JPEG, PNG, BMP, TIFF, WebP, DICOM and NIfTI.
 
-What a file is, its leading bytes decide, never its name and never a second try with another
-reader. Size and completeness are checked from headers before anything is decoded.
+The format is determined by the leading bytes, never by the name and never by trying another
+reader. Size and completeness are checked in the headers before anything is decoded.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from falx.errors import BadInput, UnreadableImage
 
 __all__ = ["Limits", "Slice", "find_files", "read_slices"]
 
-_NO_IMAGES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".html", ".yaml", ".yml",
+_NOT_IMAGES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".html", ".yaml", ".yml",
               ".db", ".ini", ".py", ".log", ".parquet"}  # fmt: skip
 
 
 def read_slices(
     path: Path, *, limits: Limits | None = None, content: bytes | None = None
 ) -> list[Slice]:
-    """All slices of one file, in order.
+    """All slices of a file, in order.
 
     Args:
         content: the file's bytes, where the caller has them already.
 
     Raises:
-        UnreadableImage: the file is no image, damaged, cut off, or beyond the limits.
+        UnreadableImage: the file is not an image, damaged, truncated, or beyond the limits.
         MissingExtra: it needs a reader that is not installed.
     """
     limits = limits or Limits()
     content = _content(path, limits) if content is None else content
     _check_size(path, len(content), limits)
     kind = raster.kind_of(content)
-    # The preamble of a DICOM file may look like a TIFF on purpose, so it is asked for first.
+    # A DICOM file may have the header of a TIFF in its preamble (PS3.10 7.1), so DICOM comes first.
     if content[128:132] == b"DICM" or (not kind and _is_bare_dicom(content)):
         from falx.data import dicom
 
@@ -56,13 +56,13 @@ def read_slices(
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, those in folders (at any depth), and those that glob patterns match: sorted, distinct.
+    """Files, those in folders at any depth, and those that glob patterns match, sorted and unique.
 
-    Folders give no hidden files and none whose ending belongs to text or tables; files without
-    an ending stay, since DICOM files often have none.
+    In folders, hidden files and those with a suffix of text or tables are skipped; files without a
+    suffix are kept, since DICOM files often have none.
 
     Raises:
-        BadInput: a path does not exist, can't be opened, or a pattern matches nothing.
+        BadInput: a path does not exist or can't be opened, or a pattern matches nothing.
     """
     found: set[Path] = set()
     for path in paths:
@@ -71,8 +71,8 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def is_candidate(file: Path) -> bool:
-    """Whether a file in a folder may be an image by its name: not hidden, not text or a table."""
-    return not file.name.startswith(".") and file.suffix.lower() not in _NO_IMAGES
+    """Whether a file in a folder may be an image by its name: neither hidden, text nor a table."""
+    return not file.name.startswith(".") and file.suffix.lower() not in _NOT_IMAGES
 
 
 def _expanded(path: str | Path) -> Iterator[Path]:
@@ -107,11 +107,11 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 def _content(path: Path, limits: Limits) -> bytes:
     try:
-        found = path.stat()
-        # Reading a pipe would wait for ever.
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        # Reading a pipe would block forever.
+        if not stat.S_ISREG(status.st_mode):
             raise UnreadableImage(f"'{path}' is not a regular file; name an image file.")
-        _check_size(path, found.st_size, limits)
+        _check_size(path, status.st_size, limits)
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImage(
@@ -130,7 +130,7 @@ def _check_size(path: Path, size: int, limits: Limits) -> None:
 
 
 def _is_bare_dicom(content: bytes) -> bool:
-    """Whether a file without the preamble begins with a group 0002 or 0008 element."""
+    """Whether a file without the preamble begins with an element of group 0002 or 0008."""
     group = int.from_bytes(content[:2], "little")
     element = int.from_bytes(content[2:4], "little")
     explicit = content[4:6].isalpha() and content[4:6].isupper()

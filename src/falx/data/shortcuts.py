@@ -1,9 +1,9 @@
-"""Shortcuts: can the class be told without looking at the brain?
+"""Shortcuts: can the class be predicted without the brain?
 
 Two probes, each a random forest (Breiman 2001) under leak-free cross-validation: one sees only
-facts of the file (size, format, grey of border and whole), the other only what surrounds the
-head. Where they do far better than chance, a network can do well for the wrong reason (Geirhos et
-al., "Shortcut learning in deep neural networks", 2020).
+properties of the file (size, format, gray level of the border and of the slice), the other only
+the background outside the head. If one does far better than chance, a network can do well for the
+wrong reason (Geirhos et al., "Shortcut learning in deep neural networks", 2020).
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
 
 from falx.data.split import folds_by_group
+from falx.statistics import (
+    Estimate,
+    RankedScores,
+    bootstrap_groups,
+    percentile_interval,
+    proportion_interval,
+    ranking_metrics,
+)
 
 FOLDS = 5
 FAR_ABOVE_CHANCE = 0.65
@@ -23,13 +30,13 @@ FAR_ABOVE_CHANCE = 0.65
 
 @dataclass(frozen=True)
 class Shortcut:
-    """How well a probe tells the classes apart.
+    """How well a probe distinguishes the classes.
 
     Attributes:
         probe: what it sees.
-        auc: area under the ROC curve, out of fold; the mean over classes, one against the rest,
-            where there are more than two.
-        low, high: 95 % interval (Hanley and McNeil 1982) with groups, not slices, counted.
+        auc: area under the ROC curve, out of fold; of more than two classes, the mean of one
+            versus rest.
+        low, high: 95 % confidence interval, bootstrapped over groups.
     """
 
     probe: str
@@ -39,7 +46,7 @@ class Shortcut:
 
     @property
     def alarming(self) -> bool:
-        """Whether the whole interval lies far above chance."""
+        """Whether the whole confidence interval lies far above chance."""
         return self.low > FAR_ABOVE_CHANCE
 
 
@@ -52,16 +59,16 @@ def probe_shortcuts(
         UnusableData: a class has fewer groups than folds.
     """
     return [
-        _probe("facts of the file", file_facts(table), labels, groups, seed),
-        _probe("what surrounds the head", surroundings(table), labels, groups, seed),
+        _probe("file properties", file_properties(table), labels, groups, seed),
+        _probe("the background outside the head", surroundings(table), labels, groups, seed),
     ]
 
 
-def file_facts(table: pd.DataFrame) -> np.ndarray:
-    """Size, format and overall grey: float (rows, facts)."""
-    numbers = table[["width", "height", "bytes", "mean", "spread", "border"]].assign(
+def file_properties(table: pd.DataFrame) -> np.ndarray:
+    """Size, format and overall gray level: float (rows, properties)."""
+    numbers = table[["width", "height", "bytes", "mean", "standard_deviation", "border"]].assign(
         aspect=table["width"] / table["height"],
-        bytes_a_pixel=table["bytes"] / (table["width"] * table["height"]),
+        bytes_per_pixel=table["bytes"] / (table["width"] * table["height"]),
         color=table["color"].astype(float),
     )
     return pd.concat([numbers, pd.get_dummies(table["format"])], axis=1).to_numpy(float)
@@ -76,35 +83,43 @@ def _probe(
     name: str, features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
 ) -> Shortcut:
     fold = folds_by_group(labels, groups, folds=FOLDS, seed=seed)
-    chances = np.zeros((len(labels), int(labels.max()) + 1))
+    probabilities = np.zeros((len(labels), int(labels.max()) + 1))
     for number in range(FOLDS):
         forest = RandomForestClassifier(
             100, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=-1
         )
         forest.fit(features[fold != number], labels[fold != number])
-        chances[fold == number] = forest.predict_proba(features[fold == number])
-    auc, error = _auc_with_error(labels, chances, groups)
-    return Shortcut(name, auc, max(0.0, auc - 1.96 * error), min(1.0, auc + 1.96 * error))
+        probabilities[fold == number] = forest.predict_proba(features[fold == number])
+    auc = _auc_interval(labels, probabilities, groups, seed)
+    return Shortcut(name, auc.value, auc.low, auc.high)
 
 
-def _auc_with_error(
-    labels: np.ndarray, chances: np.ndarray, groups: np.ndarray
-) -> tuple[float, float]:
-    """The AUC and its standard error; over several classes, the means of both."""
-    codes = [1] if chances.shape[1] == 2 else range(chances.shape[1])
-    pairs = []
-    for code in codes:
-        positive = labels == code
-        auc = float(roc_auc_score(positive, chances[:, code]))
-        sizes = len(np.unique(groups[positive])), len(np.unique(groups[~positive]))
-        pairs.append((auc, _hanley_mcneil(auc, *sizes)))
-    aucs, errors = zip(*pairs, strict=True)
-    return float(np.mean(aucs)), float(np.mean(errors))
+def _auc_interval(
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, seed: int
+) -> Estimate:
+    """The AUC, of several classes the mean of each against the rest.
 
+    The forests are not trained again: the interval is that of the out-of-fold probabilities.
+    """
+    classes = range(probabilities.shape[1])
+    codes = np.unique(groups, return_inverse=True)[1]
+    rankings = [
+        RankedScores.of(probabilities[:, positive], labels == positive)
+        for positive in (classes[1:] if len(classes) == 2 else classes)
+    ]
 
-def _hanley_mcneil(auc: float, positives: int, negatives: int) -> float:
-    first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = (
-        auc * (1 - auc) + (positives - 1) * (first - auc**2) + (negatives - 1) * (second - auc**2)
+    def aucs(weights: np.ndarray) -> np.ndarray:
+        each = [ranking_metrics(ranked, weights)[0] for ranked in rankings]
+        mean: np.ndarray = np.mean(each, axis=0)
+        return mean
+
+    value = float(aucs(np.ones((1, len(labels))))[0])
+    replicates = [
+        aucs(times[:, codes].astype(float))
+        for times in bootstrap_groups(int(codes.max()) + 1, seed=seed, columns=len(labels))
+    ]
+    # Each pair of a positive and a negative group counts as one trial, each group used once.
+    trials = min(len(np.unique(groups[labels == code])) for code in classes)
+    return percentile_interval(value, np.concatenate(replicates)) or proportion_interval(
+        value, trials
     )
-    return float(np.sqrt(variance / (positives * negatives)))

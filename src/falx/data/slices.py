@@ -1,4 +1,4 @@
-"""What every reader returns, and what none may exceed."""
+"""Slices as every reader returns them, and the limits of what is read."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 from falx.errors import UnreadableImage
 
 LOW, HIGH = 0.5, 99.5
-"""Percentiles of grey that become black and white where a file says nothing better."""
+"""Percentiles of gray that become black and white where the file states no window."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One decoded 2-D grey image.
+    """A decoded 2-D grayscale image.
 
     Attributes:
         pixels: float32 (height, width), [0, 1].
         path: the file it came from.
-        index: frame of a file of several, or axial position in a volume, from 0.
+        index: frame of a multi-frame file, or axial position in a volume, from 0.
         format: "jpeg", "png", "bmp", "tiff", "webp", "dicom" or "nifti".
         color: whether the file's channels differ.
-        patient: PatientID, "" where there is none.
-        study: StudyInstanceUID, likewise.
-        series: SeriesInstanceUID, likewise.
+        patient: PatientID, or "".
+        study: StudyInstanceUID, or "".
+        series: SeriesInstanceUID, or "".
         instance: InstanceNumber.
     """
 
@@ -41,24 +41,24 @@ class Slice:
     instance: int | None = None
 
     def __post_init__(self) -> None:
-        shape, kind = self.pixels.shape, self.pixels.dtype
-        if len(shape) != 2 or 0 in shape or kind != np.float32:
-            raise ValueError(f"A slice must be float32 (height, width), got {kind} {shape}.")
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if len(shape) != 2 or 0 in shape or dtype != np.float32:
+            raise ValueError(f"A slice must be float32 (height, width), got {dtype} {shape}.")
         if not (self.pixels.min() >= 0 and self.pixels.max() <= 1):
             raise ValueError(
-                f"The grey levels of a slice must be in [0, 1], got {self.pixels.min()} to "
+                f"The gray levels of a slice must be in [0, 1], got {self.pixels.min()} to "
                 f"{self.pixels.max()}."
             )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may hold, so that a small one can't fill the memory.
+    """The largest file that is read, so that a small compressed one can't fill the memory.
 
     Attributes:
-        pixels: of all frames of a file together; the default takes 1 GB as float32.
-        side: pixels in the longer side.
-        file_bytes: on disk, and unpacked where it is compressed as a whole.
+        pixels: in all frames of a file; the default takes 1 GB as float32.
+        side: pixels along the longer side.
+        file_bytes: on disk, and unpacked if the file is compressed as a whole.
     """
 
     pixels: int = 2**28
@@ -66,7 +66,7 @@ class Limits:
     file_bytes: int = 2**31
 
     def check(self, path: Path, width: int, height: int, frames: int = 1) -> None:
-        """Refuse an image by its header.
+        """Reject an image by its header.
 
         Raises:
             UnreadableImage: it is empty or too large.
@@ -79,21 +79,22 @@ class Limits:
                 f"'{path}' has {width} x {height}{times} pixels, more than the {self.pixels:,} "
                 "that falx decodes; make it smaller."
             )
-        # It will be laid into a square of its longer side.
+        # It will be padded to a square of its longer side.
         if max(width, height) > self.side:
             raise UnreadableImage(
                 f"'{path}' is {width} x {height} pixels, too long for a slice; cut it to the head."
             )
 
 
-def stretched(values: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
+def percentile_normalize(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Values of any range as float32 in [0, 1]: the 0.5 and 99.5 percentiles become 0 and 1.
 
     Args:
-        used: bool like `values`; which of them the percentiles count, by default the finite ones.
+        values: of any shape; those that are not finite become 0.
+        mask: bool, of the same shape; the values that the percentiles are taken of, by default all.
     """
     finite = np.isfinite(values)
-    counted = finite if used is None else finite & used
+    counted = finite if mask is None else finite & mask
     if not counted.any():
         return np.zeros(values.shape, np.float32)
     low, high = np.percentile(values[counted], [LOW, HIGH])
@@ -102,10 +103,10 @@ def stretched(values: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
     return np.clip(scaled, 0, 1).astype(np.float32)
 
 
-def squared(pixels: np.ndarray, row_spacing: float, column_spacing: float) -> np.ndarray:
-    """A slice with square pixels, enlarged along the coarser axis.
+def to_isotropic(pixels: np.ndarray, row_spacing: float, column_spacing: float) -> np.ndarray:
+    """A slice resampled to square pixels, by upsampling along the coarser axis.
 
-    Unchanged where the spacings differ by less than 1 % or either is not positive.
+    Unchanged if the spacings differ by less than 1 % or one is not positive.
 
     Args:
         pixels: float32 (height, width), [0, 1].

@@ -1,4 +1,4 @@
-"""Which files a dataset names, and what it says of them."""
+"""The files of a dataset, from a folder or a table, with their labels."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class Entry:
     patient: str = ""
 
 
-def entries_of(data: Path, *, least: int = 2) -> tuple[Path, list[Entry]]:
+def entries_of(data: Path, *, min_classes: int = 2) -> tuple[Path, list[Entry]]:
     """The root of a dataset and its files.
 
     Args:
         data: a folder or a table.
-        least: classes that there must be.
+        min_classes: number of classes that the data must have.
 
     Raises:
-        BadInput: the folder or table is missing, can't be opened, or is laid out otherwise.
-        UnusableData: it holds no files, or only one class.
+        BadInput: the folder or table is missing, can't be opened, or is not laid out like that.
+        UnusableData: it holds fewer classes.
     """
     if data.is_dir():
         entries = list(_folder_entries(data))
@@ -53,17 +53,17 @@ def entries_of(data: Path, *, least: int = 2) -> tuple[Path, list[Entry]]:
     elif data.exists():
         raise BadInput(
             f"'{data}' is neither a folder nor a .csv or .parquet file; give a folder with one "
-            "subfolder a class, or a table with the columns path and label."
+            "subfolder per class, or a table with the columns path and label."
         )
     else:
-        raise BadInput(f"'{data}' does not exist; give a folder with one subfolder a class.")
+        raise BadInput(f"'{data}' does not exist; give a folder with one subfolder per class.")
     classes = sorted({entry.label for entry in entries})
-    if len(classes) < least:
+    if len(classes) < min_classes:
         raise UnusableData(
             f"'{data}' holds {_counted(classes)}, and a classifier needs at least two; put the "
-            "images into one subfolder a class, such as yes/ and no/."
+            "images into one subfolder per class, such as yes/ and no/."
         )
-    # Links stay as they are named: what they point to may be the nameless store of some tool.
+    # Links are not resolved: their targets may be the unnamed blobs of some tool's store.
     return root.absolute(), [replace(entry, file=entry.file.absolute()) for entry in entries]
 
 
@@ -73,7 +73,7 @@ def _counted(classes: list[str]) -> str:
 
 def _folder_entries(folder: Path) -> Iterator[Entry]:
     subfolders = _subfolders(folder)
-    _name_loose_files(folder)
+    _warn_of_loose_files(folder)
     parted = [sub for sub in subfolders if sub.name.lower() in SPLIT_FOLDERS]
     others = [sub.name for sub in subfolders if sub not in parted]
     if len(parted) > 1 and others:
@@ -90,7 +90,7 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
             yield from (Entry(file, inner.name, split) for file in _files(inner))
 
 
-def _name_loose_files(folder: Path) -> None:
+def _warn_of_loose_files(folder: Path) -> None:
     loose = [item for item in folder.iterdir() if item.is_file() and is_candidate(item)]
     if loose:
         logger.warning(
@@ -109,7 +109,7 @@ def _subfolders(folder: Path) -> list[Path]:
             if item.is_dir() and not item.name.startswith(".")
         )
     except OSError as error:
-        raise _closed(folder, error) from error
+        raise _cannot_open(folder, error) from error
 
 
 def _files(folder: Path) -> list[Path]:
@@ -117,7 +117,7 @@ def _files(folder: Path) -> list[Path]:
     return find_files([folder]) if any(folder.iterdir()) else []
 
 
-def _closed(folder: Path, error: OSError) -> BadInput:
+def _cannot_open(folder: Path, error: OSError) -> BadInput:
     return BadInput(f"The folder '{folder}' can't be opened ({error.strerror}); allow reading it.")
 
 
@@ -133,13 +133,13 @@ def _table_entries(file: Path) -> Iterator[Entry]:
         if column not in table.columns:
             raise BadInput(
                 f"The table '{file}' lacks the column '{column}'; it needs path and label, and may "
-                f"have patient and split, and it has {', '.join(map(str, table.columns))}."
+                f"have patient and split, but it has {', '.join(map(str, table.columns))}."
             )
     table = table.reindex(columns=["path", "label", "patient", "split"]).astype(object)
     table = table.where(table.notna(), "").astype("str")
     repeated = table["path"][table["path"].duplicated() & (table["path"] != "")]
     if len(repeated):
-        raise BadInput(f"The table '{file}' names '{repeated.iat[0]}' twice; keep one row of it.")
+        raise BadInput(f"The table '{file}' names '{repeated.iat[0]}' twice; keep one of its rows.")
     for row in table.itertuples(index=False):
         if not row.path or not row.label:
             raise BadInput(f"The table '{file}' has a row without a path or a label; complete it.")

@@ -1,4 +1,4 @@
-"""Leak-free splits: slices of one group never part.
+"""Leak-free splits: slices of one group are never separated.
 
 A group is a connected component of the relation "same patient or near-duplicate" (see
 falx.data.duplicates). Parts and folds are stratified by label as far as groups allow.
@@ -21,9 +21,9 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of a catalog, parted three ways.
+    """Row numbers of a catalog, divided into three parts.
 
-    Each is a sorted int64 array; together they name every row once.
+    Each is a sorted int64 array; together they contain every row once.
     """
 
     train: np.ndarray
@@ -33,7 +33,7 @@ class Split:
     def __post_init__(self) -> None:
         rows = np.sort(np.concatenate([self.train, self.validation, self.test]))
         if not np.array_equal(rows, np.arange(len(rows))):
-            raise ValueError("A split must name every row of the catalog exactly once.")
+            raise ValueError("A split must contain every row of the catalog exactly once.")
 
     @classmethod
     def from_parts(cls, parts: np.ndarray) -> Split:
@@ -55,12 +55,12 @@ def split_by_group(
     shares: Sequence[float] = (0.70, 0.15, 0.15),
     seed: int = 0,
 ) -> Split:
-    """Part rows so that no group crosses a border and classes keep their share.
+    """Split rows by group, stratified by label as far as groups allow.
 
     Args:
         labels: class of each row, int (n,).
         groups: group of each row, int (n,).
-        shares: train, validation, test; they sum to 1.
+        shares: of train, validation and test; they sum to 1.
 
     Raises:
         UnusableData: a class has fewer groups than parts.
@@ -68,10 +68,10 @@ def split_by_group(
     return Split.from_parts(assign_groups(labels, groups, shares, seed))
 
 
-def split_at_random(
+def random_split(
     labels: np.ndarray, *, shares: Sequence[float] = (0.70, 0.15, 0.15), seed: int = 0
 ) -> Split:
-    """Part rows stratified by label and blind to groups, as most notebooks do."""
+    """Split rows stratified by label, ignoring groups, as most notebooks do."""
     return split_by_group(labels, np.arange(len(labels)), shares=shares, seed=seed)
 
 
@@ -96,25 +96,26 @@ def fold_splits(
 ) -> list[Split]:
     """A split for each fold, which is its test part; every row is tested once.
 
-    The validation part is one of several equal parts of the rest, drawn by lot, so that every group
-    is as likely to be in it: what rules are chosen on is then like what they are tested on.
+    The validation part is one of several equal parts of the remaining rows, chosen at random, so
+    that every group is equally likely to be in it: rules are then chosen on slices distributed as
+    those that they are tested on.
 
     Args:
-        validation: share of all rows that each split validates on, in (0, 1 - 1 / folds), as near
-            as equal parts of the rest come to it that have a group of each class.
+        validation: fraction of all rows in the validation part, in (0, 1 - 1 / folds); approximate,
+            since the parts are equal and each needs a group of every class.
 
     Raises:
         UnusableData: a class has fewer groups than folds, or too few for a validation part.
     """
     fold = folds_by_group(labels, groups, folds=folds, seed=seed)
-    wanted, rng = round((1 - 1 / folds) / validation), np.random.default_rng(seed)
+    parts_wanted, rng = round((1 - 1 / folds) / validation), np.random.default_rng(seed)
     splits = []
     for number in range(folds):
         parts = np.full(len(labels), PARTS.index("test"))
         rest = np.flatnonzero(fold != number)
-        # Every part needs a group of each class.
+        # Every part needs a group of every class.
         fewest = int((_class_counts(labels[rest], groups[rest]) > 0).sum(axis=0).min())
-        count = max(min(wanted, fewest), 2)
+        count = max(min(parts_wanted, fewest), 2)
         part = folds_by_group(labels[rest], groups[rest], folds=count, seed=seed)
         chosen = part == rng.integers(count)
         parts[rest] = np.where(chosen, PARTS.index("validation"), PARTS.index("train"))
@@ -123,7 +124,7 @@ def fold_splits(
 
 
 def check_classes(split: Split, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """See to it that every part has every class.
+    """Check that every part has slices of every class.
 
     Args:
         labels: class code of each row, int (n,).
@@ -136,8 +137,8 @@ def check_classes(split: Split, labels: np.ndarray, classes: Sequence[str]) -> N
         lacking = sorted(set(range(len(classes))) - set(labels[rows].tolist()))
         if lacking:
             raise UnusableData(
-                f"The {part} part has no slice of '{classes[lacking[0]]}', so nothing could be "
-                "learned or told of it; split otherwise, or add slices."
+                f"The {part} part has no slice of '{classes[lacking[0]]}', so the class could not "
+                "be learned or tested; use another split, or add slices."
             )
 
 
@@ -146,40 +147,42 @@ def assign_groups(
 ) -> np.ndarray:
     """The part of each row: int (n,), [0, len(shares)), whole groups at a time.
 
-    Groups go in order of size, equals at random, each to the part that is furthest below its
-    share of the group's classes. A part without any of a class is furthest of all, so every part
-    gets every class.
+    Groups are assigned from largest to smallest, ties in random order, each to the part that is
+    furthest below its share of the group's classes. A part that has none of a class is furthest
+    below, so every part gets every class.
     """
     if len(labels) != len(groups):
-        raise ValueError(f"{len(labels)} labels can't go with {len(groups)} groups.")
+        raise ValueError(
+            f"`labels` and `groups` must be of one length, got {len(labels)} and {len(groups)}."
+        )
     if not np.isclose(sum(shares), 1) or min(shares) <= 0:
         raise BadInput(f"The shares of a split must be positive and sum to 1, got {list(shares)}.")
     counts = _class_counts(labels, groups)
     _check_enough(counts, len(shares))
-    wanted = np.asarray(shares)[:, None] * counts.sum(axis=0)
-    have = np.zeros_like(wanted)
+    target = np.asarray(shares)[:, None] * counts.sum(axis=0)
+    assigned = np.zeros_like(target)
     weight = counts / counts.sum(axis=0)
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     part_of = np.empty(len(counts), np.int64)
     for group in order:
-        need = (1 - have / wanted) @ weight[group]
-        # Equal need goes to the larger part, so that the largest groups land in training.
+        need = (1 - assigned / target) @ weight[group]
+        # Ties go to the larger part, so that the largest groups land in training.
         part = max(range(len(shares)), key=lambda part: (round(need[part], 12), shares[part]))
         part_of[group] = part
-        have[part] += counts[group]
+        assigned[part] += counts[group]
     return part_of[np.unique(groups, return_inverse=True)[1]]
 
 
-def given_split(
+def predefined_split(
     names: Sequence[str], labels: np.ndarray, groups: np.ndarray, *, seed: int = 0
 ) -> Split:
-    """The split that the data came with.
+    """The split that comes with the data.
 
-    Where it has no validation part, 15 % of the training groups become it.
+    If it has no validation part, 15 % of the training rows, by group, become it.
 
     Args:
-        names: part of each row, "" where the data does not say.
+        names: part of each row, "" where the data don't say.
         labels: class of each row, int (n,).
         groups: group of each row, int (n,).
 
@@ -190,12 +193,12 @@ def given_split(
     if (parts < 0).any():
         raise BadInput(
             f"{(parts < 0).sum()} slices don't say whether they are train, validation or test; "
-            "sort them into such folders, fill the column 'split', or let falx split."
+            "sort them into such folders, fill the column 'split', or let falx split them."
         )
     for name in ("train", "test"):
         if not (parts == PARTS.index(name)).any():
             raise BadInput(
-                f"The split that came with the data has no {name} slices; let falx split."
+                f"The predefined split of the data has no {name} slices; let falx split them."
             )
     if not (parts == PARTS.index("validation")).any():
         train = np.flatnonzero(parts == PARTS.index("train"))
@@ -209,7 +212,7 @@ def read_split(
     """A split from a CSV file with the columns path, index (optional) and part.
 
     Raises:
-        BadInput: the file can't be read or does not name each slice of the catalog.
+        BadInput: the file can't be read, or lacks a slice of the catalog.
     """
     try:
         rows = pd.read_csv(path)
@@ -220,15 +223,15 @@ def read_split(
         raise BadInput(f"The split file '{path}' lacks the column '{min(missing)}'.")
     if "index" not in rows.columns:
         rows["index"] = 0
-    known = rows.drop_duplicates(["path", "index"]).set_index(["path", "index"])["part"]
-    wanted = pd.MultiIndex.from_frame(table[["path", "index"]])
-    parts = known.reindex(wanted)
+    part_of = rows.drop_duplicates(["path", "index"]).set_index(["path", "index"])["part"]
+    slices = pd.MultiIndex.from_frame(table[["path", "index"]])
+    parts = part_of.reindex(slices)
     if parts.isna().any():
         raise BadInput(
-            f"The split file '{path}' does not name {int(parts.isna().sum())} slices of the data, "
-            f"'{wanted[int(np.argmax(parts.isna()))][0]}' among them."
+            f"The split file '{path}' lacks {int(parts.isna().sum())} slices of the data, among "
+            f"them '{slices[int(np.argmax(parts.isna()))][0]}'; add them, or let falx split."
         )
-    return given_split([str(part) for part in parts], labels, groups, seed=seed)
+    return predefined_split([str(part) for part in parts], labels, groups, seed=seed)
 
 
 def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -236,20 +239,22 @@ def split_table(table: pd.DataFrame, split: Split) -> pd.DataFrame:
     return table[["path", "index", "label", "group"]].assign(part=split.names())
 
 
-def twins_in_training(split: Split, groups: np.ndarray) -> np.ndarray:
+def shares_group_with_training(split: Split, groups: np.ndarray) -> np.ndarray:
     """Which test rows share a group with a training row: bool (test,)."""
     return np.isin(groups[split.test], groups[split.train])
 
 
-def split_words(how: str) -> str:
-    """What `--split` was asked for, in words."""
-    words = {"random": "random 70/15/15, blind to copies", "given": "as the data came"}
-    return words.get(how) or (f"leak-free {how}" if is_shares(how) else f"from {how}")
+def describe_split(strategy: str) -> str:
+    """A value of `--split` in words."""
+    names = {"random": "random 70/15/15, ignoring groups", "predefined": "predefined"}
+    return names.get(strategy) or (
+        f"leak-free {strategy}" if is_shares(strategy) else f"from {strategy}"
+    )
 
 
-def is_shares(how: str) -> bool:
-    """Whether a split is asked for by shares, such as 70/15/15."""
-    return re.fullmatch(r"\d+/\d+/\d+", how) is not None
+def is_shares(strategy: str) -> bool:
+    """Whether a value of `--split` states shares, such as 70/15/15."""
+    return re.fullmatch(r"\d+/\d+/\d+", strategy) is not None
 
 
 def _class_counts(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -265,6 +270,6 @@ def _check_enough(counts: np.ndarray, parts: int) -> None:
     fewest = int((counts > 0).sum(axis=0).min())
     if fewest < parts:
         raise UnusableData(
-            f"A class has {fewest} group(s) of distinct slices, and {parts} parts need at least "
-            f"{parts} in each class; add slices of other patients or ask for fewer parts."
+            f"A class has only {fewest} group(s) of slices, and {parts} parts need at least "
+            f"{parts} in each class; add slices of other patients or use fewer parts."
         )

@@ -1,6 +1,6 @@
-"""The deployable object: network, rendering, classes and rules, from a folder that a run left.
+"""The detector: network, rendering, classes and rules, loaded from a run folder.
 
-`load(RUN).predict(paths)` is the whole of inference. Nothing here imports Keras, TensorFlow,
+`load(RUN).predict(paths)` is all of inference. Nothing here imports Keras, TensorFlow,
 scikit-learn, pandas or matplotlib.
 """
 
@@ -36,35 +36,37 @@ from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 
-SCHEMA = 3
+SCHEMA = 4
+"""Of detector.json; to be raised when its keys change."""
+
 SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
 KERAS_FILE = "network.keras"
-"""The same network for those who train on; nothing here reads it."""
+"""The same network for further training; nothing here reads it."""
 
-
-Maps = Literal["plain", "mirrored"]
-"""How heat maps are made: of the view alone, or as the mean with the map of the mirrored view,
-mirrored back, which takes twice the work and points better (see docs/explain.md)."""
+Maps = Literal["plain", "flip_tta"]
+"""How heat maps are computed: from the view alone, or with test-time augmentation, as the mean with
+the mirrored map of the mirrored view, which takes twice as long and localizes better (see
+docs/heat-maps.md)."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a detector needs beside its network; written as detector.json.
+    """All of a detector except its network; written as detector.json.
 
     Attributes:
         classes: names in order; of two, the second is the positive one.
-        rules: how probabilities become answers.
-        mirrored: whether the network answers by a view and its mirror image.
-        recipe: name of the recipe that made it.
-        network_sha256: of network.xml and network.bin, one after the other.
+        rules: thresholds for probabilities and distances.
+        flip_tta: whether the network averages over a view and its mirror image.
+        recipe: name of the recipe that it was trained by.
+        network_sha256: of network.xml and network.bin, concatenated.
     """
 
     classes: tuple[str, ...]
     rendering: Rendering
     rules: Rules
-    mirrored: bool
+    flip_tta: bool
     recipe: str
     network_sha256: str
     schema: int = SCHEMA
@@ -72,7 +74,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
-            raise ValueError("`classes` must be two or more")
+            raise ValueError(f"`classes` must be two or more, got {len(self.classes)}")
 
     def save(self, folder: Path) -> None:
         """Write detector.json into a folder."""
@@ -91,8 +93,8 @@ class Settings:
             content = json.loads(file.read_text("utf-8"))
             if content["schema"] != SCHEMA:
                 raise BrokenRun(
-                    f"'{file}' has schema {content['schema']}, and this falx reads {SCHEMA}; train "
-                    "again, or use the falx that made it."
+                    f"'{file}' has schema {content['schema']}, and this version of falx reads "
+                    f"{SCHEMA}; train again, or use the version that wrote it."
                 )
             rendering, rules = Rendering(**content.pop("rendering")), Rules(**content.pop("rules"))
             classes = tuple(content.pop("classes"))
@@ -104,7 +106,7 @@ class Settings:
 
 
 class Detector:
-    """A trained detector, ready to answer."""
+    """A trained detector."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
@@ -116,20 +118,29 @@ class Detector:
 
     def probabilities(self, views: np.ndarray) -> np.ndarray:
         """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
-        return self.answers(views)[0]
+        return self.predict_views(views)[0]
 
-    def answers(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and distances float32 (n,) from slices that it was trained on."""
-        logits, _, distances = self._engine.answers(views)
+    def predict_views(self, views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities float64 (n, classes) and distances float32 (n,) of plain views.
+
+        Distances are Mahalanobis distances from the training slices.
+        """
+        logits, _, distances = self._engine.infer(views)
         return class_probabilities(logits), distances
 
     def evidence(
         self, views: np.ndarray, classes: Iterable[int], *, maps: Maps = "plain"
     ) -> np.ndarray:
-        """Evidence for a class each, by its code, of plain views: float32 (n, rows, columns)."""
-        _, heat_maps, _ = self._answers(views, maps)
+        """Evidence in each plain view for a class: float32 (n, rows, columns).
+
+        Args:
+            views: uint8 (n, size, size).
+            classes: the code of a class for each view.
+            maps: how heat maps are computed.
+        """
+        _, heat_maps, _ = self._infer(views, maps)
         pairs = zip(heat_maps, classes, strict=True)
-        return np.stack([evidence_for(heat, int(code)) for heat, code in pairs])
+        return np.stack([evidence_for(heat_map, int(code)) for heat_map, code in pairs])
 
     def predict(
         self,
@@ -138,19 +149,19 @@ class Detector:
         maps: Maps = "plain",
         listener: Listener = silent,
     ) -> Findings:
-        """Answers for files, folders and glob patterns; unreadable files are listed, not raised.
+        """Findings for files, folders and glob patterns; unreadable files are listed, not raised.
 
         Args:
-            maps: how heat maps are made; "mirrored" is worth its time where somebody looks at them.
+            maps: how heat maps are computed; "flip_tta" for those that are to be looked at.
 
         Raises:
-            BadInput: a path does not exist, or nothing is to be found there.
+            BadInput: a path does not exist, or there is no file.
         """
-        named = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = find_files(named)
+        paths = [paths] if isinstance(paths, str | Path) else list(paths)
+        files = find_files(paths)
         if not files:
-            where = ", ".join(f"'{path}'" for path in named) or "an empty list"
-            raise BadInput(f"There is no file to look at in {where}; name images or their folder.")
+            where = ", ".join(f"'{path}'" for path in paths) or "an empty list"
+            raise BadInput(f"There is no file in {where}; name images or their folder.")
         unreadable: list[Unreadable] = []
         findings: list[Finding] = []
         for batch in _batches(self._rendered(files, unreadable, listener)):
@@ -159,52 +170,53 @@ class Detector:
         studies = study_findings(findings, settings.classes, settings.rules)
         return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
 
-    def find(self, slices: Sequence[Slice], *, maps: Maps = "plain") -> list[Finding]:
-        """Answers for slices at hand; several of one file belong together, as in `predict`."""
+    def predict_slices(self, slices: Sequence[Slice], *, maps: Maps = "plain") -> list[Finding]:
+        """Findings for decoded slices; several of one file are a study, as in `predict`."""
         if not slices:
             return []
-        of_file = Counter(slice_.path for slice_ in slices)
-        items = [self._item(each, of_file[each.path] > 1) for each in slices]
+        n_in_file = Counter(slice_.path for slice_ in slices)
+        items = [self._item(slice_, n_in_file[slice_.path] > 1) for slice_ in slices]
         return self._findings(items, maps)
 
-    def _answers(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _infer(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""
-        logits, heat_maps, distances = self._engine.answers(views)
-        if maps == "mirrored" and not self.settings.mirrored:
-            _, mirrored, _ = self._engine.answers(views[:, :, ::-1])
+        logits, heat_maps, distances = self._engine.infer(views)
+        if maps == "flip_tta" and not self.settings.flip_tta:
+            _, mirrored, _ = self._engine.infer(views[:, :, ::-1])
             heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
         return logits, heat_maps, distances
 
     def _findings(self, items: Sequence[_Item], maps: Maps) -> list[Finding]:
-        logits, *rest = self._answers(np.stack([item.view for item in items]), maps)
-        answers = zip(items, class_probabilities(logits), *rest, strict=True)
-        return [self._finding(*answer) for answer in answers]
+        views = np.stack([item.view for item in items])
+        logits, heat_maps, distances = self._infer(views, maps)
+        rows = zip(items, class_probabilities(logits), heat_maps, distances, strict=True)
+        return [self._finding(*row) for row in rows]
 
     def _finding(
-        self, item: _Item, probabilities: np.ndarray, heat: np.ndarray, distance: float
+        self, item: _Item, probabilities: np.ndarray, heat_map: np.ndarray, distance: float
     ) -> Finding:
         classes, rules = self.settings.classes, self.settings.rules
         status = status_of(probabilities, distance, rules)
-        bare = Finding(item.path, item.index, status, float(distance), item.study)
-        if status == "foreign":
-            return bare
+        unlabeled = Finding(item.path, item.index, status, float(distance), item.study)
+        if status == "out_of_distribution":
+            return unlabeled
         label, probability = decide(probabilities, classes, rules.threshold)
         return replace(
-            bare,
+            unlabeled,
             label=label,
             probability=probability,
             probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
-            heat_map=HeatMap(evidence_for(heat, classes.index(label)), item.region, item.shape),
+            heat_map=HeatMap(evidence_for(heat_map, classes.index(label)), item.region, item.shape),
         )
 
     def _rendered(
         self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener
     ) -> Iterator[_Item]:
-        """Each slice, rendered; threads decode ahead of the network."""
-        with ThreadPoolExecutor(cores()) as pool_:
+        """The rendered slices of files; threads decode ahead of the network."""
+        with ThreadPoolExecutor(cores()) as executor:
             for start in range(0, len(files), 2 * BATCH):
-                some = files[start : start + 2 * BATCH]
-                for offset, result in enumerate(pool_.map(self._render_file, some), start=1):
+                chunk = files[start : start + 2 * BATCH]
+                for offset, result in enumerate(executor.map(self._render_file, chunk), start=1):
                     listener(Progress("Predicting", start + offset, len(files)))
                     if isinstance(result, Unreadable):
                         unreadable.append(result)
@@ -218,15 +230,15 @@ class Detector:
             return Unreadable(file, str(error))
         return [self._item(slice_, len(slices) > 1) for slice_ in slices]
 
-    def _item(self, slice_: Slice, several: bool) -> _Item:
-        study = slice_.study or slice_.patient or (str(slice_.path) if several else "")
+    def _item(self, slice_: Slice, is_multi_slice: bool) -> _Item:
+        study = slice_.study or slice_.patient or (str(slice_.path) if is_multi_slice else "")
         view, region = render_with_region(slice_.pixels, self.settings.rendering)
         return _Item(slice_.path, slice_.index, study, slice_.pixels.shape, region, view)
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A view and where it came from."""
+    """A view and its source."""
 
     path: Path
     index: int
@@ -240,7 +252,7 @@ def load(run: str | Path) -> Detector:
     """The detector of a run folder, or of its `detector/`.
 
     Raises:
-        BrokenRun: the folder holds no whole detector.
+        BrokenRun: the folder holds no complete detector.
     """
     folder = detector_folder(Path(run))
     settings = Settings.load(folder)
@@ -250,10 +262,10 @@ def load(run: str | Path) -> Detector:
 
 
 def network_sha256(folder: Path) -> str:
-    """The digest of a detector's network.
+    """The SHA-256 of a detector's network.
 
     Raises:
-        BrokenRun: a file of it is missing.
+        BrokenRun: one of its files is missing.
     """
     digest = hashlib.sha256()
     for file in (folder / NETWORK_FILE, folder / WEIGHTS_FILE):
@@ -265,10 +277,10 @@ def network_sha256(folder: Path) -> str:
 
 
 def detector_folder(run: Path) -> Path:
-    """Where the detector of a run lies.
+    """The detector folder of a run.
 
     Raises:
-        BrokenRun: not there.
+        BrokenRun: there is none.
     """
     for folder in (run, run / "detector"):
         if (folder / SETTINGS_FILE).is_file():

@@ -1,4 +1,4 @@
-"""Answers: what a detector says of a slice, and of a study of several slices."""
+"""Findings: a detector's answers for slices, and for studies of several slices."""
 
 from __future__ import annotations
 
@@ -14,35 +14,34 @@ from falx.detect.rules import Rules, Status, decide, status_of
 
 @dataclass(frozen=True)
 class Finding:
-    """A detector's answer for one slice; a foreign one has neither label nor probabilities."""
+    """A detector's answer for a slice; out of distribution, it has no label or probabilities."""
 
     path: Path
     index: int
-    """Frame or axial position in a file of several slices."""
+    """Frame of a multi-frame file, or axial position in a volume, from 0."""
     status: Status
     distance: float
-    """How far the slice is from those that the network was trained on."""
+    """Mahalanobis distance from the training slices."""
     study: str = ""
-    """What the slice belongs to: study or patient number, or the file of several slices."""
+    """What the slice belongs to: a study UID, a patient ID, or a file of several slices."""
     label: str | None = None
     probability: float | None = None
-    """Of the positive class where there are two, else of the label."""
+    """Of the positive class of two, else of the label."""
     probabilities: dict[str, float] = field(default_factory=dict)
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
-    """Evidence for the positive class where there are two, else for the label."""
+    """Evidence for the positive class of two, else for the label."""
 
 
 @dataclass(frozen=True)
 class StudyFinding:
-    """A detector's answer for several slices that belong together, foreign ones left out.
+    """A detector's answer for a study, without its out-of-distribution slices.
 
-    It has no label where all of them are foreign.
+    It has no label if all slices are out of distribution.
     """
 
     study: str
-    slices: int
-    foreign: int
-    """Those left out."""
+    n_slices: int
+    n_out_of_distribution: int
     status: Status
     label: str | None = None
     probability: float | None = None
@@ -53,7 +52,7 @@ class StudyFinding:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that gave no answer, and why."""
+    """A file that could not be read, and why."""
 
     path: Path
     problem: str
@@ -61,7 +60,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Findings:
-    """All answers to one question.
+    """All findings for a set of files.
 
     Attributes:
         classes: names in order; of two, the second is the positive one.
@@ -76,7 +75,7 @@ class Findings:
 def class_probabilities(logits: np.ndarray) -> np.ndarray:
     """Class probabilities float64 (n, classes) from logits (n, 1) or (n, classes).
 
-    One logit is that of the second, positive class against zero.
+    A single logit is that of the second, positive class; the other class has the logit 0.
     """
     values = logits.astype(np.float64)
     if values.shape[1] == 1:
@@ -87,10 +86,10 @@ def class_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
-    """The evidence for a class, float32 (rows, columns), of heat maps (rows, columns, k).
+    """The evidence for a class, float32 (rows, columns), from heat maps (rows, columns, k).
 
-    One logit is that of the positive class, whatever the label. Of several, only differences count:
-    the evidence for a class is its share less the mean over the classes.
+    With one logit, the evidence is for the positive class, whatever the label. Of several, only
+    differences matter: the evidence for a class is its contribution less the mean over classes.
     """
     if heat_maps.shape[-1] == 1:
         return heat_maps[..., 0]
@@ -98,14 +97,14 @@ def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
     return evidence
 
 
-def pool(probabilities: np.ndarray, share: float) -> np.ndarray:
-    """One set of class probabilities (classes,) from those of several slices (n, classes).
+def pool(probabilities: np.ndarray, top_fraction: float) -> np.ndarray:
+    """Class probabilities (classes,) of a study from those of its slices (n, classes).
 
-    The mean over the slices least like the first, negative class: the upper `share` of them, at
-    least one. A tumor shows in some slices of a volume, so the mean of all would dilute it. Where
-    no class is negative, the share is 1 (see falx.evaluation.studies).
+    The mean over the `top_fraction` of slices, at least one, with the lowest probability of the
+    first, negative class. A tumor shows in some slices of a volume, so the mean of all would dilute
+    it. Without a negative class, the fraction is 1 (see falx.evaluation.studies).
     """
-    count = max(1, round(share * len(probabilities)))
+    count = max(1, round(top_fraction * len(probabilities)))
     order = np.argsort(probabilities[:, 0], kind="stable")
     pooled: np.ndarray = probabilities[order[:count]].mean(axis=0)
     return pooled
@@ -114,7 +113,7 @@ def pool(probabilities: np.ndarray, share: float) -> np.ndarray:
 def study_findings(
     findings: Iterable[Finding], classes: Sequence[str], rules: Rules
 ) -> tuple[StudyFinding, ...]:
-    """One answer for each study with two slices or more, in order of appearance."""
+    """The findings of studies with two slices or more, in order of appearance."""
     studies: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.study:
@@ -129,21 +128,23 @@ def study_findings(
 def _study_finding(
     study: str, members: Sequence[Finding], classes: Sequence[str], rules: Rules
 ) -> StudyFinding:
-    familiar = [member for member in members if member.status != "foreign"]
-    foreign = len(members) - len(familiar)
-    if not familiar:
-        return StudyFinding(study, len(members), foreign, "foreign")
-    table = np.array([[member.probabilities[name] for name in classes] for member in familiar])
-    pooled = pool(table, rules.study_share)
+    in_distribution = [member for member in members if member.status != "out_of_distribution"]
+    n_out_of_distribution = len(members) - len(in_distribution)
+    if not in_distribution:
+        return StudyFinding(study, len(members), n_out_of_distribution, "out_of_distribution")
+    table = np.array(
+        [[member.probabilities[name] for name in classes] for member in in_distribution]
+    )
+    pooled = pool(table, rules.top_fraction)
     label, probability = decide(pooled, classes, rules.threshold)
     shown = 1 if len(classes) == 2 else list(classes).index(label)
     return StudyFinding(
         study=study,
-        slices=len(members),
-        foreign=foreign,
-        status=status_of(pooled, familiar[0].distance, rules),
+        n_slices=len(members),
+        n_out_of_distribution=n_out_of_distribution,
+        status=status_of(pooled, in_distribution[0].distance, rules),
         label=label,
         probability=probability,
         probabilities=dict(zip(classes, map(float, pooled), strict=True)),
-        strongest=familiar[int(np.argmax(table[:, shown]))],
+        strongest=in_distribution[int(np.argmax(table[:, shown]))],
     )

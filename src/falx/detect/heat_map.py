@@ -1,4 +1,4 @@
-"""Heat maps of findings: where in a slice the evidence lies."""
+"""Heat maps of findings: the evidence at each position of a slice."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from falx.image.render import Region
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Evidence for a class, place by place.
+    """Evidence for a class.
 
     Attributes:
-        values: shares of the class's logit, as coarse as the network sees: float32 (rows, columns).
-        region: the part of the slice that the network saw.
+        values: contribution of each position of the network's last feature map to the logit of the
+            class: float32 (rows, columns).
+        region: the part of the slice that the network sees.
         shape: of the slice, (height, width).
     """
 
@@ -27,14 +28,14 @@ class HeatMap:
     def on_slice(self) -> np.ndarray:
         """Evidence at each pixel of the slice: float32 (height, width).
 
-        Places that speak against the class count as 0, and so does what the network did not see.
-        Computed at each call: findings by the thousand would fill memory with it.
+        Evidence against the class counts as 0, as do pixels outside the region. Not cached, since
+        thousands of findings would fill the memory.
         """
-        return spread(np.maximum(self.values, 0), self.region, self.shape)
+        return upsample(np.maximum(self.values, 0), self.region, self.shape)
 
     @property
     def peak(self) -> tuple[int, int] | None:
-        """Row and column of the pixel of strongest evidence; None without any."""
+        """Row and column of the pixel with the strongest evidence; None without evidence."""
         evidence = self.on_slice()
         if evidence.max() <= 0:
             return None
@@ -43,24 +44,24 @@ class HeatMap:
 
     @property
     def extent(self) -> Box | None:
-        """The box around all evidence of at least half the strongest; None where there is none."""
+        """The box around all evidence of at least half the maximum; None without evidence."""
         evidence = self.on_slice()
-        strongest = evidence.max()
-        if strongest <= 0:
+        maximum = evidence.max()
+        if maximum <= 0:
             return None
-        rows, columns = np.nonzero(evidence >= strongest / 2)
+        rows, columns = np.nonzero(evidence >= maximum / 2)
         return Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
 
-def spread(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.ndarray:
-    """What each place says, at each pixel: float32 (height, width), 0 outside the region.
+def upsample(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.ndarray:
+    """Values upsampled to the pixels of a slice: float32 (height, width), 0 outside the region.
 
     By cubic B-splines (Unser, IEEE Signal Process. Mag. 16, 1999), which smooth more than linear
-    interpolation does, so that the strongest pixel can lie between the middles of places; see
-    docs/explain.md for what that is worth.
+    interpolation, so that the maximum can lie between two positions; see docs/heat-maps.md for the
+    effect on localization.
 
     Args:
-        values: float (rows, columns); places part the region evenly.
+        values: float (rows, columns), on an even grid over the region.
         shape: (height, width).
     """
     down = _weights(shape[0], region.top, region.bottom, values.shape[0])
@@ -69,17 +70,17 @@ def spread(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.nda
     return result
 
 
-def _weights(pixels: int, start: int, end: int, places: int) -> np.ndarray:
-    """How much each place counts at each pixel, most in its middle: float32 (pixels, places).
+def _weights(pixels: int, start: int, end: int, positions: int) -> np.ndarray:
+    """The weight of each position at each pixel along an axis: float32 (pixels, positions).
 
-    Places part the stretch from `start` to `end` evenly; pixels beyond it see none. In all it is 1,
-    but towards the edge, where evidence fades: nothing is known of what lies beyond.
+    Positions are evenly spaced from `start` to `end`; pixels outside have no weights. Weights of a
+    pixel sum to 1, and to less towards the ends, since nothing is known beyond them.
     """
     centers = np.arange(pixels) + 0.5
-    position = (centers - start) / (end - start) * places - 0.5
-    distance = np.abs(position[:, None] - np.arange(places))
+    position = (centers - start) / (end - start) * positions - 0.5
+    distance = np.abs(position[:, None] - np.arange(positions))
     near = 2 / 3 - distance**2 + distance**3 / 2
     weights = np.where(distance < 1, near, np.maximum(2 - distance, 0) ** 3 / 6)
-    seen = (centers > start) & (centers < end)
-    result: np.ndarray = (weights * seen[:, None]).astype(np.float32)
+    is_inside = (centers > start) & (centers < end)
+    result: np.ndarray = (weights * is_inside[:, None]).astype(np.float32)
     return result

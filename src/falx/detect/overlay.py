@@ -1,4 +1,4 @@
-"""A slice beside itself under its heat map, as a picture."""
+"""Overlays: a slice, and the slice under its heat map, side by side in one image."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ _OUTLINE = (255, 255, 255)
 def write_overlays(
     findings: Sequence[Finding], folder: Path, *, listener: Listener = silent
 ) -> None:
-    """Write a picture a finding, NUMBER-NAME.png, numbered in the order of the findings.
+    """Write one image per finding, NUMBER-NAME.png, numbered in the order of the findings.
 
-    Foreign slices have no evidence, and are shown as they are.
+    Out-of-distribution slices have no heat map and are shown as they are.
 
     Raises:
-        BadInput: the folder can't be written or holds something, or a slice is gone since it was
-            read.
+        BadInput: the folder can't be written or is not empty, or a file changed since it was read.
     """
     make_folder(folder)
     number = 0
@@ -43,19 +42,17 @@ def write_overlays(
             number += 1
             if finding.index not in slices:
                 raise BadInput(f"'{path}' changed while falx was using it; run again.")
-            picture = draw_overlay(
-                slices[finding.index].pixels, finding.heat_map, _caption(finding)
-            )
+            image = draw_overlay(slices[finding.index].pixels, finding.heat_map, _caption(finding))
             name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
-            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
             listener(Progress("Drawing", number, len(findings)))
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for pictures, so that nothing is predicted in vain.
+    """Make the folder for the images, before anything is predicted.
 
     Raises:
-        BadInput: it can't be made, or holds something.
+        BadInput: it can't be made, or is not empty.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,64 +65,65 @@ def make_folder(folder: Path) -> None:
 
 
 def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = "") -> np.ndarray:
-    """The slice, the slice under its heat map, and a bar of colors: uint8 (412, width, 3), BGR.
+    """The slice, the slice under its heat map, and a color bar: uint8 (412, width, 3), BGR.
 
-    Colors are Inferno, which is uniform to the eye, from no evidence to the slice's strongest; the
-    white line runs where evidence is half of that. The bar's numbers are shares of the logit, each
-    that of one of the network's places, smoothed over its neighbors.
+    Colors are the perceptually uniform Inferno, from no evidence to the slice's maximum; the white
+    contour is at half the maximum. The numbers of the color bar are contributions to the logit.
 
     Args:
         pixels: float32 (height, width), [0, 1].
-        heat_map: None where there is no evidence to show.
+        heat_map: None for the slice alone.
     """
     scale = _HEIGHT / pixels.shape[0]
     size = (max(1, round(pixels.shape[1] * scale)), _HEIGHT)
-    grey = cv2.resize(np.rint(pixels * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-    shares = heat_map.on_slice() if heat_map else np.zeros(pixels.shape, np.float32)
-    heat = cv2.resize(shares, size, interpolation=cv2.INTER_LINEAR)
-    strongest = float(heat.max())
-    plain = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-    level = np.rint(255 * heat / strongest).astype(np.uint8) if strongest else np.zeros_like(grey)
-    # The stronger the evidence, the more color.
-    cover = (_OPACITY * level / 255)[..., None]
-    mixed = plain * (1 - cover) + cv2.applyColorMap(level, cv2.COLORMAP_INFERNO) * cover
-    covered = np.rint(mixed).astype(np.uint8)
-    if strongest:
+    gray = cv2.resize(np.rint(pixels * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    evidence = heat_map.on_slice() if heat_map else np.zeros(pixels.shape, np.float32)
+    heat = cv2.resize(evidence, size, interpolation=cv2.INTER_LINEAR)
+    maximum = float(heat.max())
+    plain = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    level = np.rint(255 * heat / maximum).astype(np.uint8) if maximum else np.zeros_like(gray)
+    # The stronger the evidence, the more opaque.
+    opacity = (_OPACITY * level / 255)[..., None]
+    mixed = plain * (1 - opacity) + cv2.applyColorMap(level, cv2.COLORMAP_INFERNO) * opacity
+    overlay = np.rint(mixed).astype(np.uint8)
+    if maximum:
         half = (level >= 128).astype(np.uint8)
-        outlines, _ = cv2.findContours(half, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(covered, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
+        contours, _ = cv2.findContours(half, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(overlay, contours, -1, _OUTLINE, 1, cv2.LINE_AA)
     gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
-    picture = np.hstack([plain, gap, covered, gap, _bar(strongest)])
-    if heat_map and not strongest:
-        caption = "; ".join(filter(None, (caption, "no place speaks for it")))
-    return np.vstack([picture, _line(caption, picture.shape[1])])
+    image = np.hstack([plain, gap, overlay, gap, _color_bar(maximum)])
+    if heat_map and not maximum:
+        caption = "; ".join(filter(None, (caption, "no evidence for it")))
+    return np.vstack([image, _caption_strip(caption, image.shape[1])])
 
 
 def _caption(finding: Finding) -> str:
     if finding.label is None:
-        return f"{finding.path.name}: foreign, no answer"
+        return f"{finding.path.name}: out of distribution, no label"
     positive = list(finding.probabilities)[1] if len(finding.probabilities) == 2 else finding.label
-    words = f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
-    return f"{words}, refer" if finding.status == "refer" else words
+    caption = f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
+    return f"{caption}, refer" if finding.status == "refer" else caption
 
 
-def _line(text: str, width: int) -> np.ndarray:
+def _caption_strip(text: str, width: int) -> np.ndarray:
     strip = np.zeros((_LINE, width, 3), np.uint8)
-    # OpenCV's letters are ASCII.
-    plain = text.encode("ascii", "replace").decode()
-    cv2.putText(strip, plain, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _OUTLINE, 1, cv2.LINE_AA)
+    # OpenCV's fonts are ASCII.
+    ascii_text = text.encode("ascii", "replace").decode()
+    cv2.putText(
+        strip, ascii_text, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _OUTLINE, 1, cv2.LINE_AA
+    )
     return strip
 
 
-def _bar(strongest: float) -> np.ndarray:
+def _color_bar(maximum: float) -> np.ndarray:
     bar = np.zeros((_HEIGHT, _BAR + _TEXT, 3), np.uint8)
     levels = np.linspace(255, 0, _HEIGHT).round().astype(np.uint8)
     bar[:, :_BAR] = cv2.applyColorMap(
         np.repeat(levels[:, None], _BAR, axis=1), cv2.COLORMAP_INFERNO
     )
-    for value, line in ((strongest, 12), (strongest / 2, _HEIGHT // 2 + 4), (0.0, _HEIGHT - 4)):
-        place = (_BAR + 4, line)
+    for value, baseline in ((maximum, 12), (maximum / 2, _HEIGHT // 2 + 4), (0.0, _HEIGHT - 4)):
+        origin = (_BAR + 4, baseline)
         cv2.putText(
-            bar, f"{value:.2f}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, _OUTLINE, 1, cv2.LINE_AA
+            bar, f"{value:.2f}", origin, cv2.FONT_HERSHEY_SIMPLEX, 0.4, _OUTLINE, 1, cv2.LINE_AA
         )
     return bar

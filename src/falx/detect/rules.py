@@ -1,8 +1,8 @@
-"""From probabilities to an answer: which label, whether to refer, and whether it is a brain slice.
+"""From probabilities to a label and a status: answer, refer, or out of distribution.
 
-A slice is *foreign* where it lies further from what the network was trained on than a limit, and
-then has no answer. It is to be *referred* where the label is not the one class that stays possible
-at the error asked for (split conformal prediction; see falx.evaluation.calibrate).
+A slice is *out of distribution* if its Mahalanobis distance from the training slices exceeds a
+threshold, and then has no label. It is *referred* unless its prediction set at the miscoverage
+alpha is its label alone (split conformal prediction; see falx.evaluation.calibration).
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ from typing import Literal
 
 import numpy as np
 
-Status = Literal["answer", "refer", "foreign"]
-"""Whether a label can be relied on at the error asked for, or a person must look, or there is no
-label since the image is like nothing that the network was trained on."""
+Status = Literal["answer", "refer", "out_of_distribution"]
+"""The prediction set is the label alone; or it is not, so a person should decide; or there is no
+label, since the image is unlike the training slices."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a detector's probabilities and distances are held to; chosen on validation slices.
+    """Thresholds for a detector's probabilities and distances, chosen on validation slices.
 
     Attributes:
-        threshold: least probability of the positive class, the second of two, that is called so.
-        operating_point: what the threshold was chosen for (see
-            falx.evaluation.calibrate.operating_threshold).
-        temperature: what logits were divided by to calibrate them; the network holds it already.
-        error: share of slices whose true class may be held impossible.
-        inclusion: least probability with which a class stays possible at that error.
-        limit: largest distance of a slice that is not foreign; None for no limit.
-        study_share: see falx.detect.finding.pool.
+        threshold: operating point: the lowest probability of the positive class, the second of two,
+            at which a slice is labeled positive.
+        operating_point: the criterion that the threshold was chosen by (see
+            falx.evaluation.calibration.operating_threshold).
+        temperature: of temperature scaling; already part of the network.
+        alpha: conformal miscoverage, [0, 1].
+        conformal_threshold: lowest probability of a class in a prediction set.
+        ood_threshold: largest distance that is not out of distribution; None for no threshold.
+        top_fraction: of a study's slices whose mean is the study's probability (see
+            falx.detect.finding.pool).
     """
 
     threshold: float = 0.5
     operating_point: str = "0.5"
     temperature: float = 1.0
-    error: float = 0.1
-    inclusion: float = 0.5
-    limit: float | None = None
-    study_share: float = 0.1
+    alpha: float = 0.1
+    conformal_threshold: float = 0.5
+    ood_threshold: float | None = None
+    top_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        shares = (self.threshold, self.error, self.inclusion, self.study_share)
-        if not (all(0 <= share <= 1 for share in shares) and self.temperature > 0):
-            raise ValueError("a rule is out of range")
+        for name in ("threshold", "alpha", "conformal_threshold", "top_fraction"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"`{name}` must be in [0, 1], got {value}")
+        if not self.temperature > 0:
+            raise ValueError(f"`temperature` must be positive, got {self.temperature}")
 
 
 def decide(
@@ -57,44 +62,53 @@ def decide(
 
 
 def predicted_codes(probabilities: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    """The label of each row of probabilities (n, classes), as `decide` gives it: int (n,)."""
+    """The code of the label of each row of probabilities (n, classes): int (n,)."""
     if probabilities.shape[1] == 2:
         return (probabilities[:, 1] >= threshold).astype(np.int64)
     return probabilities.argmax(axis=1)
 
 
-def is_sure(
-    probabilities: np.ndarray, threshold: float | np.ndarray, inclusion: float | np.ndarray
+def is_conclusive(
+    probabilities: np.ndarray,
+    threshold: float | np.ndarray,
+    conformal_threshold: float | np.ndarray,
 ) -> np.ndarray:
-    """Whether the label is the one possible class of probabilities (n, classes): bool (n,)."""
-    possible = probabilities >= np.reshape(inclusion, (-1, 1))
-    labels = predicted_codes(probabilities, threshold)
-    sure: np.ndarray = (possible.sum(axis=1) == 1) & possible[np.arange(len(labels)), labels]
-    return sure
+    """Whether the prediction set of probabilities (n, classes) is the label alone: bool (n,)."""
+    prediction_sets = probabilities >= np.reshape(conformal_threshold, (-1, 1))
+    codes = predicted_codes(probabilities, threshold)
+    has_label = prediction_sets[np.arange(len(codes)), codes]
+    conclusive: np.ndarray = (prediction_sets.sum(axis=1) == 1) & has_label
+    return conclusive
 
 
 def statuses(
     probabilities: np.ndarray,
     distances: np.ndarray,
     threshold: float | np.ndarray,
-    inclusion: float | np.ndarray,
-    limit: float | np.ndarray,
+    conformal_threshold: float | np.ndarray,
+    ood_threshold: float | np.ndarray,
 ) -> np.ndarray:
-    """What is to be made of slices with probabilities (n, classes) and distances (n,): str (n,).
+    """The status of slices with probabilities (n, classes) and distances (n,): str (n,).
 
     Args:
-        limit: infinite for none.
+        ood_threshold: infinite for none.
     """
-    # What is no number is beyond any limit.
-    foreign = ~(distances <= limit) & np.isfinite(limit)
-    sure = is_sure(probabilities, threshold, inclusion)
-    return np.select([foreign, ~sure], ["foreign", "refer"], "answer").astype(object)
+    # NaN exceeds any threshold.
+    out_of_distribution = ~(distances <= ood_threshold) & np.isfinite(ood_threshold)
+    conclusive = is_conclusive(probabilities, threshold, conformal_threshold)
+    return np.select(
+        [out_of_distribution, ~conclusive], ["out_of_distribution", "refer"], "answer"
+    ).astype(object)
 
 
 def status_of(probabilities: np.ndarray, distance: float, rules: Rules) -> Status:
-    """The same for one slice with probabilities (classes,)."""
-    limit = np.inf if rules.limit is None else rules.limit
-    found: Status = statuses(
-        probabilities[None], np.array([distance]), rules.threshold, rules.inclusion, limit
+    """The status of one slice with probabilities (classes,)."""
+    ood_threshold = np.inf if rules.ood_threshold is None else rules.ood_threshold
+    status: Status = statuses(
+        probabilities[None],
+        np.array([distance]),
+        rules.threshold,
+        rules.conformal_threshold,
+        ood_threshold,
     )[0]
-    return found
+    return status

@@ -1,17 +1,12 @@
-"""What predictions are worth, each number with the 95 % interval around it.
+"""How well predictions agree with the labels, each metric with its 95 % confidence interval.
 
-The interval is the percentile bootstrap over groups (Efron and Tibshirani, An Introduction to the
-Bootstrap, 1993, chapter 13; Field and Welsh, J. R. Stat. Soc. B 69, 2007, for clusters): slices of
-one patient, or near-duplicates of one another, are drawn together, so copies can't make a number
-look surer than it is.
-
-Every metric is computed on a matrix of weights, a row a resample and a column a slice, holding how
-often the slice was drawn; the value itself is the same code with every weight 1.
+The interval is the percentile bootstrap over groups (see falx.statistics), so that near-duplicates
+cannot narrow it. Metrics are computed from weights, a row a resample and a column a slice; the
+value itself is the same code with every weight 1.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,29 +15,40 @@ import numpy.typing as npt
 
 from falx.detect.rules import predicted_codes
 from falx.errors import BadInput
-from falx.evaluation.intervals import LEVEL, SAME, Estimate, clopper_pearson
-from falx.evaluation.weighted import BY_CLASS, METRICS, Floats, Ints, Rows, measure, trials
+from falx.evaluation.weighted_metrics import (
+    CLASS_METRICS,
+    METRIC_NAMES,
+    MetricInputs,
+    compute_metrics,
+    contributing_groups,
+)
+from falx.statistics import (
+    RESAMPLES,
+    Estimate,
+    Floats,
+    Ints,
+    bootstrap_groups,
+    percentile_interval,
+    proportion_interval,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-
-_CHUNK = 2**18  # weights at a time: 2 MB, which stays in the processor's cache
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a set of predictions is worth.
+    """The metrics of a set of predictions.
 
     Attributes:
         n: slices scored.
-        groups: groups among them, the number of independent observations.
+        groups: groups among them: the number of independent observations.
         classes: names of the classes, in the order of `confusion`.
-        estimates: metric to estimate, in the order of `METRICS`.
-        by_class: class to its precision, recall and f1, as in a classification report.
-        confusion: slices by true class (rows) and predicted class, int (classes, classes); over
-            all repeats.
-        repeats: how often each slice was predicted, by models that had not seen it.
+        estimates: metric to estimate, in the order of `METRIC_NAMES`.
+        by_class: class to its precision, recall and F1, as in scikit-learn's classification report.
+        confusion: confusion matrix, true class by predicted class, int (classes, classes); summed
+            over repeats.
+        repeats: how often each slice was predicted, each time by a model not trained on it.
     """
 
     n: int
@@ -55,12 +61,12 @@ class Scores:
 
     @property
     def support(self) -> dict[str, int]:
-        """How many slices truly belong to each class."""
+        """Slices of each class."""
         counts = self.confusion.sum(axis=1) // self.repeats
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def as_dict(self) -> dict[str, Any]:
-        """The scores as plain values that JSON can hold; what is undefined becomes None."""
+        """Ready for JSON; undefined values become None."""
         return {
             "n": self.n,
             "groups": self.groups,
@@ -83,47 +89,46 @@ def score(
     classes: Sequence[str],
     *,
     threshold: float = 0.5,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Scores:
-    """Score predictions by every metric of `METRICS`, each with its 95 % interval.
+    """Compute every metric of `METRIC_NAMES`, each with its 95 % confidence interval.
 
-    With two classes, `classes[1]` is the positive one and sensitivity, specificity, precision, F1,
-    AUC and average precision are about it. With more, they are macro averages, each class against
-    the rest. The others:
+    With two classes, `classes[1]` is the positive one, and sensitivity, specificity, precision,
+    F1, AUC and average precision refer to it. With more, they are macro averages, one versus rest.
+    The others:
 
-    - brier: mean squared error of the positive class's probability; with more than two classes,
-      summed over the classes (Brier, Mon. Weather Rev. 78, 1950, eq. 2).
-    - calibration_error: expected calibration error over 15 bins of equal width, closed on the
-      right; of the positive class's probability with two classes (Naeini et al., AAAI 2015), of
-      the most probable class with more (Guo et al., ICML 2017, eq. 3).
-    - mcc: Matthews' correlation; R_K with more than two classes (Gorodkin, Comput. Biol. Chem. 28,
-      2004, eq. 8). 0 where all predictions are one class, its limit (Chicco and Jurman, BMC
-      Genomics 21, 2020).
-    - log_loss: in nats, probabilities clipped to [2.2e-16, 1 - 2.2e-16].
+    - brier: mean squared error of the probability of the positive class; with more than two
+      classes, summed over classes (Brier, Mon. Weather Rev. 78, 1950, eq. 2).
+    - calibration_error: expected calibration error in 15 bins of equal width, closed on the right;
+      of the probability of the positive class with two classes (Naeini et al., AAAI 2015), of the
+      most probable class with more (Guo et al., ICML 2017, eq. 3).
+    - mcc: Matthews correlation coefficient; R_K with more than two classes (Gorodkin, Comput.
+      Biol. Chem. 28, 2004, eq. 8). 0, its limit, where all predictions are one class (Chicco and
+      Jurman, BMC Genomics 21, 2020).
+    - log_loss: in nats, with probabilities clipped to [2.2e-16, 1 - 2.2e-16].
 
-    A metric is undefined (NaN) where its denominator is empty: sensitivity without positives,
+    A metric is undefined (NaN) where its denominator is 0: sensitivity without positives,
     precision of a class that is never predicted, a macro average with an undefined term. Resamples
     in which it is undefined are left out of its interval.
 
-    The interval always holds the value: it is widened to it where a metric's bias pushes the
-    resamples to one side, as with the calibration error. Where all resamples agree (everything
-    right, or a single group) the bootstrap knows nothing, and the exact Clopper-Pearson interval
-    takes its place, a trial being a group that bears on the number: for sensitivity those with
-    positives, for precision those with predicted positives, for a macro average those of the
-    smallest class. For F1 it is that of TP / (TP + FP + FN), of which F1 is a monotone function;
-    for the AUC a trial is a pair of a group with positives and one with negatives, each used once.
-    For the other metrics the bounds are NaN then.
+    The interval is widened to hold the value where a metric's bias pushes the replicates to one
+    side, as with the calibration error. Where all replicates agree (no errors, or a single group)
+    it is the exact Clopper-Pearson interval, a trial being a group that contributes to the metric:
+    for sensitivity those with positives, for precision those with predicted positives, for a macro
+    average those of the smallest class. For F1 it is that of TP / (TP + FP + FN), of which F1 is a
+    monotone function; for the AUC a trial is a pair of a group with positives and one with
+    negatives, each used once. For the other metrics the bounds are NaN then.
 
     Args:
         labels: true class of each slice, int (n,), in [0, classes).
         probabilities: of each class, float (n, classes) in [0, 1], rows summing to 1.
         groups: group of each slice, int (n,).
         classes: names of the classes, at least two.
-        threshold: with two classes, the least probability of the positive class that is called
-            positive, in [0, 1]; unused with more, where the most probable class is the answer.
+        threshold: with two classes, the least probability of the positive class that is predicted
+            positive, in [0, 1]; unused with more, where the most probable class is predicted.
         resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: of the bootstrap.
 
     Raises:
         BadInput: an argument breaks one of these rules.
@@ -146,68 +151,101 @@ def score_repeats(
     classes: Sequence[str],
     *,
     threshold: float | Sequence[npt.ArrayLike] = 0.5,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Scores:
-    """As `score`, for slices that were predicted several times by models that did not see them.
+    """As `score`, for a repeated cross-validation: every slice predicted once in each repeat.
 
-    A number is the mean of those of the repeats, as in a repeated cross-validation. Its interval
-    draws groups, the same in all repeats, and among the repeats, each with replacement: so it
-    holds both what other patients and what other trainings would have given.
+    A metric is the mean over repeats. Its interval resamples groups, the same in all repeats, and
+    repeats, so that it reflects both the sampling of patients and the variation of training.
 
     Args:
-        probabilities: as for `score`, one of each repeat.
-        threshold: of all slices, or of each repeat and slice, float (n,).
+        labels, groups, classes, resamples, seed: as for `score`.
+        probabilities: as for `score`, one array per repeat.
+        threshold: of all slices, or per repeat one of each slice, float (n,).
+
+    Raises:
+        BadInput: as for `score`.
     """
-    each = [threshold] * len(probabilities) if isinstance(threshold, float) else threshold
-    repeats = [
-        _checked_rows(labels, given, groups, classes, np.asarray(line, float))
-        for given, line in zip(probabilities, each, strict=True)
-    ]
-    if resamples < 1:
-        raise BadInput(f"`resamples` must be at least 1, got {resamples}.")
-    rows = repeats[0]
-    every = np.ones((1, rows.truth.size))
-    values = np.mean([measure(repeat, every)[0] for repeat in repeats], axis=0)
-    drawn = _drawn(repeats, resamples, seed)
-    names = (*METRICS, *np.repeat(BY_CLASS, rows.classes).tolist())
-    found = [
-        _estimate(*column)
-        for column in zip(names, values.tolist(), drawn.T, trials(rows), strict=True)
-    ]
-    per_class = np.arange(len(METRICS), len(found)).reshape(len(BY_CLASS), rows.classes).T
+    repeats = _checked_repeats(labels, probabilities, groups, classes, threshold)
+    values, replicates = _bootstrap(repeats, resamples, seed)
+    inputs = repeats[0]
+    names = (*METRIC_NAMES, *np.repeat(CLASS_METRICS, inputs.n_classes).tolist())
+    columns = zip(names, values.tolist(), replicates.T, contributing_groups(inputs), strict=True)
+    found = [_estimate(*column) for column in columns]
+    per_class = np.arange(len(METRIC_NAMES), len(found)).reshape(len(CLASS_METRICS), -1).T
     return Scores(
-        n=rows.truth.size,
-        groups=rows.groups,
+        n=inputs.labels.size,
+        groups=inputs.n_groups,
         classes=tuple(classes),
-        estimates=dict(zip(METRICS, found[: len(METRICS)], strict=True)),
+        estimates=dict(zip(METRIC_NAMES, found[: len(METRIC_NAMES)], strict=True)),
         by_class={
-            name: {metric: found[i] for metric, i in zip(BY_CLASS, columns, strict=True)}
-            for name, columns in zip(classes, per_class.tolist(), strict=True)
+            name: {metric: found[i] for metric, i in zip(CLASS_METRICS, row, strict=True)}
+            for name, row in zip(classes, per_class.tolist(), strict=True)
         },
         confusion=np.sum([_confusion(repeat) for repeat in repeats], axis=0),
         repeats=len(repeats),
     )
 
 
-def _checked_rows(
+def bootstrap_metrics(
+    labels: npt.ArrayLike,
+    probabilities: Sequence[npt.ArrayLike],
+    groups: npt.ArrayLike,
+    classes: Sequence[str],
+    *,
+    threshold: float | Sequence[npt.ArrayLike] = 0.5,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, tuple[float, Floats]]:
+    """Every metric and its bootstrap replicates, for paired comparisons of two models.
+
+    Models of the same labels, groups and number of repeats are resampled alike: the difference of
+    two replicates is a replicate of the difference. Arguments are those of `score_repeats`.
+
+    Returns:
+        Metric to its value and replicates, float (resamples,).
+    """
+    repeats = _checked_repeats(labels, probabilities, groups, classes, threshold)
+    values, replicates = _bootstrap(repeats, resamples, seed)
+    # The metrics of single classes follow those in METRIC_NAMES.
+    return dict(zip(METRIC_NAMES, zip(values.tolist(), replicates.T, strict=True), strict=False))
+
+
+def _checked_repeats(
+    labels: npt.ArrayLike,
+    probabilities: Sequence[npt.ArrayLike],
+    groups: npt.ArrayLike,
+    classes: Sequence[str],
+    threshold: float | Sequence[npt.ArrayLike],
+) -> list[MetricInputs]:
+    thresholds = [threshold] * len(probabilities) if isinstance(threshold, float) else threshold
+    return [
+        _checked_inputs(labels, repeat, groups, classes, np.asarray(thresholds_of_repeat, float))
+        for repeat, thresholds_of_repeat in zip(probabilities, thresholds, strict=True)
+    ]
+
+
+def _checked_inputs(
     labels: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
     classes: Sequence[str],
     threshold: Floats,
-) -> Rows:
+) -> MetricInputs:
     p = np.asarray(probabilities, dtype=np.float64)
     _check_probabilities(p, classes)
-    truth = _integers("labels", labels, len(p))
-    if truth.min() < 0 or truth.max() >= len(classes):
+    codes = _integers("labels", labels, len(p))
+    if codes.min() < 0 or codes.max() >= len(classes):
         raise BadInput(
             f"`labels` must lie in 0 to {len(classes) - 1}, the classes being "
-            f"{', '.join(classes)}; got {truth.min()} to {truth.max()}."
+            f"{', '.join(classes)}; got {codes.min()} to {codes.max()}."
         )
     if not ((threshold >= 0) & (threshold <= 1)).all():
         raise BadInput(f"`threshold` must lie in [0, 1], got {threshold}.")
-    return Rows.of(truth, predicted_codes(p, threshold), p, _integers("groups", groups, len(p)))
+    return MetricInputs.of(
+        codes, predicted_codes(p, threshold), p, _integers("groups", groups, len(p))
+    )
 
 
 def _check_probabilities(p: Floats, classes: Sequence[str]) -> None:
@@ -215,16 +253,16 @@ def _check_probabilities(p: Floats, classes: Sequence[str]) -> None:
         raise BadInput(f"`classes` must be two or more different names, got {list(classes)}.")
     if p.ndim != 2 or p.shape[1] != len(classes) or not len(p):
         raise BadInput(
-            f"`probabilities` must have a row a slice and a column a class, here {len(classes)}, "
-            f"and at least one row; got the shape {p.shape}."
+            f"`probabilities` must have a row for each slice and a column for each class, here "
+            f"{len(classes)}, and at least one row; got the shape {p.shape}."
         )
     if not ((p >= 0) & (p <= 1)).all():
-        raise BadInput("`probabilities` must lie in [0, 1]; some do not, or are not numbers.")
+        raise BadInput("`probabilities` must lie in [0, 1]; some do not, or are NaN.")
     worst = float(np.abs(p.sum(axis=1) - 1).max())
     if worst > 1e-3:
         raise BadInput(
-            f"`probabilities` of a slice must sum to 1, got one that is {worst:.3g} away from it; "
-            "logits must pass through a softmax or sigmoid first."
+            f"`probabilities` of a slice must sum to 1, got a sum that is {worst:.3g} off; apply a "
+            "softmax or sigmoid to logits first."
         )
 
 
@@ -232,55 +270,51 @@ def _integers(name: str, values: npt.ArrayLike, n: int) -> Ints:
     array = np.asarray(values)
     if array.shape != (n,) or array.dtype.kind not in "iub":
         raise BadInput(
-            f"`{name}` must be one whole number for each of the {n} slices, got "
+            f"`{name}` must be one integer for each of the {n} slices, got "
             f"{array.dtype} of shape {array.shape}."
         )
     return array.astype(np.int64)
 
 
-def _weights(rows: Rows, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each slice is in each resample, some resamples at a time, (some, n)."""
-    rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // rows.truth.size)
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = rng.integers(rows.groups, size=(size, rows.groups))
-        drawn += np.arange(size)[:, None] * rows.groups
-        times = np.bincount(drawn.ravel(), minlength=size * rows.groups)
-        yield times.reshape(size, rows.groups)[:, rows.group].astype(np.float64)
+def _bootstrap(repeats: Sequence[MetricInputs], resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """The mean over repeats of every metric, and its replicates over groups and repeats.
+
+    Returns:
+        Values, float (metrics,), and replicates, float (resamples, metrics).
+    """
+    if resamples < 1:
+        raise BadInput(f"`resamples` must be at least 1, got {resamples}.")
+    once = np.ones((1, repeats[0].labels.size))
+    values = np.mean([compute_metrics(inputs, once)[0] for inputs in repeats], axis=0)
+    each = np.stack([_replicates(inputs, resamples, seed) for inputs in repeats])
+    drawn = np.random.default_rng((seed, 1)).integers(len(repeats), size=(resamples, len(repeats)))
+    return values, each[drawn, np.arange(resamples)[:, None]].mean(axis=1)
 
 
-def _drawn(repeats: Sequence[Rows], resamples: int, seed: int) -> Floats:
-    """Every metric of each resample, (resamples, metrics): the mean over drawn repeats."""
-    each = np.stack(
+def _replicates(inputs: MetricInputs, resamples: int, seed: int) -> Floats:
+    """Every metric of each resample of the groups, (resamples, metrics)."""
+    chunks = bootstrap_groups(
+        inputs.n_groups, resamples=resamples, seed=seed, columns=inputs.labels.size
+    )
+    return np.vstack(
         [
-            np.vstack([measure(rows, weights) for weights in _weights(rows, resamples, seed)])
-            for rows in repeats
+            compute_metrics(inputs, times[:, inputs.group_codes].astype(np.float64))
+            for times in chunks
         ]
     )
-    picked = np.random.default_rng((seed, 1)).integers(len(repeats), size=(resamples, len(repeats)))
-    return each[picked, np.arange(resamples)[:, None]].mean(axis=1)
 
 
-def _estimate(name: str, value: float, drawn: Floats, trials: float) -> Estimate:
-    drawn = drawn[np.isfinite(drawn)]
-    if math.isnan(value) or not drawn.size:
-        return Estimate(value, math.nan, math.nan)
-    if np.ptp(drawn) < SAME:
-        return Estimate(value, *_exact_bounds(name, value, trials))
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    return Estimate(value, min(low, value), max(high, value))
+def _estimate(name: str, value: float, replicates: Floats, trials: float) -> Estimate:
+    found = percentile_interval(value, replicates)
+    if found:
+        return found
+    if name != "f1":
+        return proportion_interval(value, trials)
+    # F1 is a monotone function of the Jaccard index TP / (TP + FP + FN), which is a proportion.
+    jaccard = proportion_interval(value / (2 - value), trials)
+    return Estimate(value, *(2 * bound / (1 + bound) for bound in (jaccard.low, jaccard.high)))
 
 
-def _exact_bounds(name: str, value: float, trials: float) -> tuple[float, float]:
-    if math.isnan(trials):
-        return math.nan, math.nan
-    if name == "f1":
-        low, high = clopper_pearson(value / (2 - value) * trials, trials)
-        return 2 * low / (1 + low), 2 * high / (1 + high)
-    return clopper_pearson(value * trials, trials)
-
-
-def _confusion(rows: Rows) -> Ints:
-    cells = np.bincount(rows.truth * rows.classes + rows.predicted, minlength=rows.classes**2)
-    return cells.reshape(rows.classes, rows.classes)
+def _confusion(inputs: MetricInputs) -> Ints:
+    n = inputs.n_classes
+    return np.bincount(inputs.labels * n + inputs.predicted, minlength=n**2).reshape(n, n)

@@ -1,11 +1,11 @@
-"""Randomization: do heat maps change when what the network has learned is taken from it?
+"""Model parameter randomization: do heat maps change when the network loses what it has learned?
 
 Adebayo et al., Sanity checks for saliency maps (NeurIPS 2018). Layers are randomized from the top
 down, each stage on top of the one before, and the maps compared with those of the trained network.
-A map that stays the same shows edges, or the middle of the head, and nothing that was learned.
+A map that stays the same shows edges or the middle of the head, and nothing that was learned.
 
 Weights are randomized by shuffling each array, which keeps their distribution, so that signals
-neither vanish nor blow up on their way through the network.
+neither vanish nor explode on their way through the network.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from scipy.stats import rankdata
 
 from falx.detect.engine import BATCH
 from falx.detect.finding import evidence_for
-from falx.evaluation.intervals import Estimate, difference_interval
-from falx.model.explain import explained
+from falx.model.attribution import with_heat_maps
 from falx.model.network import backbone_of, network_input
 from falx.progress import Listener, Progress, silent
+from falx.statistics import Estimate, difference_interval
 
 STAGES = ("head", "upper half", "all")
-"""What is random: the head; also the upper half of the backbone's layers; everything."""
+"""What is randomized: the head; also the upper half of the backbone's layers; everything."""
 DRAWS = 3
-"""Random networks a stage: each has a pattern of its own, which all slices share."""
-ALIKE = 0.5
-"""Rank correlation from which maps count as alike: a quarter of their order is shared."""
+"""Randomized networks by stage: each has a pattern of its own, which all slices share."""
+SIMILAR = 0.5
+"""Rank correlation from which maps count as similar: a quarter of their variance is shared."""
 
 
 @dataclass(frozen=True)
 class RandomizationScores:
-    """How alike maps are to those of a network whose layers are random.
+    """How similar heat maps are to those of a network whose layers were randomized.
 
     Attributes:
         n: slices.
-        correlation: Spearman's rank correlation of the evidence of the places, by what is random;
-            mean over slices and draws, in [-1, 1]. Signs count: evidence against is not evidence
-            for. A map without any differences correlates with none.
+        correlation: Spearman's rank correlation of the evidence by location, by stage; the mean
+            over slices and draws, in [-1, 1]. Signs count: evidence against is not evidence for. A
+            constant map correlates with none.
     """
 
     n: int
@@ -50,53 +50,54 @@ class RandomizationScores:
 
     @property
     def passed(self) -> bool:
-        """Whether maps of a wholly random network are sure to be others than the trained one's."""
-        return self.correlation[STAGES[-1]].high < ALIKE
+        """Whether maps of a fully randomized network differ significantly from the trained."""
+        return self.correlation[STAGES[-1]].high < SIMILAR
 
     @property
-    def outlasts_head(self) -> bool:
-        """Whether maps stay much as they are when the head alone is random."""
-        return self.correlation[STAGES[0]].value >= ALIKE
+    def survives_random_head(self) -> bool:
+        """Whether maps stay similar when only the head is randomized."""
+        return self.correlation[STAGES[0]].value >= SIMILAR
 
     def as_dict(self) -> dict[str, Any]:
-        """The scores as plain values that JSON can hold."""
-        found = {name: value.as_dict() for name, value in self.correlation.items()}
-        return {"n": self.n, "passed": self.passed, "correlation": found}
+        """The scores with their verdict."""
+        return {"n": self.n, "passed": self.passed, "correlation": self.correlation}
 
 
 def score_randomization(
     network: keras.Model,
     views: np.ndarray,
-    asked: npt.ArrayLike,
+    codes: npt.ArrayLike,
     groups: npt.ArrayLike,
     *,
-    mirrored: bool = False,
+    flip_tta: bool = False,
     seed: int = 0,
     listener: Listener = silent,
 ) -> RandomizationScores:
-    """Compare maps with those of random networks; intervals are drawn over groups.
+    """Compare heat maps with those of randomized networks; intervals are over groups.
 
     Args:
         network: as `build_network` made it, and trained; its weights are lost.
         views: uint8 (n, size, size), n at least 1.
-        asked: class code of whose evidence is compared, int (n,).
+        codes: class whose evidence is compared, int (n,).
         groups: group of each, int (n,).
-        mirrored: whether it answers by a view and its mirror image, of which maps are the means.
+        flip_tta: whether heat maps are means over a view and its mirror image.
         seed: of all shuffling.
     """
     rng = np.random.default_rng(seed)
-    kept, codes, showing = network.get_weights(), np.asarray(asked), explained(network)
-    trained = _ranks(_evidence(showing, views, codes, mirrored))
-    found = np.zeros((len(STAGES), len(views)))
+    trained_weights, codes = network.get_weights(), np.asarray(codes)
+    explaining = with_heat_maps(network)
+    trained = _ranks(_evidence(explaining, views, codes, flip_tta))
+    correlation = np.zeros((len(STAGES), len(views)))
     done = 0
     for _ in range(DRAWS):
-        network.set_weights(kept)
+        network.set_weights(trained_weights)
         for stage, layers in enumerate(_from_the_top(network)):
             _shuffle(layers, rng)
-            found[stage] += _agreement(trained, _ranks(_evidence(showing, views, codes, mirrored)))
+            randomized = _ranks(_evidence(explaining, views, codes, flip_tta))
+            correlation[stage] += _correlation(trained, randomized)
             done += 1
             listener(Progress("Randomizing", done, DRAWS * len(STAGES)))
-    means = found / DRAWS
+    means = correlation / DRAWS
     return RandomizationScores(
         len(views),
         {
@@ -123,22 +124,22 @@ def _shuffle(layers: Sequence[keras.layers.Layer], rng: np.random.Generator) -> 
 
 
 def _evidence(
-    network: keras.Model, views: np.ndarray, codes: np.ndarray, mirrored: bool
+    network: keras.Model, views: np.ndarray, codes: np.ndarray, flip_tta: bool
 ) -> np.ndarray:
-    """Evidence for the class asked for: float (n, places)."""
+    """Evidence for a class of each view, by its code: float (n, locations)."""
     maps = []
     for start in range(0, len(views), BATCH):
-        some = slice(start, start + BATCH)
-        _, heat_maps = network.predict_on_batch(network_input(views[some]))
-        if mirrored:
-            _, turned = network.predict_on_batch(network_input(views[some, :, ::-1]))
-            heat_maps = (heat_maps + turned[:, :, ::-1]) / 2
-        maps += [evidence_for(heat, k) for heat, k in zip(heat_maps, codes[some], strict=True)]
+        batch = slice(start, start + BATCH)
+        _, heat_maps = network.predict_on_batch(network_input(views[batch]))
+        if flip_tta:
+            _, mirrored = network.predict_on_batch(network_input(views[batch, :, ::-1]))
+            heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
+        maps += [evidence_for(heat, k) for heat, k in zip(heat_maps, codes[batch], strict=True)]
     return np.stack(maps).reshape(len(views), -1)
 
 
 def _ranks(maps: np.ndarray) -> np.ndarray:
-    """Ranks of the places of each map, of mean 0 and length 1, or all 0 where all are equal."""
+    """Ranks of each map's locations, of mean 0 and length 1; all 0 where all are equal."""
     ranks = rankdata(maps, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.linalg.norm(ranks, axis=1, keepdims=True)
@@ -146,6 +147,6 @@ def _ranks(maps: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _agreement(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _correlation(ranks: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation of each pair of maps: (n,)."""
-    return (some * others).sum(axis=1)
+    return (ranks * others).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Several slices of one study: how to make one answer of them, and what it is worth."""
+"""Studies: how the answers for their slices become one, and what that is worth."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 from sklearn.metrics import log_loss
 
 from falx.detect.finding import pool
+from falx.detect.rules import Rules
 from falx.evaluation.metrics import Scores, score
 
-SHARES = (0.1, 0.25, 0.5, 1.0, 0.0)
-"""Candidates, the default first; 0 is the single strongest slice."""
+TOP_FRACTIONS = (0.1, 0.25, 0.5, 1.0, 0.0)
+"""Candidates, the default first; 0 is the single most likely slice."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,32 @@ class Studies:
         return Studies(tuple(rows[number] for number in kept), self.labels[kept])
 
 
+@dataclass(frozen=True)
+class StudyScores:
+    """What answers for studies are worth.
+
+    Attributes:
+        top_fraction: of a study's slices, those most likely to show a tumor, whose mean probability
+            is the study's; 0 is the single most likely one.
+        n_out_of_distribution: studies rejected, since all their slices were.
+        scores: of the others.
+    """
+
+    top_fraction: float
+    n_out_of_distribution: int
+    scores: Scores
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scores, flat, with what they rest on."""
+        return {
+            "top_fraction": self.top_fraction,
+            "out_of_distribution": self.n_out_of_distribution,
+            **self.scores.as_dict(),
+        }
+
+
 def find_studies(table: pd.DataFrame, labels: np.ndarray, *, negative: bool = True) -> Studies:
-    """The studies in usable rows of a catalog: equal study, else patient, else file.
+    """The studies among usable rows of a catalog: rows of one study, else patient, else file.
 
     Args:
         labels: class code of each row, int (rows,).
@@ -53,19 +78,21 @@ def find_studies(table: pd.DataFrame, labels: np.ndarray, *, negative: bool = Tr
 
 
 def study_keys(table: pd.DataFrame) -> np.ndarray:
-    """What each row belongs to, or an empty string: str (rows,)."""
+    """The study, patient or file of each row, or an empty string: str (rows,)."""
     several = table["path"].duplicated(keep=False)
     file = table["path"].where(several, "")
     patient = table["patient"].where(table["patient"] != "", file)
     return table["study"].where(table["study"] != "", patient).to_numpy(dtype=object)
 
 
-def choose_share(studies: Studies, probabilities: np.ndarray, *, negative: bool = True) -> float:
-    """The share of strongest slices whose mean tells the studies apart best.
+def choose_top_fraction(
+    studies: Studies, probabilities: np.ndarray, *, negative: bool = True
+) -> float:
+    """The fraction of most likely slices whose mean probability separates the studies best.
 
-    By log loss on the studies given (validation); the first of `SHARES` where there are too few
-    to tell: fewer than ten, or none of some class. Where no class is negative there is nothing
-    that slices of a study could be ranked against, and the mean of all is taken.
+    By log loss on the studies of the validation part; the first of `TOP_FRACTIONS` where these are
+    too few to decide: fewer than ten, or none of some class. Where no class is negative, slices of
+    a study can't be ranked, and the mean of all is taken.
 
     Args:
         probabilities: float (rows, classes) of the rows that `studies` counts in.
@@ -74,46 +101,50 @@ def choose_share(studies: Studies, probabilities: np.ndarray, *, negative: bool 
     if not negative:
         return 1.0
     if len(studies.rows) < 10 or len(np.unique(studies.labels)) < classes:
-        return SHARES[0]
+        return TOP_FRACTIONS[0]
     losses = [
-        log_loss(studies.labels, pooled(studies, probabilities, share), labels=range(classes))
-        for share in SHARES
+        log_loss(studies.labels, pooled(studies, probabilities, fraction), labels=range(classes))
+        for fraction in TOP_FRACTIONS
     ]
-    return SHARES[int(np.argmin(losses))]
+    return TOP_FRACTIONS[int(np.argmin(losses))]
 
 
-def pooled(studies: Studies, probabilities: np.ndarray, share: float) -> np.ndarray:
+def pooled(studies: Studies, probabilities: np.ndarray, top_fraction: float) -> np.ndarray:
     """Class probabilities of each study: float (studies, classes)."""
-    return np.stack([pool(probabilities[rows], share) for rows in studies.rows])
+    return np.stack([pool(probabilities[rows], top_fraction) for rows in studies.rows])
 
 
 def score_studies(
     studies: Studies,
     probabilities: np.ndarray,
     groups: np.ndarray,
-    *,
-    share: float,
-    threshold: float,
+    rules: Rules,
     classes: tuple[str, ...],
-    foreign: np.ndarray,
-) -> dict[str, Any] | None:
-    """Scores a study, ready for JSON, or None where no study has an answer.
+    *,
+    out_of_distribution: np.ndarray,
+) -> StudyScores | None:
+    """Scores by study, or None where no study has an answer.
 
-    Each is answered as falx.detect.finding.study_findings does: foreign slices are left out of it,
-    and a study of such slices alone is refused and not scored.
+    Each is answered as falx.detect.finding.study_findings does: out-of-distribution slices are left
+    out, and a study of such slices alone is rejected and not scored.
 
     Args:
-        foreign: which slices are, bool (n,).
+        probabilities: calibrated, float (n, classes).
+        groups: of the slices, int (n,).
+        rules: of the detector.
+        out_of_distribution: which slices are, bool (n,).
     """
-    answered = studies.without(foreign)
+    answered = studies.without(out_of_distribution)
     if not answered.rows:
         return None
-    first = np.array([groups[rows[0]] for rows in answered.rows])
-    scores: Scores = score(
-        answered.labels, pooled(answered, probabilities, share), first, classes, threshold=threshold
+    scores = score(
+        answered.labels,
+        pooled(answered, probabilities, rules.top_fraction),
+        np.array([groups[rows[0]] for rows in answered.rows]),
+        classes,
+        threshold=rules.threshold,
     )
-    refused = len(studies.rows) - len(answered.rows)
-    return {"share": share, "refused": refused, **scores.as_dict()}
+    return StudyScores(rules.top_fraction, len(studies.rows) - len(answered.rows), scores)
 
 
 def _label(labels: np.ndarray, negative: bool) -> int:

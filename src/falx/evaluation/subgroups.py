@@ -1,9 +1,9 @@
-"""What predictions are worth in parts of the data: by appearance, by source, by size.
+"""Performance in subgroups of the slices: by appearance, source and size.
 
-A mean over all slices can hide that one kind of slice fares worse ("factors" in Mitchell et al.,
-Model Cards for Model Reporting, FAT* 2019, section 4.3). The factors are what falx knows of any
-slice without a network (falx.data.facts) and what the data say of it. Patients are none of them: a
-patient is one group, and one group is no sample.
+An overall number can hide that one kind of slice does worse ("factors" in Mitchell et al., Model
+Cards for Model Reporting, FAT* 2019, section 4.3). Factors are read from the slice without a
+network (falx.data.facts) or from the catalog. Patients are no factor: a patient is one group, too
+few for an interval.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ import numpy as np
 import pandas as pd
 
 from falx.data.sources import SPLIT_FOLDERS
-from falx.evaluation.intervals import Estimate
 from falx.evaluation.metrics import score_repeats
+from falx.statistics import Estimate
 
-LEAST_GROUPS = 10
-"""That bear on a number; with fewer, not even all right rules out that 31 % are wrong."""
-MOST_NAMES = 8
-"""Subgroups of a factor whose values are names; the rarest are taken together."""
+MIN_GROUPS = 10
+"""Behind each number; with 10 and no error, the upper bound of the error rate is 31 %."""
+MAX_SUBGROUPS = 8
+"""Of a categorical factor; the rarest categories are pooled."""
 NOT_STATED = "not stated"
 
-Parts = dict[str, np.ndarray]
-"""The rows of each part, int (rows,); every row is in one of them, and none is empty."""
+SubgroupRows = dict[str, np.ndarray]
+"""Subgroup to its rows, int (rows,); every row is in exactly one, and none is empty."""
 
-_TWO = ("accuracy", "sensitivity", "specificity", "roc_auc")
-_MORE = ("accuracy", "balanced_accuracy", "roc_auc")
+_BINARY_METRICS = ("accuracy", "sensitivity", "specificity", "roc_auc")
+_MULTICLASS_METRICS = ("accuracy", "balanced_accuracy", "roc_auc")
 
 
 @dataclass(frozen=True)
 class Subgroup:
-    """One part of the slices.
+    """Slices with one value of a factor.
 
     Attributes:
-        name: such as "large, above 630 pixels".
+        name: such as "large, over 630 pixels".
         n: slices.
         groups: groups among them.
-        estimates: metric to estimate; None where fewer than `LEAST_GROUPS` groups bear on it.
+        estimates: metric to estimate; None where fewer than `MIN_GROUPS` groups contribute.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Subgroup:
     groups: int
     estimates: dict[str, Estimate | None]
 
-    def departures(self, overall: Mapping[str, Estimate]) -> dict[str, Literal["above", "below"]]:
-        """The metrics whose interval excludes the number over all slices, and on which side."""
+    def deviations(self, overall: Mapping[str, Estimate]) -> dict[str, Literal["above", "below"]]:
+        """The metrics whose interval lies entirely above or below the value over all slices."""
         found: dict[str, Literal["above", "below"]] = {}
         for name, estimate in self.estimates.items():
             if estimate is None:
@@ -65,15 +65,15 @@ class Subgroup:
 
 @dataclass(frozen=True)
 class Factor:
-    """One way to part the slices; every slice is in one subgroup, and none of them is empty."""
+    """A partition of the slices into subgroups, none of which is empty."""
 
     name: str
     subgroups: tuple[Subgroup, ...]
 
 
-def shown_metrics(classes: Sequence[str]) -> tuple[str, ...]:
-    """The metrics of a subgroup."""
-    return _TWO if len(classes) == 2 else _MORE
+def subgroup_metrics(classes: Sequence[str]) -> tuple[str, ...]:
+    """The metrics that are computed for a subgroup."""
+    return _BINARY_METRICS if len(classes) == 2 else _MULTICLASS_METRICS
 
 
 def score_subgroups(
@@ -86,7 +86,7 @@ def score_subgroups(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[Factor, ...]:
-    """Score every factor's subgroups, each number with its 95 % interval over groups.
+    """Score the subgroups of every factor, with 95 % confidence intervals over groups.
 
     Args:
         table: rows of a catalog.
@@ -96,28 +96,28 @@ def score_subgroups(
         threshold, resamples, seed: as for `score_repeats`.
     """
     groups = table["group"].to_numpy(np.int64)
-    metrics = shown_metrics(classes)
+    metrics = subgroup_metrics(classes)
 
     def scored(name: str, rows: np.ndarray) -> Subgroup:
         found = score_repeats(
             labels[rows], [each[rows] for each in probabilities], groups[rows], classes,
             threshold=[each[rows] for each in threshold], resamples=resamples, seed=seed,
         )  # fmt: skip
-        bearing = _bearing(labels[rows], groups[rows], len(classes))
+        contributing = _contributing_groups(labels[rows], groups[rows], len(classes))
         estimates = {
-            metric: found.estimates[metric] if bearing[metric] >= LEAST_GROUPS else None
+            metric: found.estimates[metric] if contributing[metric] >= MIN_GROUPS else None
             for metric in metrics
         }
         return Subgroup(name, found.n, found.groups, estimates)
 
     return tuple(
-        Factor(name, tuple(scored(part, rows) for part, rows in parting(table).items()))
-        for name, parting in FACTORS.items()
+        Factor(name, tuple(scored(part, rows) for part, rows in partition(table).items()))
+        for name, partition in FACTORS.items()
     )
 
 
-def _bearing(labels: np.ndarray, groups: np.ndarray, classes: int) -> dict[str, int]:
-    """How many groups bear on each metric: for sensitivity, those with positives."""
+def _contributing_groups(labels: np.ndarray, groups: np.ndarray, classes: int) -> dict[str, int]:
+    """How many groups contribute to each metric: to sensitivity, those with positives."""
     of_class = [len(np.unique(groups[labels == code])) for code in range(classes)]
     return {
         "accuracy": len(np.unique(groups)),
@@ -128,14 +128,16 @@ def _bearing(labels: np.ndarray, groups: np.ndarray, classes: int) -> dict[str, 
     }
 
 
-def _thirds(values: pd.Series[float], names: Sequence[str], places: int, unit: str = "") -> Parts:
-    """Three parts of about equal size; fewer where many values are equal, one where all are.
+def _tertiles(
+    values: pd.Series[float], names: Sequence[str], places: int, unit: str = ""
+) -> SubgroupRows:
+    """Three subgroups of about equal size; fewer where many values are tied, one where all are.
 
     Args:
         values: (n,).
-        names: of the lowest, the middle and the highest third.
-        places: after the decimal point, of bounds.
-        unit: written after a bound.
+        names: of the lowest, the middle and the highest tertile.
+        places: decimal places of the bounds.
+        unit: appended to a bound.
     """
     numbers = values.to_numpy(float).round(places)
     low, high = np.quantile(numbers, [1 / 3, 2 / 3], method="lower").tolist()
@@ -146,52 +148,54 @@ def _thirds(values: pd.Series[float], names: Sequence[str], places: int, unit: s
     low = min(low, high)
     first, second = f"{low:.{places}f}", f"{high:.{places}f}"
     spans = (f"up to {first}{unit}", f"over {first} up to {second}{unit}", f"over {second}{unit}")
-    parts = [f"{name}, {span}" for name, span in zip(names, spans, strict=True)]
-    third = np.searchsorted([low, high], numbers, side="left")
-    return {part: np.flatnonzero(third == i) for i, part in enumerate(parts) if i in third}
+    subgroups = [f"{name}, {span}" for name, span in zip(names, spans, strict=True)]
+    tertile = np.searchsorted([low, high], numbers, side="left")
+    return {name: np.flatnonzero(tertile == i) for i, name in enumerate(subgroups) if i in tertile}
 
 
-def _named(values: Sequence[str]) -> Parts:
-    """A part a name, the commonest first; the rarest of more than `MOST_NAMES` are one part."""
+def _categories(values: Sequence[str]) -> SubgroupRows:
+    """One subgroup per category, the most frequent first; the rarest are pooled."""
     stated = np.array([value or NOT_STATED for value in values], object)
     counts = Counter(stated.tolist())
     order = sorted(counts, key=lambda name: (-counts[name], name))
-    if len(order) > MOST_NAMES:
-        rare = order[MOST_NAMES - 1 :]
+    if len(order) > MAX_SUBGROUPS:
+        rare = order[MAX_SUBGROUPS - 1 :]
         rest = f"{len(rare)} others"
         stated[np.isin(stated, rare)] = rest
-        order = [*order[: MOST_NAMES - 1], rest]
+        order = [*order[: MAX_SUBGROUPS - 1], rest]
     return {name: np.flatnonzero(stated == name) for name in order}
 
 
 def _origin(path: str, label: str) -> str:
-    """The folders that a slice lies in, without those that say its class or part."""
-    place = PurePosixPath(path)
+    """The folders of a slice, without those that name its class or split."""
+    file = PurePosixPath(path)
     folders = [
-        name for name in place.parts[:-1] if name != label and name.lower() not in SPLIT_FOLDERS
+        name for name in file.parts[:-1] if name != label and name.lower() not in SPLIT_FOLDERS
     ]
-    # Where on someone's machine a slice lies is nobody's business, its last folder may be.
-    return folders[-1] if place.is_absolute() and folders else "/".join(folders)
+    # An absolute path would disclose where on a machine the data lie.
+    return folders[-1] if file.is_absolute() and folders else "/".join(folders)
 
 
-FACTORS: dict[str, Callable[[pd.DataFrame], Parts]] = {
-    "Image size": lambda table: _thirds(
+FACTORS: dict[str, Callable[[pd.DataFrame], SubgroupRows]] = {
+    "Image size": lambda table: _tertiles(
         table[["height", "width"]].max(axis=1), ("small", "medium", "large"), 0, " pixels"
     ),
-    "Brightness": lambda table: _thirds(table["mean"], ("dark", "medium", "bright"), 3),
-    "Contrast": lambda table: _thirds(table["spread"], ("low", "medium", "high"), 3),
-    "Head shape": lambda table: _thirds(
+    "Brightness": lambda table: _tertiles(table["mean"], ("dark", "medium", "bright"), 3),
+    "Contrast": lambda table: _tertiles(table["standard_deviation"], ("low", "medium", "high"), 3),
+    "Head shape": lambda table: _tertiles(
         np.exp(table["head_aspect"]), ("narrow", "medium", "wide"), 2
     ),
-    "File format": lambda table: _named(table["format"].tolist()),
-    "Color": lambda table: _named(["in color" if each else "in grey" for each in table["color"]]),
-    "Folder": lambda table: _named(
+    "File format": lambda table: _categories(table["format"].tolist()),
+    "Color": lambda table: _categories(
+        ["color" if each else "grayscale" for each in table["color"]]
+    ),
+    "Folder": lambda table: _categories(
         [_origin(*each) for each in zip(table["path"], table["label"], strict=True)]
     ),
-    "Given part": lambda table: _named(table["split"].tolist()),
+    "Original split": lambda table: _categories(table["split"].tolist()),
 }
-"""What slices are parted by, and how: rows of a catalog to the rows of each part."""
-MEANINGS = (
+"""Factor to its partition of a catalog's rows into subgroups."""
+FACTOR_DEFINITIONS = (
     "Image size is the longer side, brightness the mean and contrast the standard deviation of "
-    "grey levels from 0 to 1, head shape the width of the head over its height."
+    "gray levels from 0 to 1, head shape the width of the head divided by its height."
 )

@@ -1,4 +1,4 @@
-"""The formats that a network can be exported to, as a table."""
+"""The export formats, as a table."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import numpy as np
 from falx.exporting import litert, onnx, openvino
 from falx.exporting.choices import ExportPrecision, Target
 from falx.exporting.runtimes import OPENERS, Runtime
-from falx.model.deployed import Deployed
+from falx.model.exportable import ExportableModel
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """An export format.
 
     Attributes:
-        name: that options and records have for it.
-        title: as people call it.
-        file: the name of the network's file.
-        package: of the runtime, whose version an export's record names.
-        write: writes the network to a file in a precision. For 8 bits the network is one that
-            falx.exporting.quantize.prepared gave, and views, uint8 (n, size, size), are those on
-            which activations are measured; else they are not looked at.
+        name: in options and records.
+        title: in prose.
+        file: name of the network's file.
+        package: of the runtime, whose version is recorded.
+        write: writes a model to a file in a precision. For 8 bits, its network is one returned by
+            falx.exporting.quantize.prepared, and the views, uint8 (n, size, size), calibrate the
+            activations; else they are ignored.
     """
 
     name: Target
     title: str
     file: str
     package: str
-    write: Callable[[Deployed, Path, ExportPrecision, np.ndarray], None]
+    write: Callable[[ExportableModel, Path, ExportPrecision, np.ndarray], None]
 
     def open(self, file: Path, threads: int) -> Runtime:
-        """Open a file of the format in its own runtime."""
+        """Open a file of the format in its runtime."""
         return OPENERS[self.name](file, threads)
 
 
@@ -48,11 +48,11 @@ FORMATS: dict[Target, Format] = {format_.name: format_ for format_ in _TABLE}
 
 
 def format_of(to: Target) -> Format:
-    """The format that a target is made of; a page holds an ONNX network."""
+    """The format of a target; a web page contains an ONNX network."""
     return FORMATS["onnx" if to == "web" else to]
 
 
 def size_of(file: Path) -> int:
-    """Bytes of an exported network, the weights that lie beside it included."""
+    """Bytes of an exported network, including weights in a separate file."""
     weights = file.with_suffix(".bin")
     return file.stat().st_size + (weights.stat().st_size if weights.is_file() else 0)

@@ -1,10 +1,10 @@
-"""Convolution kernels rounded to 8 bits so that what the network computes changes least.
+"""Convolution kernels rounded to 8 bits with the least change of the layers' outputs.
 
-Every int8 runtime rounds a kernel to 255 even steps, an output channel at a time. Rounded to the
-nearest step each, weights lose whatever fine-tuning moved them by less than half a step, and their
-errors add up. Here each weight's error is made good by the weights after it, as far as the inputs
-that calibration slices give to the layer correlate (GPTQ: Frantar et al., ICLR 2023, section 3). On
-the steps already, kernels are then left alone by the quantizers of OpenVINO, ONNX and LiteRT alike.
+Every int8 runtime rounds a kernel to 255 even steps per output channel. Rounding to nearest loses
+all fine-tuning of less than half a step, and the errors add up. Here each weight's rounding error
+is compensated by the weights after it, as far as the layer's inputs on calibration slices are
+correlated (GPTQ: Frantar et al., ICLR 2023, section 3). Kernels that lie on the steps are not
+changed by the quantizers of OpenVINO, ONNX and LiteRT.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import keras
 import numpy as np
 
 from falx.exporting.layers import convolutions, inner_values, is_pointwise
-from falx.model.network import backbone_of, copied
+from falx.model.network import backbone_of, copy_network
 
 STEPS = 127
-"""From zero to a channel's largest weight."""
+"""Between zero and a channel's largest weight."""
 
 _DAMPING = 0.01
-"""Of the inputs' mean square, added to each; the value of the paper."""
+"""Relative to the mean diagonal of the inputs' second moments; the value of the paper."""
 
 
 def with_rounded_kernels(network: keras.Model, views: np.ndarray) -> keras.Model:
-    """A copy of a network whose backbone's kernels are multiples of their channel's step.
+    """A copy of a network with the backbone's kernels rounded to steps of their channels.
 
     Args:
-        network: as `build_network` made it.
-        views: uint8 (n, size, size), from training; they stand for what layers will be given.
+        network: as returned by `build_network`.
+        views: uint8 (n, size, size), of training slices, for calibration.
     """
-    copy = copied(network)
+    copy = copy_network(network)
     backbone = backbone_of(copy)
     products = _input_products(network, views)
     for layer in convolutions(backbone):
@@ -45,21 +45,21 @@ def with_rounded_kernels(network: keras.Model, views: np.ndarray) -> keras.Model
 
 
 def round_kernel(kernel: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """Round the weights of a linear layer one input after the other, each making good the last.
+    """Round the weights of a linear layer by GPTQ, one input after the other.
 
     Args:
         kernel: (inputs, outputs).
         products: sum over samples of the inputs' outer products, (inputs, inputs).
 
     Returns:
-        Multiples, from -127 to 127, of the 127th part of each output's largest weight.
+        Multiples from -127 to 127 of 1/127 of each output's largest weight.
     """
     weights = kernel.astype(np.float64)
     step = _step(weights, axes=(0,))[0]
     largest = np.abs(weights).argmax(axis=0)
     damping = _DAMPING * np.diag(products).mean() or 1.0
     inverse = np.linalg.inv(products.astype(np.float64) + damping * np.eye(len(weights)))
-    # Row i of this factor says how the inputs after i can stand in for it.
+    # Row i of this factor distributes the error of input i over the inputs after it.
     factor = np.linalg.cholesky(inverse).T
     rounded = np.empty_like(weights)
     for row, weight in enumerate(weights):
@@ -72,7 +72,7 @@ def round_kernel(kernel: np.ndarray, products: np.ndarray) -> np.ndarray:
 
 
 def round_to_nearest(kernel: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
-    """Each weight at the nearest step of its channel; channels lie along the other axes."""
+    """Each weight rounded to the nearest step of its channel, of which `axes` are the others."""
     weights = kernel.astype(np.float64)
     step = _step(weights, axes)
     return (np.rint(weights / step) * step).astype(kernel.dtype)
@@ -84,11 +84,11 @@ def _step(kernel: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def _input_products(network: keras.Model, views: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each 1 x 1 convolution, by name: the sum of its inputs' outer products."""
-    chosen = [layer for layer in convolutions(backbone_of(network)) if is_pointwise(layer)]
-    sums = [np.zeros((layer.kernel.shape[2],) * 2) for layer in chosen]
-    for found in inner_values(network, [layer.input for layer in chosen], views):
-        for total, values in zip(sums, found, strict=True):
+    """The sum of the inputs' outer products for each 1 x 1 convolution, by name."""
+    pointwise = [layer for layer in convolutions(backbone_of(network)) if is_pointwise(layer)]
+    sums = [np.zeros((layer.kernel.shape[2],) * 2) for layer in pointwise]
+    for batch in inner_values(network, [layer.input for layer in pointwise], views):
+        for total, values in zip(sums, batch, strict=True):
             rows = values.reshape(-1, values.shape[-1])
             total += rows.T @ rows
-    return dict(zip([layer.name for layer in chosen], sums, strict=True))
+    return dict(zip([layer.name for layer in pointwise], sums, strict=True))

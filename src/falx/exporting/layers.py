@@ -1,4 +1,4 @@
-"""The layers of a backbone that 8 bits concern, and what they give for views."""
+"""The layers of a backbone that are quantized, and their values for views."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def convolutions(backbone: keras.Model) -> list[layers.Layer]:
 
 
 def is_pointwise(layer: layers.Layer) -> bool:
-    """Whether a layer is a convolution of 1 x 1 over all channels."""
-    plain = isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.DepthwiseConv2D)
-    return plain and tuple(layer.kernel_size) == (1, 1)
+    """Whether a layer is a 1 x 1 convolution over all channels."""
+    full = isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.DepthwiseConv2D)
+    return full and tuple(layer.kernel_size) == (1, 1)
 
 
 def inner_values(network: keras.Model, tensors: Any, views: np.ndarray) -> Iterator[Any]:
-    """What tensors inside the backbone of a network are, a few views at a time.
+    """The values of tensors inside the backbone of a network, a few views at a time.
 
     Args:
-        tensors: symbolic, in a list or a list of lists; each value is given in the same place.
+        tensors: symbolic, in a list or a list of lists; the values come in the same structure.
         views: uint8 (n, size, size).
     """
     inner = keras.Model(backbone_of(network).input, tensors)
-    given = keras.Model(network.inputs, inner(network.get_layer("scale").output))
+    probe = keras.Model(network.inputs, inner(network.get_layer("scale").output))
     for start in range(0, len(views), _BATCH):
-        yield given.predict_on_batch(network_input(views[start : start + _BATCH]))
+        yield probe.predict_on_batch(network_input(views[start : start + _BATCH]))

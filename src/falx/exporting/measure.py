@@ -1,7 +1,7 @@
-"""Measure an exported network in a process of its own.
+"""Benchmark an exported network in its own process.
 
-python -m falx.exporting.measure FORMAT FILE VIEWS THREADS SECONDS prints READY when the first
-answer is there, and then a line of JSON.
+python -m falx.exporting.measure FORMAT FILE VIEWS THREADS SECONDS prints READY after the first
+inference, and then a line of JSON.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from falx.exporting.runtimes import OPENERS, Answers, Runtime
+from falx.exporting.runtimes import OPENERS, Outputs, Runtime
 
 READY = "ready"
 _WARM_UP = 3
-_LEAST = 10
+_MIN_RUNS = 10
 
 
 def measure(runtime: Runtime, views: np.ndarray, seconds: float) -> dict[str, float | None]:
-    """Latency of one view, throughput of all at once, and the most memory that was resident.
+    """Latency of a single view, throughput of all views in one batch, and peak resident memory.
 
     Args:
         views: uint8 (n, size, size).
-        seconds: that each of the two is measured for.
+        seconds: to measure each of the two for.
 
     Returns:
-        Milliseconds (median, and 95th percentile), views a second, and megabytes.
+        Milliseconds (median and 95th percentile), views per second, and megabytes.
     """
     single = _times(lambda: runtime(views[:1]), seconds)
     batch = _times(lambda: runtime(views), seconds)
@@ -42,7 +42,7 @@ def measure(runtime: Runtime, views: np.ndarray, seconds: float) -> dict[str, fl
 
 
 def open_keras(file: Path, threads: int) -> Runtime:
-    """Open a network.keras as most people would: `keras.Model.predict` on TensorFlow."""
+    """Open a network.keras as the usual baseline: `keras.Model.predict` on TensorFlow."""
     import keras
     import tensorflow as tf
 
@@ -50,28 +50,28 @@ def open_keras(file: Path, threads: int) -> Runtime:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     network = keras.saving.load_model(file)
 
-    def answer(views: np.ndarray) -> Answers:
+    def run(views: np.ndarray) -> Outputs:
         logits = network.predict(views[..., None].astype(np.float32), verbose=0)
-        nothing = np.empty((len(views), 0, 0, 0), np.float32)
-        return Answers(logits, nothing, nothing, nothing)
+        not_computed = np.empty((len(views), 0, 0, 0), np.float32)
+        return Outputs(logits, not_computed, not_computed, not_computed)
 
-    return answer
+    return run
 
 
-def _times(call: Callable[[], Answers], seconds: float) -> list[float]:
+def _times(call: Callable[[], Outputs], seconds: float) -> list[float]:
     for _ in range(_WARM_UP):
         call()
-    found: list[float] = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(found) < _LEAST or time.perf_counter() < end:
-        begun = time.perf_counter()
+    while len(times) < _MIN_RUNS or time.perf_counter() < end:
+        start = time.perf_counter()
         call()
-        found.append(time.perf_counter() - begun)
-    return found
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def _peak_memory() -> float | None:
-    """Megabytes; only Linux says it of this process alone."""
+    """Megabytes; None where the system is not Linux."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.is_file() else []
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)

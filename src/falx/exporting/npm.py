@@ -1,4 +1,4 @@
-"""Packages of the npm registry, fetched by the user's own npm and known by their digests."""
+"""Packages of the npm registry, fetched by the user's npm and verified by their SHA-512."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from falx.offline import VARIABLE, is_offline
 
 @dataclass(frozen=True)
 class Package:
-    """A release that can't change.
+    """A pinned release.
 
     Attributes:
         sha512: of the tarball, in base64, as `npm view NAME@VERSION dist.integrity` gives it.
@@ -33,7 +33,7 @@ class Package:
 
     @property
     def tarball(self) -> Path:
-        """Where falx keeps it."""
+        """Its file in falx's cache."""
         name = self.name.strip("@").replace("/", "-")
         return cache_folder() / "npm" / f"{name}-{self.version}.tgz"
 
@@ -41,13 +41,13 @@ class Package:
 def fetch(package: Package) -> Path:
     """The tarball of a package, from falx's cache or else by `npm pack`.
 
-    Which registry npm asks is for its own settings to say.
+    The registry is the one in npm's own configuration.
 
     Raises:
-        Offline: it isn't in the cache, and falx may not use the network.
-        MissingExtra: npm is not installed, failed, or gave another file.
+        Offline: it is not in the cache, and falx is offline.
+        MissingExtra: npm is not installed, failed, or returned another file.
     """
-    if _is_whole(package.tarball, package):
+    if _matches(package.tarball, package):
         return package.tarball
     if is_offline():
         raise Offline(
@@ -73,9 +73,9 @@ def _pack(package: Package, folder: Path) -> Path:
     if npm is None:
         raise MissingExtra(
             f"The npm package {package} is needed, and npm is not installed; install Node.js, "
-            "which brings it."
+            "which includes it."
         )
-    # No shell, and words of our own.
+    # No shell, and fixed arguments.
     done = subprocess.run(  # noqa: S603
         [npm, "pack", str(package), "--ignore-scripts", "--pack-destination", str(folder)],
         capture_output=True,
@@ -85,21 +85,21 @@ def _pack(package: Package, folder: Path) -> Path:
     )
     packed = next(folder.glob("*.tgz"), None)
     if done.returncode or packed is None:
-        said = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        why = f" ({said[0].strip()})" if said else ""
+        errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+        reason = f" ({errors[0].strip()})" if errors else ""
         raise MissingExtra(
-            f"npm could not fetch {package}{why}; check the network and npm's settings with "
+            f"npm could not fetch {package}{reason}; check the network and npm's settings with "
             f"npm pack {package}."
         )
-    if not _is_whole(packed, package):
+    if not _matches(packed, package):
         raise MissingExtra(
-            f"What npm gave as {package} is not the release that falx knows, by its SHA-512; check "
-            "which registry npm asks."
+            f"The SHA-512 of {package} from npm is not that of the release that falx expects; "
+            "check which registry npm uses."
         )
     return packed
 
 
-def _is_whole(tarball: Path, package: Package) -> bool:
+def _matches(tarball: Path, package: Package) -> bool:
     if not tarball.is_file():
         return False
     digest = hashlib.sha512(tarball.read_bytes()).digest()

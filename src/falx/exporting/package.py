@@ -1,4 +1,4 @@
-"""What lies beside an exported network, so that it can be used without falx."""
+"""The files beside an exported network that make it usable without falx."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ _README = """# {recipe}, for {title}
 
 {notice}
 
-`{file}` tells {classes} apart. It was exported by falx from a trained network. How closely it
-answers as that one is in `parity.json`, and slice by slice in `parity.csv`.
+`{file}` classifies brain MRI slices as {classes}. It was exported by falx from a trained network;
+`parity.json` and, slice by slice, `parity.csv` compare the two.
 
     pip install {package} numpy opencv-python-headless
     python classify.py IMAGE...
 
-## What it takes
+## Input
 
-`{input}`: float32 (batch, {size}, {size}, 1), grey levels from 0 to 255. Scaling is part of the
-network. A slice becomes such a square in these steps, which `classify.py` has as code:
+`{input}`: float32 (batch, {size}, {size}, 1), gray levels from 0 to 255. Scaling is part of the
+network. Preprocessing, which `classify.py` implements:
 
-1. Grey levels from 0 to 1: color by ITU-R BT.601, transparency over black.
+1. Gray levels from 0 to 1: color by ITU-R BT.601, transparency over black.
 2. {cropping}
 3. {aspect}
-4. To {size} x {size} pixels: by area where the square is larger than that, else bilinear; levels
-   times 255, rounded.
+4. Resized to {size} x {size} pixels: by area if the square is larger, else bilinear; levels times
+   255, rounded.
 
-## What it gives
+## Outputs
 
 - `logits`: float32 (batch, k), {logits}.
-- `heat_maps`: float32 (batch, rows, columns, k): what each place adds to each logit.
-- `probabilities`: float32 (batch, {count}), in the order {classes}. {rule}
-- `distances`: float32 (batch,), from the slices that it was trained on. {limit}
+- `heat_maps`: float32 (batch, rows, columns, k), the contribution of each position to each logit.
+- `probabilities`: float32 (batch, {count}), in the order {classes}. {threshold}
+- `distances`: float32 (batch,), Mahalanobis distances from the training slices. {ood_threshold}
 
 {referral}
 """
 
 
 def write_package(folder: Path, to: Target, file: Path, settings: Settings) -> None:
-    """Write labels.json, README.md and classify.py, or the page around the network.
+    """Write labels.json, README.md and classify.py, or the web page with the network.
 
-    An OpenVINO network also becomes a detector that `falx predict` takes.
+    An OpenVINO network also becomes a detector for `falx predict`.
 
     Args:
         file: the network, in the folder.
         settings: of the detector that it belongs to.
     """
     if to == "web":
-        # Only a page needs npm.
+        # Only a web page needs npm.
         from falx.exporting.web import write_web
 
         write_web(file, folder, settings=settings)
@@ -91,7 +91,7 @@ def write_package(folder: Path, to: Target, file: Path, settings: Settings) -> N
 
 
 def classify_script() -> str:
-    """One file that renders and classifies, made of the very code that falx uses."""
+    """A script that renders and classifies, assembled from falx's own source."""
     modules = (crop, render, runtimes, rules, standalone)
     parts = [_parts(module) for module in modules]
     imports = sorted({line for found, _ in parts for line in found}, key=_import_order)
@@ -101,18 +101,18 @@ def classify_script() -> str:
 
 
 def _parts(module: ModuleType) -> tuple[list[str], str]:
-    """The imports of a module but for those of falx, and the rest without its docstring."""
+    """The imports of a module except those of falx, and its code after them."""
     source = inspect.getsource(module)
     lines = source.splitlines()
     tree = ast.parse(source)
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    foreign = [
+    third_party = [
         ast.unparse(node)
         for node in imports
         if not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("falx"))
     ]
-    # Code begins after the last import, whatever comments stand before it.
-    return foreign, "\n".join(lines[imports[-1].end_lineno or 0 :]).strip()
+    # The code begins after the last import.
+    return third_party, "\n".join(lines[imports[-1].end_lineno or 0 :]).strip()
 
 
 def _import_order(line: str) -> tuple[bool, bool, str]:
@@ -135,39 +135,41 @@ def _readme(to: Target, settings: Settings) -> str:
         count=len(classes),
         cropping=_cropping(rendering),
         aspect=_aspect(rendering),
-        logits=f"one, of `{classes[1]}`" if two else "one a class",
-        limit=_limit(settings.rules),
+        logits=f"that of `{classes[1]}`" if two else "one per class",
+        ood_threshold=_ood_threshold(settings.rules),
         referral=_referral(settings.rules),
-        rule=f"From {settings.rules.threshold:g} of `{classes[1]}` up, a slice is called so."
+        threshold=f"The label is `{classes[1]}` from a probability of "
+        f"{settings.rules.threshold:g} up."
         if two
-        else "The largest names the class.",
+        else "The label is the class with the highest.",
     )
 
 
-def _limit(given: Rules) -> str:
-    if given.limit is None:
-        return "There is no limit."
-    return f"Beyond {given.limit:.4g} an image is foreign: it is given no class."
+def _ood_threshold(rules: Rules) -> str:
+    if rules.ood_threshold is None:
+        return "No distance is rejected."
+    return f"Beyond {rules.ood_threshold:.4g}, an image is out of distribution and has no label."
 
 
-def _referral(given: Rules) -> str:
+def _referral(rules: Rules) -> str:
     return (
-        f"A class stays possible from a probability of {given.inclusion:.4g} up; the true one "
-        f"falls below it on {given.error:.0%} of slices like those that it was validated on. Where "
-        "the label is not the one possible class, a person is to look: `classify.py` says `refer`."
+        "The prediction set of a slice contains the classes with a probability of at least "
+        f"{rules.conformal_threshold:.4g}; it contains the true class of {1 - rules.alpha:.0%} of "
+        "slices like those of the validation (split conformal prediction). Unless it contains the "
+        "label alone, `classify.py` prints `refer`: a person should decide."
     )
 
 
 def _cropping(rendering: Rendering) -> str:
     if rendering.crop == "none":
-        return "All of the slice is kept."
+        return "No cropping."
     return (
-        "Cut to the box around the head: the largest thing that differs from the grey of the "
-        "slice's rim."
+        "Cropped to the box around the head: the largest component that differs from the gray "
+        "level of the slice's rim."
     )
 
 
 def _aspect(rendering: Rendering) -> str:
     if rendering.aspect == "stretch":
         return "Stretched to a square."
-    return "Padded to a square with the grey of the slice's rim."
+    return "Padded to a square with the gray level of the slice's rim."

@@ -1,7 +1,7 @@
-"""A network made ready for 8 bits, once for all formats; each then rounds activations itself.
+"""Preparation of a network for 8 bits, once for all formats; each then quantizes activations.
 
-Activations are given the range that calibration views span, in 255 even steps. Means of ranges,
-quantiles and corrections of biases were tried and moved probabilities more (docs/edge.md).
+Activations are quantized over their range on calibration views, in 255 even steps. Mean ranges,
+quantiles and bias correction were tried and changed probabilities more (docs/edge.md).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from falx.exporting.kernels import with_rounded_kernels
 
 
 def prepared(network: keras.Model, views: np.ndarray) -> keras.Model:
-    """A copy that computes the same up to the rounding of its kernels to 8 bits.
+    """A copy that differs only in the rounding of its kernels to 8 bits.
 
     Args:
-        network: as `build_network` made it.
+        network: as returned by `build_network`.
         views: uint8 (n, size, size), of training slices.
     """
     return with_rounded_kernels(equalized(network, views), views)

@@ -1,4 +1,4 @@
-"""Exports opened by the runtimes that they are for; nothing here needs Keras or TensorFlow."""
+"""Exports in their runtimes, without Keras or TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-INPUT = "grey_levels"
+INPUT = "gray_levels"
 """float32 (batch, size, size, 1), [0, 255]."""
 
 OUTPUTS = ("logits", "heat_maps", "probabilities", "distances")
-"""float32 (batch, k), (batch, rows, columns, k) in shares of the logits, (batch, classes), and
-(batch,), how far views are from those that the network was trained on.
+"""float32 (batch, k); (batch, rows, columns, k), contributions to the logits; (batch, classes); and
+(batch,), Mahalanobis distances from the training slices.
 
-Of two classes k is 1, and the logit is that of the second, positive one; of more it is as many.
+For two classes, k is 1, and the logit is that of the second, positive class; for more, k is their
+number.
 """
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network says of n views; see `OUTPUTS`."""
+class Outputs:
+    """The outputs of a network for n views; see `OUTPUTS`."""
 
     logits: np.ndarray
     heat_maps: np.ndarray
@@ -29,8 +30,8 @@ class Answers:
     distances: np.ndarray
 
 
-Runtime = Callable[[np.ndarray], Answers]
-"""From views uint8 (n, size, size) to answers, in one call of the runtime."""
+Runtime = Callable[[np.ndarray], Outputs]
+"""From views uint8 (n, size, size) to outputs, in one call of the runtime."""
 
 
 def open_openvino(file: Path, threads: int) -> Runtime:
@@ -44,11 +45,11 @@ def open_openvino(file: Path, threads: int) -> Runtime:
     }
     compiled = openvino.Core().compile_model(file, "CPU", settings)
 
-    def answer(views: np.ndarray) -> Answers:
-        found = compiled(_input(views))
-        return Answers(*(np.array(found[name]) for name in OUTPUTS))
+    def run(views: np.ndarray) -> Outputs:
+        outputs = compiled(_input(views))
+        return Outputs(*(np.array(outputs[name]) for name in OUTPUTS))
 
-    return answer
+    return run
 
 
 def open_onnx(file: Path, threads: int) -> Runtime:
@@ -58,15 +59,15 @@ def open_onnx(file: Path, threads: int) -> Runtime:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return lambda views: Answers(*session.run(OUTPUTS, {INPUT: _input(views)}))
+    return lambda views: Outputs(*session.run(OUTPUTS, {INPUT: _input(views)}))
 
 
 def open_litert(file: Path, threads: int) -> Runtime:
     """Open a LiteRT file."""
     from ai_edge_litert.interpreter import Interpreter
 
-    run = Interpreter(model_path=str(file), num_threads=threads).get_signature_runner()
-    return lambda views: Answers(**run(**{INPUT: _input(views)}))
+    runner = Interpreter(model_path=str(file), num_threads=threads).get_signature_runner()
+    return lambda views: Outputs(**runner(**{INPUT: _input(views)}))
 
 
 OPENERS: dict[str, Callable[[Path, int], Runtime]] = {
@@ -74,7 +75,7 @@ OPENERS: dict[str, Callable[[Path, int], Runtime]] = {
     "onnx": open_onnx,
     "litert": open_litert,
 }
-"""What opens a file of each format, with a number of threads."""
+"""Functions that open a file of a format, with a number of threads."""
 
 
 def _input(views: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Classify images by an exported network: python classify.py IMAGE...
+"""Classify images with an exported network: python classify.py IMAGE...
 
-Reads JPEG and PNG of 8 bits; for DICOM, NIfTI and the rest there is falx. Prints a line an image:
-name, what to make of it (answer, refer, or foreign), label, and the probability of each class. A
-foreign image is like nothing that the network was trained on, and has no label.
+Reads 8-bit JPEG and PNG; for DICOM, NIfTI and other formats, use falx predict. Prints one line per
+image: name, status (answer, refer, or out_of_distribution), label, and the probability of each
+class. An out-of-distribution image is unlike the training slices and has no label.
 """
 
 from __future__ import annotations
@@ -21,56 +21,57 @@ from falx.image.render import render
 from falx.recipe import Rendering
 
 
-def read_grey(file: Path) -> np.ndarray:
-    """Grey levels of an image of 8 bits: float32 (height, width), [0, 1].
+def read_gray(file: Path) -> np.ndarray:
+    """Gray levels of an 8-bit image: float32 (height, width), [0, 1].
 
-    Color becomes grey by ITU-R BT.601, transparency lies over black, and a JPEG is turned as its
-    EXIF says.
+    Color is converted to gray by ITU-R BT.601, transparency is composited over black, and the EXIF
+    orientation of a JPEG is applied.
 
     Raises:
-        ValueError: it is no such image.
+        ValueError: it is not such an image.
     """
     content = file.read_bytes()
-    kinds = cv2.IMREAD_UNCHANGED
+    flags = cv2.IMREAD_UNCHANGED
     if content[:2] == b"\xff\xd8":
-        # UNCHANGED would leave it unturned; a JPEG has no transparency.
-        kinds = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), kinds) if content else None
+        # UNCHANGED would ignore the orientation; a JPEG has no transparency.
+        flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None or image.dtype != np.uint8:
-        raise ValueError("no image of 8 bits; use falx predict")
+        raise ValueError("not an 8-bit image; use falx predict")
     levels = image.astype(np.float32) / 255
     if levels.ndim == 2:
         return levels
     color = bool((image[..., :3] != image[..., :1]).any())
-    grey = cv2.cvtColor(levels[..., :3], cv2.COLOR_BGR2GRAY) if color else levels[..., 0]
+    gray = cv2.cvtColor(levels[..., :3], cv2.COLOR_BGR2GRAY) if color else levels[..., 0]
     if levels.shape[2] == 4:
-        grey = grey * levels[..., 3]
-    return np.clip(grey, 0, 1)
+        gray = gray * levels[..., 3]
+    return np.clip(gray, 0, 1)
 
 
 def classify(files: list[str]) -> int:
-    """Print what the network beside this file says of images; 1 where one can't be read."""
+    """Print a line per image; the exit code is 1 if one can't be read."""
     folder = Path(__file__).parent
     about = json.loads((folder / "labels.json").read_text("utf-8"))
-    answer = OPENERS[about["format"]](folder / about["file"], os.cpu_count() or 1)
+    run = OPENERS[about["format"]](folder / about["file"], os.cpu_count() or 1)
     rules = Rules(**about["rules"])
-    unread = 0
+    exit_code = 0
     for file in files:
         try:
-            view = render(read_grey(Path(file)), Rendering(**about["rendering"]))
+            view = render(read_gray(Path(file)), Rendering(**about["rendering"]))
         except (OSError, ValueError) as error:
-            unread = 1
+            exit_code = 1
             print(f"{file}: {error}", file=sys.stderr)
             continue
-        found = answer(view[None])
-        row, distance = found.probabilities[0], float(found.distances[0])
-        words = [file, status_of(row, distance, rules)]
-        if words[-1] != "foreign":
-            words.append(decide(row, about["classes"], rules.threshold)[0])
-            named = zip(about["classes"], row, strict=True)
-            words += [f"{name} {p:.4f}" for name, p in named]
-        print("\t".join(words))
-    return unread
+        outputs = run(view[None])
+        probabilities, distance = outputs.probabilities[0], float(outputs.distances[0])
+        status = status_of(probabilities, distance, rules)
+        fields = [file, status]
+        if status != "out_of_distribution":
+            fields.append(decide(probabilities, about["classes"], rules.threshold)[0])
+            by_class = zip(about["classes"], probabilities, strict=True)
+            fields += [f"{name} {probability:.4f}" for name, probability in by_class]
+        print("\t".join(fields))
+    return exit_code
 
 
 if __name__ == "__main__":

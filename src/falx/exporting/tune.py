@@ -1,9 +1,9 @@
-"""Scales and offsets of an 8-bit network, tuned so that it answers as the original.
+"""Quantization-aware fine-tuning of an 8-bit network by distillation from the original.
 
-Activations are rounded while it learns, with gradients passing straight through (quantization-aware
-training: Jacob et al., CVPR 2018, section 3), and what it learns from are the answers of the
-original, not labels (distillation: Hinton et al., 2015). Kernels stay on their 255 steps: only what
-batch normalization multiplies by and adds is tuned, and the last layer.
+Activations are quantized in training, with the straight-through estimator (quantization-aware
+training: Jacob et al., CVPR 2018, section 3), and the targets are the outputs of the original, not
+labels (distillation: Hinton et al., 2015). Kernels stay on their 255 steps: only the scales and
+offsets of batch normalization and the last layer are tuned.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from keras import layers
 
 from falx.exporting.equalize import find_streams
 from falx.exporting.layers import inner_values
-from falx.model.network import backbone_of, copied, network_input
+from falx.model.network import backbone_of, copy_network, network_input
 
 _STEPS = 40
 _BATCH = 24
-_RATE = 2e-4
-_FEATURES = 0.3
-"""Weight of the features' error beside that of the logits, both as shares of their variance."""
+_LEARNING_RATE = 2e-4
+_FEATURE_WEIGHT = 0.3
+"""Of the features' mean squared error relative to that of the logits, each over its variance."""
 
 
-class Rounded(layers.Layer):
-    """Values in 255 even steps over a range that holds zero; the gradient is that of a clip."""
+class FakeQuantize(layers.Layer):
+    """Values in 255 even steps over a range that includes 0, with a straight-through gradient."""
 
     def __init__(self, low: float, high: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # What is zero throughout may have any step.
+        # Any step does for values that are all zero.
         self.step = (max(high, 0.0) - min(low, 0.0)) / 255 or 1.0
         self.low = round(min(low, 0.0) / self.step) * self.step
 
@@ -43,16 +43,16 @@ class Rounded(layers.Layer):
 
 
 def tuned(network: keras.Model, original: keras.Model, views: np.ndarray) -> keras.Model:
-    """A copy of a network with rounded kernels, tuned to answer as the original in 8 bits.
+    """A copy of a network with rounded kernels, tuned to match the original in 8 bits.
 
     Args:
-        network: as falx.exporting.quantize.prepared gave it, on TensorFlow.
-        original: the network that it was made of.
+        network: as returned by falx.exporting.quantize.prepared, on TensorFlow.
+        original: the network that it was prepared from.
         views: uint8 (n, size, size), of training slices.
     """
     import tensorflow as tf
 
-    copy = copied(network)
+    copy = copy_network(network)
     student, teacher = _student(copy, views), _with_features(original)
     variables = [
         variable.value
@@ -60,29 +60,29 @@ def tuned(network: keras.Model, original: keras.Model, views: np.ndarray) -> ker
         if isinstance(layer, layers.BatchNormalization | layers.Dense)
         for variable in _tuned_variables(layer)
     ]
-    rate = keras.optimizers.schedules.CosineDecay(_RATE, _STEPS)
-    optimizer = keras.optimizers.Adam(rate)
+    learning_rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, _STEPS)
+    optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(variables)
 
-    # TensorFlow says nothing of types.
+    # TensorFlow is untyped.
     @tf.function  # type: ignore[untyped-decorator]
-    def step(grey_levels: Any) -> None:
-        # Without training=False, normalization would follow the batches.
-        targets = teacher(grey_levels, training=False)
+    def step(gray_levels: Any) -> None:
+        # Without training=False, batch normalization would use batch statistics.
+        targets = teacher(gray_levels, training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            answers = student(grey_levels, training=False)
-            shares = [
-                tf.reduce_mean((answer - target) ** 2) / tf.math.reduce_variance(target)
-                for answer, target in zip(answers, targets, strict=True)
+            outputs = student(gray_levels, training=False)
+            errors = [
+                tf.reduce_mean((output - target) ** 2) / tf.math.reduce_variance(target)
+                for output, target in zip(outputs, targets, strict=True)
             ]
-            loss = shares[0] + _FEATURES * shares[1]
+            loss = errors[0] + _FEATURE_WEIGHT * errors[1]
         optimizer.apply(tape.gradient(loss, variables), variables)
 
     generator = np.random.default_rng(0)
     for _ in range(_STEPS):
-        some = generator.choice(len(views), min(_BATCH, len(views)), replace=False)
-        step(network_input(views[some]))
+        batch = generator.choice(len(views), min(_BATCH, len(views)), replace=False)
+        step(network_input(views[batch]))
     return copy
 
 
@@ -93,21 +93,21 @@ def _tuned_variables(layer: layers.Layer) -> list[Any]:
 
 
 def _student(network: keras.Model, views: np.ndarray) -> keras.Model:
-    """The same layers with activations rounded: grey levels -> logits and features."""
+    """The same layers with quantized activations: gray levels -> logits and features."""
     backbone = backbone_of(network)
     ranges = _ranges(network, views)
 
-    def applied(layer: layers.Layer, *values: Any, **_: Any) -> Any:
+    def quantized(layer: layers.Layer, *values: Any, **_: Any) -> Any:
         result = layer(*values)
         if layer.name in ranges:
-            result = Rounded(*ranges[layer.name], name=f"{layer.name}_rounded")(result)
+            result = FakeQuantize(*ranges[layer.name], name=f"{layer.name}_quantized")(result)
         return result
 
-    rounding = keras.models.clone_model(
-        backbone, clone_function=lambda layer: layer, call_function=applied
+    quantized_backbone = keras.models.clone_model(
+        backbone, clone_function=lambda layer: layer, call_function=quantized
     )
     scaled = network.get_layer("scale").output
-    features = rounding(Rounded(-1.0, 1.0)(scaled))
+    features = quantized_backbone(FakeQuantize(-1.0, 1.0)(scaled))
     values = features
     for layer in network.layers[network.layers.index(backbone) + 1 :]:
         values = layer(values)
@@ -120,19 +120,19 @@ def _with_features(network: keras.Model) -> keras.Model:
 
 
 def _ranges(network: keras.Model, views: np.ndarray) -> Mapping[str, tuple[float, float]]:
-    """Least and largest value of each activation that an 8-bit runtime rounds, by its layer."""
+    """Lowest and highest value of each activation that is quantized, by its layer."""
     backbone = backbone_of(network)
-    handed_on = {
-        part.name for stream in find_streams(backbone) for part in (*stream.makers, *stream.sums)
+    in_streams = {
+        part.name for stream in find_streams(backbone) for part in (*stream.producers, *stream.sums)
     }
-    chosen = [
+    activations = [
         layer
         for layer in backbone.layers
-        if isinstance(layer, layers.ReLU) or layer.name in handed_on
+        if isinstance(layer, layers.ReLU) or layer.name in in_streams
     ]
-    low, high = np.zeros(len(chosen)), np.zeros(len(chosen))
-    for found in inner_values(network, [layer.output for layer in chosen], views):
-        low = np.minimum(low, [values.min() for values in found])
-        high = np.maximum(high, [values.max() for values in found])
-    ends = zip(low.tolist(), high.tolist(), strict=True)
-    return dict(zip([layer.name for layer in chosen], ends, strict=True))
+    low, high = np.zeros(len(activations)), np.zeros(len(activations))
+    for batch in inner_values(network, [layer.output for layer in activations], views):
+        low = np.minimum(low, [values.min() for values in batch])
+        high = np.maximum(high, [values.max() for values in batch])
+    ranges = zip(low.tolist(), high.tolist(), strict=True)
+    return dict(zip([layer.name for layer in activations], ranges, strict=True))

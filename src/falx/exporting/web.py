@@ -1,8 +1,8 @@
-"""A detector as a page that classifies images in the browser, from a folder, without a server.
+"""A detector as a web page that classifies images in the browser, without a server.
 
-The page renders slices by OpenCV.js, the same C++ as falx.image, and runs the network on ONNX
-Runtime. Its scripts are classic ones and its binaries are packed into scripts, since that is all
-that a page opened as a file may load.
+The page renders slices with OpenCV.js, which is the same C++ code as in falx.image, and runs the
+network on ONNX Runtime Web. Its scripts are not modules and its binaries are packed into scripts,
+since a page opened as a file may load nothing else.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _PAGE = resources.files("falx").joinpath("exporting", "page")
 
 
 def write_web(network: Path, folder: Path, *, settings: Settings) -> None:
-    """Write a page, index.html, and all that it needs into a folder.
+    """Write index.html and all that it needs into a folder.
 
     Args:
         network: an ONNX file.
-        folder: made where it isn't there.
+        folder: made if it does not exist.
         settings: of the detector that the network belongs to.
 
     Raises:
-        Offline: a package is not in falx's cache, and falx may not use the network.
+        Offline: a package is not in falx's cache, and falx is offline.
         MissingExtra: npm is not installed, or can't fetch a package.
     """
     runtime, opencv = fetch_packages()
@@ -71,16 +71,16 @@ def _write_page(folder: Path, settings: Settings) -> None:
     for file in _PAGE.iterdir():
         if file.name.endswith((".js", ".css")):
             (folder / file.name).write_bytes(file.read_bytes())
-    words = {
+    texts = {
         "notice": NOTICE,
         "version": version("falx") or "",
         "recipe": settings.recipe,
         "classes": ", ".join(settings.classes),
         "rendering": _rendering(settings.rendering),
-        "reading": _reading(settings),
+        "threshold": _threshold(settings),
     }
     page = Template(_PAGE.joinpath("index.html").read_text("utf-8"))
-    filled = page.substitute({name: html.escape(text) for name, text in words.items()})
+    filled = page.substitute({name: html.escape(text) for name, text in texts.items()})
     (folder / "index.html").write_text(filled, "utf-8")
     content = {
         "classes": settings.classes,
@@ -93,16 +93,16 @@ def _write_page(folder: Path, settings: Settings) -> None:
 
 
 def _rendering(rendering: Rendering) -> str:
-    crop = "cut to the head, " if rendering.crop == "head" else ""
+    crop = "cropped to the head, " if rendering.crop == "head" else ""
     aspect = "padded" if rendering.aspect == "keep" else "stretched"
     return f"Slices are {crop}{aspect} to a square of {rendering.size} pixels"
 
 
-def _reading(settings: Settings) -> str:
+def _threshold(settings: Settings) -> str:
     if len(settings.classes) > 2:
-        return "A slice is given the class with the highest probability."
-    positive = settings.classes[1]
-    return f"A slice is called {positive} from a probability of {settings.rules.threshold:g} up."
+        return "The label is the class with the highest probability."
+    positive, threshold = settings.classes[1], settings.rules.threshold
+    return f"The label is {positive} from a probability of {threshold:g} up."
 
 
 def _write_runtime(folder: Path, tarball: Path) -> None:
@@ -111,12 +111,12 @@ def _write_runtime(folder: Path, tarball: Path) -> None:
     for kind in ("mjs", "wasm"):
         content = member(tarball, f"dist/ort-wasm-simd-threaded.{kind}")
         _pack(vendor, f"onnxruntime.{kind}", content)
-    # The npm package holds no license; the Python package, of the same source, holds both files.
-    found = importlib.util.find_spec("onnxruntime")
-    assert found is not None
-    assert found.origin is not None
+    # The npm package has no license file; the Python package, of the same source, has both.
+    spec = importlib.util.find_spec("onnxruntime")
+    assert spec is not None
+    assert spec.origin is not None
     for source, name in (("LICENSE", ""), ("ThirdPartyNotices.txt", "-notices")):
-        content = Path(found.origin).with_name(source).read_bytes()
+        content = Path(spec.origin).with_name(source).read_bytes()
         (folder / "licenses" / f"onnxruntime{name}.txt").write_bytes(content)
 
 
@@ -126,6 +126,6 @@ def _write_opencv(folder: Path, tarball: Path) -> None:
 
 
 def _pack(folder: Path, name: str, content: bytes) -> None:
-    """Write a file as a script that puts it, compressed, where falx.js unpacks it."""
+    """Write content as a script that falx.js unpacks: compressed, in base64."""
     packed = base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
     (folder / f"{name}.js").write_text(f'falx.packed["{name}"] = "{packed}";\n', "ascii")

@@ -1,4 +1,4 @@
-"""Training views: random draws, and the one affine map that they compose to.
+"""Geometry of training views: random parameters, and the affine map that they compose to.
 
 `draw` samples a `Warp`; `apply` renders it. The same `Warp` gives the same view.
 """
@@ -15,14 +15,14 @@ from falx.recipe import Augmentation
 
 @dataclass(frozen=True)
 class Warp:
-    """The parameters of one affine view."""
+    """The parameters of an affine map."""
 
     rotation: float = 0.0
-    """Degrees, counter-clockwise as seen."""
+    """Degrees, counterclockwise as seen."""
     shift_x: float = 0.0
-    """Share of the width, to the right."""
+    """Fraction of the width, to the right."""
     shift_y: float = 0.0
-    """Share of the height, downwards."""
+    """Fraction of the height, downwards."""
     shear: float = 0.0
     """Degrees between the vertical axis and its image."""
     zoom_x: float = 1.0
@@ -30,7 +30,7 @@ class Warp:
     zoom_y: float = 1.0
     """Magnification along the columns."""
     flip: bool = False
-    """Left and right change places first."""
+    """Whether left and right are swapped first."""
 
 
 def draw(generator: np.random.Generator, ranges: Augmentation) -> Warp:
@@ -56,12 +56,12 @@ def matrix(warp: Warp, size: int) -> np.ndarray:
     About the center of a square of `size` pixels, in this order: flip, zoom, shear, rotation,
     shift.
     """
-    turn, lean = np.deg2rad(warp.rotation), np.deg2rad(warp.shear)
+    angle, shear_angle = np.deg2rad(warp.rotation), np.deg2rad(warp.shear)
     flip = np.diag([-1.0 if warp.flip else 1.0, 1.0])
     zoom = np.diag([warp.zoom_x, warp.zoom_y])
-    shear = np.array([[1.0, -np.sin(lean)], [0.0, np.cos(lean)]])
-    # Rows grow downwards, so the sign of the sine is that of a clockwise turn in mathematics.
-    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    shear = np.array([[1.0, -np.sin(shear_angle)], [0.0, np.cos(shear_angle)]])
+    # Rows grow downwards, so the sine has the sign of a clockwise rotation in mathematics.
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     linear = rotation @ shear @ zoom @ flip
     center = np.full(2, (size - 1) / 2)
     offset = center - linear @ center + size * np.array([warp.shift_x, warp.shift_y])
@@ -69,7 +69,7 @@ def matrix(warp: Warp, size: int) -> np.ndarray:
 
 
 def apply(warp: Warp, view: np.ndarray) -> np.ndarray:
-    """The warped view: uint8 (size, size), bilinear, the nearest pixel repeated outside.
+    """The warped view: uint8 (size, size), bilinear, with the edge repeated outside.
 
     Args:
         view: plain view, uint8 (size, size).

@@ -1,7 +1,7 @@
-"""Where the head is in a slice.
+"""Segmentation of the head in a slice.
 
-The background of a slice is the grey of its rim; the head is the largest thing that differs from
-it. Burnt-in letters and scanner tables are smaller, so they fall away.
+The background of a slice is the gray level of its rim; the head is the largest component that
+differs from it. Burned-in text and scanner tables are smaller, so they are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 _WORK_SIZE = 256
-_LEAST_SHARE = 0.05
+_MIN_AREA_FRACTION = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Box:
 
 
 def background_level(pixels: np.ndarray) -> float:
-    """The median grey of the outermost rim, 1/32 of the shorter side wide.
+    """The median gray of the outermost rim, 1/32 of the shorter side wide.
 
     Args:
         pixels: float32 (height, width), [0, 1].
@@ -55,9 +55,9 @@ def background_level(pixels: np.ndarray) -> float:
 def head_mask(pixels: np.ndarray) -> np.ndarray:
     """Pixels of the head: bool (height, width), holes filled.
 
-    Otsu's threshold (1979) on the distance from the background grey, opened, largest connected
-    component. All True where nothing stands out from the background, as in a slice that was cut
-    so close that no background is left.
+    Otsu's threshold (1979) on the difference from the background, morphological opening, largest
+    connected component. All True where nothing differs from the background, as in a slice cropped
+    so closely that no background is left.
 
     Args:
         pixels: float32 (height, width), [0, 1].
@@ -66,7 +66,7 @@ def head_mask(pixels: np.ndarray) -> np.ndarray:
     scale = min(1.0, _WORK_SIZE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    mask = _largest_thing(np.abs(small - background_level(pixels)))
+    mask = _largest_component(np.abs(small - background_level(pixels)))
     if mask is None:
         return np.ones((height, width), bool)
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
@@ -83,24 +83,24 @@ def head_box(pixels: np.ndarray) -> Box:
     return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
-def _largest_thing(contrast: np.ndarray) -> np.ndarray | None:
+def _largest_component(contrast: np.ndarray) -> np.ndarray | None:
     """uint8 (height, width) of the largest component, or None if it covers less than 5 %."""
     levels = np.clip(contrast * 255, 0, 255).astype(np.uint8)
     levels = cv2.GaussianBlur(levels, (5, 5), 0)
     otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    # Half of Otsu's threshold: on slices with one very bright part (fat, contrast agent) the full
-    # threshold keeps that part alone.
+    # Half of Otsu's threshold: in slices with one very bright part (fat, contrast agent), the full
+    # threshold keeps only that part.
     threshold = max(otsu / 2, 8)
     binary = (levels > threshold).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     binary = cv2.morphologyEx(binary, cv2.MORPH_OPEN, kernel)
-    count, parts, statistics, _ = cv2.connectedComponentsWithStats(binary)
+    count, components, statistics, _ = cv2.connectedComponentsWithStats(binary)
     if count < 2:
         return None
     largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
-    if statistics[largest, cv2.CC_STAT_AREA] < _LEAST_SHARE * binary.size:
+    if statistics[largest, cv2.CC_STAT_AREA] < _MIN_AREA_FRACTION * binary.size:
         return None
-    return _filled((parts == largest).astype(np.uint8))
+    return _filled((components == largest).astype(np.uint8))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

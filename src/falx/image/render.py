@@ -1,7 +1,7 @@
 """From a slice to the square that the network sees.
 
-A rendering is grey levels 0 to 255 in uint8, as every runtime takes them; the scaling that the
-weights expect is a layer of the network.
+A view has gray levels 0 to 255 in uint8 for every runtime; the scaling that the weights expect is a
+layer of the network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from falx.recipe import Rendering
 
 @dataclass(frozen=True)
 class Region:
-    """The rectangle of a slice that a view shows; half-open, and it may reach beyond the slice."""
+    """The rectangle of a slice that a view shows; half-open, may extend beyond the slice."""
 
     top: int
     left: int
@@ -38,7 +38,7 @@ def render(pixels: np.ndarray, rendering: Rendering, head: Box | None = None) ->
 
     Args:
         pixels: float32 (height, width), [0, 1].
-        head: where the head is, where that is known.
+        head: the box of the head, if it is known.
     """
     return render_with_region(pixels, rendering, head)[0]
 
@@ -51,11 +51,11 @@ def render_with_region(
     whole = Box(0, 0, height, width)
     box = (head or head_box(pixels)) if rendering.crop == "head" else whole
     levels = np.rint(box.of(pixels) * 255).astype(np.uint8)
-    missing = abs(box.height - box.width) if rendering.aspect == "keep" else 0
-    before, after = missing // 2, missing - missing // 2
-    beside = box.height > box.width
-    top, bottom, left, right = (0, 0, before, after) if beside else (before, after, 0, 0)
-    if missing:
+    padding = abs(box.height - box.width) if rendering.aspect == "keep" else 0
+    before, after = padding // 2, padding - padding // 2
+    is_tall = box.height > box.width
+    top, bottom, left, right = (0, 0, before, after) if is_tall else (before, after, 0, 0)
+    if padding:
         background = round(background_level(pixels) * 255)
         levels = cv2.copyMakeBorder(
             levels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(background,)
@@ -65,6 +65,5 @@ def render_with_region(
 
 
 def _resized(levels: np.ndarray, size: int) -> np.ndarray:
-    shrinks = min(levels.shape) > size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(levels, (size, size), interpolation=method)
+    interpolation = cv2.INTER_AREA if min(levels.shape) > size else cv2.INTER_LINEAR
+    return cv2.resize(levels, (size, size), interpolation=interpolation)

@@ -16,7 +16,7 @@ def build_backbone(backbone: Backbone, size: int | None, weights: str | None) ->
     """A backbone without its top: (batch, size, size, 3) -> (batch, size / 32, size / 32, depth).
 
     Args:
-        size: a multiple of 32, or None for any that is.
+        size: a multiple of 32, or None for any such size.
         weights: path of a Keras weights file, or None for random initialization.
 
     Raises:
@@ -32,12 +32,12 @@ def build_backbone(backbone: Backbone, size: int | None, weights: str | None) ->
     if weights is not None:
         _load(network, weights, backbone.width)
     if backbone.normalization == "training":
-        follow_batches(network, TRAINING_MOMENTUM)
+        set_batch_norm_momentum(network, TRAINING_MOMENTUM)
     return network
 
 
-def follow_batches(network: keras.Model, momentum: float) -> None:
-    """Set how fast running statistics of batch normalization follow the batches.
+def set_batch_norm_momentum(network: keras.Model, momentum: float) -> None:
+    """Set the momentum of the moving statistics of all batch normalization layers.
 
     MobileNetV2's momentum of 0.999 is meant for a million images; after a few hundred steps the
     statistics would still be those of the initialization, and inference would see noise.
@@ -50,11 +50,11 @@ def follow_batches(network: keras.Model, momentum: float) -> None:
 def _load(network: keras.Model, weights: str, width: float) -> None:
     try:
         with warnings.catch_warnings():
-            # Keras only warns of layers that a file lacks, and leaves them random.
+            # Keras only warns about layers that are missing in a file, and leaves them random.
             warnings.simplefilter("error", UserWarning)
             network.load_weights(weights)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         raise BadInput(
-            f"The weights '{weights}' are cut off or not those of MobileNetV2 of width {width}; "
-            "copy them anew, name others, or set backbone.width."
+            f"The weights '{weights}' are truncated or not those of MobileNetV2 of width {width}; "
+            "copy the file again, name another one, or set backbone.width."
         ) from error

@@ -1,9 +1,9 @@
-"""Networks with frozen batch normalization folded into the convolutions before it.
+"""Networks with frozen batch normalization folded into the preceding convolutions.
 
-With its statistics fixed, normalization is a scale and an offset a channel, and a kernel can be
-scaled instead of all that it gives: conv(x, k) s + b = conv(x, k s) + b (Jacob et al., CVPR 2018,
+With fixed statistics, batch normalization is a scale and an offset per channel, and the kernel can
+be scaled instead of the outputs: conv(x, k) s + b = conv(x, k s) + b (Jacob et al., CVPR 2018,
 section 3.2). The same variables are trained, by the same gradients up to rounding, with a third of
-the passes over memory.
+the memory passes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 
 
 class FoldedConvolution(keras.layers.Layer):
-    """A convolution and the frozen normalization after it, of whose variables it is made."""
+    """A convolution and the frozen normalization after it, computed from the variables of both."""
 
     def __init__(
         self, convolution: keras.layers.Layer, normalization: keras.layers.Layer, dtype: str
@@ -29,58 +29,59 @@ class FoldedConvolution(keras.layers.Layer):
         self.normalization = normalization
 
     def call(self, values: Any) -> Any:
-        layer, fixed, ops = self.convolution, self.normalization, keras.ops
-        scale = fixed.gamma * ops.rsqrt(fixed.moving_variance + fixed.epsilon)
-        offset = fixed.beta - fixed.moving_mean * scale
+        layer, frozen, ops = self.convolution, self.normalization, keras.ops
+        scale = frozen.gamma * ops.rsqrt(frozen.moving_variance + frozen.epsilon)
+        offset = frozen.beta - frozen.moving_mean * scale
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         kernel = layer.kernel * (ops.expand_dims(scale, -1) if depthwise else scale)
         convolve = ops.depthwise_conv if depthwise else ops.conv
-        rounded = [ops.cast(value, self.compute_dtype) for value in (values, kernel, offset)]
-        result = convolve(rounded[0], rounded[1], strides=layer.strides, padding=layer.padding)
-        return result + rounded[2]
+        values, kernel, offset = (
+            ops.cast(value, self.compute_dtype) for value in (values, kernel, offset)
+        )
+        return convolve(values, kernel, strides=layer.strides, padding=layer.padding) + offset
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.convolution.compute_output_shape(input_shape)
 
 
-def folded(network: keras.Model, precision: Precision) -> keras.Model:
-    """The same network, of the same variables, with frozen normalization folded.
+def fold_batch_norm(network: keras.Model, precision: Precision) -> keras.Model:
+    """The same network, with the same variables, with frozen batch normalization folded.
 
     Args:
-        network: without other networks inside.
-        precision: of the other convolutions, with rounded copies of the kernels; the variables
-            themselves stay in float32.
+        network: without nested networks.
+        precision: of all but depthwise convolutions, by rounded copies of their kernels; the
+            variables themselves stay in float32.
     """
     policy = _POLICIES[precision]
-    before = {
+    preceding = {
         layer.name: layer.input._keras_history.operation
         for layer in network.layers
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable
     }
-    after = {
+    folded = {
         convolution.name: network.get_layer(name)
-        for name, convolution in before.items()
+        for name, convolution in preceding.items()
         if isinstance(convolution, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
         and convolution in network.layers
         and not convolution.use_bias
     }
-    gone = {normalization.name for normalization in after.values()}
+    removed = {normalization.name for normalization in folded.values()}
 
-    def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name in after:
-            # Depthwise kernels are small, and their gradients in bfloat16 slow on processors.
+    def replacement(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name in folded:
+            # Depthwise kernels are small, and their gradients in bfloat16 are slow on CPUs.
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
             return FoldedConvolution(
-                layer, after[layer.name], _POLICIES["fp32"] if depthwise else policy
+                layer, folded[layer.name], _POLICIES["fp32"] if depthwise else policy
             )
-        if layer.name in gone:
+        if layer.name in removed:
             return keras.layers.Identity(name=f"{layer.name}_folded", dtype=policy)
         if layer.weights:
             return layer
         return type(layer).from_config({**layer.get_config(), "dtype": policy})
 
-    def applied(layer: keras.layers.Layer, *values: Any, **_: Any) -> Any:
-        # What else normalization was called with, its replacement does not know.
-        return layer(*values)
+    def call(layer: keras.layers.Layer, *inputs: Any, **_: Any) -> Any:
+        # The other arguments of a batch normalization mean nothing to its replacement.
+        return layer(*inputs)
 
-    return keras.models.clone_model(network, clone_function=replaced, call_function=applied)
+    return keras.models.clone_model(network, clone_function=replacement, call_function=call)

@@ -12,8 +12,8 @@ from falx.recipe import Head
 def apply_head(head: Head, features: Any, outputs: int) -> Any:
     """Logits (batch, outputs) from features (batch, rows, columns, depth).
 
-    Two classes have one logit, whose sigmoid is the probability of the positive class; more
-    classes have one each, for a softmax.
+    Two classes share one logit, whose sigmoid is the probability of the positive class; with more
+    classes each has its own, for a softmax.
     """
     layers = keras.layers
     if head.pooling == "flatten":

@@ -1,7 +1,7 @@
-"""Where backbone weights come from.
+"""Finding backbone weights.
 
-The phantom weights ship with falx. The ImageNet weights are looked for in this order: FALX_WEIGHTS,
-a file or a folder; Keras' cache; Keras' download.
+The phantom weights ship with falx. The ImageNet weights are searched for in this order:
+FALX_WEIGHTS, a file or a folder; the cache of Keras; the download of Keras.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from falx.recipe import Backbone
 VARIABLE = "FALX_WEIGHTS"
 PHANTOM_FILE = "mobilenet_v2_phantom.weights.h5"
 PHANTOM_WIDTH = 1.0
-"""Of the backbone whose weights ship with falx."""
+"""Width multiplier of the backbone whose weights ship with falx."""
 _KERAS_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
-_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Backbone weights at hand.
+    """Backbone weights in a local file.
 
     Attributes:
-        name: "imagenet", "phantom", "random", or the path that was asked for.
-        file: where they lie, or None for random initialization.
+        name: "imagenet", "phantom", "random", or the requested path.
+        file: the local file, or None for random initialization.
         sha256: of the file, or an empty string.
     """
 
@@ -45,15 +45,14 @@ class Weights:
 
 
 def find_weights(name: str, backbone: Backbone) -> Weights:
-    """The weights that a name stands for.
+    """The weights of a name, downloaded if necessary.
 
     Args:
         name: "imagenet", "phantom", "random", or the path of a Keras weights file.
 
     Raises:
-        MissingWeights: they are neither at hand nor to be downloaded.
-        BadInput: a file was named that is not there or holds no weights, or there are none of this
-            backbone.
+        MissingWeights: they are neither available locally nor can they be downloaded.
+        BadInput: the file does not exist or holds no weights, or there are none for this backbone.
     """
     match name:
         case "random":
@@ -63,7 +62,7 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
         case "phantom":
             file = _phantom(backbone)
         case _:
-            file = _named(Path(name))
+            file = _weights_at(Path(name))
     if not h5py.is_hdf5(file):
         raise BadInput(f"'{file}' is not a Keras weights file (HDF5); name one that is.")
     with file.open("rb") as stream:
@@ -71,24 +70,24 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
 
 
 def cached_imagenet(backbone: Backbone) -> Path | None:
-    """ImageNet weights that need no download, from FALX_WEIGHTS or Keras' cache, or None."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return _named(Path(named))
+    """ImageNet weights that need no download, from FALX_WEIGHTS or the cache of Keras, or None."""
+    path = os.environ.get(VARIABLE)
+    if path:
+        return _weights_at(Path(path))
     cached = keras_home() / "models" / _file_name(backbone)
     return cached if cached.is_file() else None
 
 
 def keras_home() -> Path:
-    """Where Keras keeps what it downloads."""
+    """The folder where Keras keeps its downloads."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def save_weights(backbone: keras.Model, file: Path) -> None:
-    """Write the weights of a backbone in half precision; `build_backbone` reads them as any other.
+    """Write the weights of a backbone in half precision; `build_backbone` can read them.
 
-    Arrays that hold values beyond it, as a moving variance can, stay in single precision. The file
-    is written whole or not at all.
+    Arrays with values beyond its range, such as a moving variance, stay in single precision. The
+    file is written completely or not at all.
 
     Args:
         file: named `*.weights.h5`.
@@ -97,17 +96,17 @@ def save_weights(backbone: keras.Model, file: Path) -> None:
         full, halved = Path(folder) / file.name, Path(folder) / "halved"
         backbone.save_weights(full)
         with h5py.File(full) as single, h5py.File(halved, "w", libver="latest") as half:
-            _halve(single, half)
+            _copy_halved(single, half)
         os.replace(halved, file)
 
 
-def _halve(single: h5py.Group, half: h5py.Group) -> None:
-    """Copy a group, its arrays in half precision where that holds them."""
+def _copy_halved(single: h5py.Group, half: h5py.Group) -> None:
+    """Copy a group, its arrays in half precision where their values are in its range."""
     for name, value in single.attrs.items():
         half.attrs[name] = value
     for name, item in single.items():
         if isinstance(item, h5py.Group):
-            _halve(item, half.create_group(name))
+            _copy_halved(item, half.create_group(name))
             continue
         values = item[()]
         fits = np.abs(values).max(initial=0) <= np.finfo(np.float16).max
@@ -115,49 +114,49 @@ def _halve(single: h5py.Group, half: h5py.Group) -> None:
 
 
 def _imagenet(backbone: Backbone) -> Path:
-    at_hand = cached_imagenet(backbone)
-    if at_hand:
-        return at_hand
+    local = cached_imagenet(backbone)
+    if local:
+        return local
     if is_offline():
-        raise _missing("not at hand, and falx is offline")
+        raise _missing("not available locally, and falx is offline")
     name = _file_name(backbone)
     try:
-        fetched = keras.utils.get_file(
-            name, _ADDRESS + name, cache_dir=keras_home(), cache_subdir="models"
+        downloaded = keras.utils.get_file(
+            name, _URL + name, cache_dir=keras_home(), cache_subdir="models"
         )
-    except Exception as error:  # Keras wraps every failure of the network in a bare Exception.
-        raise _missing("not at hand, and could not be downloaded") from error
-    return Path(fetched)
+    except Exception as error:  # Keras wraps every network failure in a bare Exception.
+        raise _missing("not available locally and could not be downloaded") from error
+    return Path(downloaded)
 
 
 def _phantom(backbone: Backbone) -> Path:
     if backbone.width != PHANTOM_WIDTH:
         raise BadInput(
-            f"The phantom weights are those of width {PHANTOM_WIDTH}, and the recipe has "
-            f"{backbone.width}; set backbone.width={PHANTOM_WIDTH}, or name others."
+            f"The phantom weights are for width {PHANTOM_WIDTH}, but the recipe has "
+            f"{backbone.width}; set backbone.width={PHANTOM_WIDTH}, or name other weights."
         )
     return Path(str(resources.files("falx.model") / PHANTOM_FILE))
 
 
-def _missing(why: str) -> MissingWeights:
+def _missing(reason: str) -> MissingWeights:
     return MissingWeights(
-        f"The ImageNet weights are {why}: go online once, pass --weights PATH, or set {VARIABLE} "
-        "to the file or its folder (--weights phantom takes those that falx ships)."
+        f"The ImageNet weights are {reason}: go online once, pass --weights PATH, or set "
+        f"{VARIABLE} to the file or its folder (--weights phantom uses those that ship with falx)."
     )
 
 
-def _named(path: Path) -> Path:
+def _weights_at(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
         raise BadInput(f"There are no weights at '{path}'; name a Keras weights file or a folder.")
-    found = sorted(path.glob("mobilenet_v2*.h5"))
-    if len(found) != 1:
+    files = sorted(path.glob("mobilenet_v2*.h5"))
+    if len(files) != 1:
         raise BadInput(
-            f"The folder '{path}' holds {len(found)} files mobilenet_v2*.h5, and exactly one is "
+            f"The folder '{path}' holds {len(files)} files mobilenet_v2*.h5, but exactly one is "
             "needed; name the file itself."
         )
-    return found[0]
+    return files[0]
 
 
 def _file_name(backbone: Backbone) -> str:

@@ -1,129 +1,133 @@
-"""The feature bank: trunk outputs of views, computed once and kept.
+"""The feature bank: trunk outputs of views, computed once and cached on disk.
 
-A row is one view of one slice. Rows are filled once, before a training needs them, so folds, seeds
-and later runs that look at the same views through the same trunk find them there.
+A row of a bank is one view of one slice. Rows are computed before a training needs them, so folds,
+seeds and later runs that use the same views and the same trunk share them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from falx.model.network import network_input
-from falx.parallel import ahead
+from falx.parallel import prefetch
 from falx.progress import Listener, Progress, silent
-from falx.training.shelf import GIGABYTE, RowStore, Shelf, digest_of
+from falx.training.disk_cache import GIGABYTE, DiskCache, RowStore, digest_of
 from falx.training.trunk import Trunk
-from falx.training.views import MIRRORED, Views
+from falx.training.views import FLIPPED, Views
 
 logger = logging.getLogger(__name__)
 
-_PIECE = 16
-"""Views that one thread renders while the trunk works on as many others."""
+_CHUNK = 16
+"""Views that one thread renders while the trunk processes the previous ones."""
 
 
-class Source(Protocol):
-    """What a network is trained from, by number of view and rows of slices."""
+class FeatureSource(Protocol):
+    """The inputs of what a phase trains, by view and row."""
 
-    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
-        """Compute what can be kept, ahead of its use: rows by number of view."""
+    def prepare(self, rows: Mapping[int, np.ndarray], listener: Listener = silent) -> None:
+        """Compute what can be cached, before it is used.
 
-    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+        Args:
+            rows: int (rows,), by view.
+        """
+
+    def take(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Inputs (rows, ...) of one view of some slices, float16 or float32."""
 
 
-class PlainSource:
-    """Views themselves, for a network of which nothing is frozen."""
+class ViewSource:
+    """The views themselves, for a network without frozen layers."""
 
     def __init__(self, views: Views) -> None:
         self._views = views
 
-    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
+    def prepare(self, rows: Mapping[int, np.ndarray], listener: Listener = silent) -> None:
         """There is nothing to compute."""
 
-    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
-        """Grey levels float32 (rows, size, size, 1)."""
-        return network_input(self._views.take(number, rows))
+    def take(self, view: int, rows: np.ndarray) -> np.ndarray:
+        """Gray levels float32 (rows, size, size, 1)."""
+        return network_input(self._views.take(view, rows))
 
 
 class FeatureBank:
-    """Features of views, on disk as far as there is room, computed anew beyond it."""
+    """Features of views, cached as far as the cache has room, otherwise recomputed at each use."""
 
-    def __init__(self, views: Views, trunk: Trunk, shelf: Shelf, numbers: int) -> None:
-        """Open or begin a bank.
+    def __init__(self, views: Views, trunk: Trunk, cache: DiskCache, view_count: int) -> None:
+        """Open or create a bank.
 
         Args:
-            numbers: of views that it may hold of each slice, from 0; it also holds `MIRRORED`.
+            view_count: number of views per slice, from 0 on, besides `FLIPPED`.
         """
         self._views = views
         self._trunk = trunk
-        self._shelf = shelf
+        self._cache = cache
         self._name = f"bank-{digest_of(views.digest, trunk.digest)}"
-        shape = ((numbers + 1) * len(views), *trunk.shape)
-        with shelf.lock:
-            self._store = RowStore(shelf.entry(self._name), "features", shape, np.float16)
+        shape = ((view_count + 1) * len(views), *trunk.shape)
+        with cache.lock:
+            self._store = RowStore(cache.entry(self._name), "features", shape, np.float16)
         self._row_bytes = 2 * int(np.prod(trunk.shape))
 
     def close(self) -> None:
-        """Let the bank be removed when its room is needed."""
-        self._shelf.release(self._name)
+        """Allow the bank to be removed from the cache when space is needed."""
+        self._cache.unpin(self._name)
 
-    def prepare(self, wanted: dict[int, np.ndarray], listener: Listener = silent) -> None:
-        """Compute the features of some rows of each view, as far as the shelf has room for them."""
+    def prepare(self, rows: Mapping[int, np.ndarray], listener: Listener = silent) -> None:
+        """Compute the features of some rows, by view, as far as the cache has room for them."""
         missing = {}
-        for number, rows in wanted.items():
-            lacking = self._store.missing(self._places(number, rows))
-            if len(lacking):
-                missing[number] = lacking - self._places(number, 0)
+        for view, view_rows in rows.items():
+            store_rows = self._store.missing(self._store_rows(view, view_rows))
+            if len(store_rows):
+                missing[view] = store_rows - self._store_rows(view, 0)
         needed = sum(map(len, missing.values())) * self._row_bytes
-        room = self._shelf.make_room(needed)
+        room = self._cache.make_room(needed)
         logger.info(
             "feature bank: %.2f GB to compute in %s; room for %.2f GB",
             needed / GIGABYTE, self._name, room / GIGABYTE,
         )  # fmt: skip
-        kept, total = {}, 0
-        for number, rows in missing.items():
-            size = len(rows) * self._row_bytes
+        fitting, total = {}, 0
+        for view, view_rows in missing.items():
+            size = len(view_rows) * self._row_bytes
             if total + size <= room:
-                kept[number] = rows
+                fitting[view] = view_rows
                 total += size
-        if len(kept) < len(missing):
+        if len(fitting) < len(missing):
             logger.warning(
-                "The feature bank has no room for %d of %d views, which are computed anew "
-                "whenever they are needed; %s to keep them.",
-                len(missing) - len(kept), len(missing), self._shelf.advice(needed),
+                "The feature bank has no room for %d of %d views, which are recomputed at each "
+                "use; %s to cache them.",
+                len(missing) - len(fitting), len(missing), self._cache.advice(needed),
             )  # fmt: skip
-        self._fill(kept, f"{needed / GIGABYTE:.2f} GB", listener)
+        self._fill(fitting, f"{needed / GIGABYTE:.2f} GB", listener)
 
-    def take(self, number: int, rows: np.ndarray) -> np.ndarray:
+    def take(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Features float16 (rows, ...)."""
-        places = self._places(number, rows)
-        if len(self._store.missing(places)):
-            return np.concatenate(list(self._computed(_pieces({number: rows}))))
-        return self._store.read(places)
+        store_rows = self._store_rows(view, rows)
+        if len(self._store.missing(store_rows)):
+            return np.concatenate(list(self._compute(_chunks({view: rows}))))
+        return self._store.read(store_rows)
 
-    def _fill(self, missing: dict[int, np.ndarray], remark: str, listener: Listener) -> None:
-        batches = _pieces(missing)
-        results = zip(batches, self._computed(batches), strict=True)
-        for done, ((number, rows), features) in enumerate(results, start=1):
-            self._store.write(self._places(number, rows), features)
-            listener(Progress("Feature bank", done, len(batches), remark))
+    def _fill(self, rows: Mapping[int, np.ndarray], detail: str, listener: Listener) -> None:
+        chunks = _chunks(rows)
+        results = zip(chunks, self._compute(chunks), strict=True)
+        for done, ((view, view_rows), features) in enumerate(results, start=1):
+            self._store.write(self._store_rows(view, view_rows), features)
+            listener(Progress("Feature bank", done, len(chunks), detail))
 
-    def _computed(self, batches: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
-        return self._trunk.run(ahead(lambda item: self._views.take(*item), batches))
+    def _compute(self, chunks: list[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+        return self._trunk.run(prefetch(lambda chunk: self._views.take(*chunk), chunks))
 
-    def _places(self, number: int, rows: Any) -> Any:
-        """Where one view of some slices lies in the store."""
-        return (number - MIRRORED) * len(self._views) + rows
+    def _store_rows(self, view: int, rows: Any) -> Any:
+        """Rows of the store that hold one view of some slices."""
+        return (view - FLIPPED) * len(self._views) + rows
 
 
-def _pieces(wanted: dict[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:
-    """Rows by number of view, a few at a time."""
+def _chunks(rows: Mapping[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:
+    """View and rows of each chunk."""
     return [
-        (number, rows[start : start + _PIECE])
-        for number, rows in wanted.items()
-        for start in range(0, len(rows), _PIECE)
+        (view, view_rows[start : start + _CHUNK])
+        for view, view_rows in rows.items()
+        for start in range(0, len(view_rows), _CHUNK)
     ]

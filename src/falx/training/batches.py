@@ -1,39 +1,50 @@
-"""Batches of inputs and targets, as Keras takes them."""
+"""What Keras' `fit` takes: batches of inputs and targets, and class weights."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
 
-from falx.training.bank import Source
+from falx.training.bank import FeatureSource
 from falx.training.views import PLAIN
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
-    """The order in which an epoch goes through n rows: int (n,)."""
+    """The order of n rows in an epoch: int (n,)."""
     return np.random.default_rng((seed, epoch)).permutation(n)
 
 
-def targets(labels: np.ndarray, classes: int) -> np.ndarray:
+def encode_targets(labels: np.ndarray, classes: int) -> np.ndarray:
     """Labels for the loss: float32 (n, 1) for two classes, one-hot (n, classes) for more."""
     if classes == 2:
         return labels[:, None].astype(np.float32)
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-class TrainingBatches(keras.utils.PyDataset):
-    """Batches of one view of each slice, shuffled; a function of seed and epoch alone.
+def balanced_class_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
+    """Weight of each class in the loss: n / (classes x rows of the class).
 
-    Whoever trains sets `epoch`, counted from 1, before each: its number is that of the view.
+    Raises:
+        ValueError: a class has no rows.
+    """
+    weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
+    return dict(enumerate(weights.tolist()))
+
+
+class ShuffledBatches(keras.utils.PyDataset):
+    """Batches of one view of each slice in random order, determined by seed and epoch.
+
+    Set `epoch`, counted from 1, before each epoch: it is also the index of the view.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: FeatureSource,
         rows: np.ndarray,
         targets: np.ndarray,
         *,
-        batch: int,
+        batch_size: int,
         seed: int,
         epoch: int = 1,
     ) -> None:
@@ -41,41 +52,41 @@ class TrainingBatches(keras.utils.PyDataset):
         self.source = source
         self.rows = rows
         self.targets = targets
-        self.batch = batch
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch)
+        return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         order = epoch_order(len(self.rows), seed=self.seed, epoch=self.epoch)
-        some = order[index * self.batch : (index + 1) * self.batch]
-        return self.source.take(self.epoch, self.rows[some]), self.targets[some]
+        batch = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.source.take(self.epoch, self.rows[batch]), self.targets[batch]
 
 
-class PlainBatches(keras.utils.PyDataset):
-    """Batches of one view of slices, in order; the plain one where nothing else is asked for."""
+class SequentialBatches(keras.utils.PyDataset):
+    """Batches of one view of each slice in order; of the plain view by default."""
 
     def __init__(
         self,
-        source: Source,
+        source: FeatureSource,
         rows: np.ndarray,
         targets: np.ndarray,
         *,
-        batch: int,
-        number: int = PLAIN,
+        batch_size: int,
+        view: int = PLAIN,
     ) -> None:
         super().__init__()
         self.source = source
         self.rows = rows
         self.targets = targets
-        self.batch = batch
-        self.number = number
+        self.batch_size = batch_size
+        self.view = view
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch)
+        return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        some = slice(index * self.batch, (index + 1) * self.batch)
-        return self.source.take(self.number, self.rows[some]), self.targets[some]
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self.source.take(self.view, self.rows[batch]), self.targets[batch]

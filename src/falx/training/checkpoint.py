@@ -1,4 +1,4 @@
-"""The whole state of a training after an epoch, so that a killed one ends as if it had not been."""
+"""Checkpoints: the complete state of a training, so that a resumed one gives the same result."""
 
 from __future__ import annotations
 
@@ -12,88 +12,83 @@ from typing import Any, BinaryIO
 
 import keras
 import numpy as np
+import pandas as pd
 
 STATE_FILE = "state.npz"
 BEST_FILE = "best.npz"
 
-Weights = list[np.ndarray]
-"""Of a whole network, in its order."""
+WeightArrays = list[np.ndarray]
+"""Weights of a whole network, as `get_weights` returns them."""
 
 
 @dataclass
-class State:
-    """What a training needs beside the variables of network and optimizer."""
+class TrainingState:
+    """What a training needs besides the variables of network and optimizer."""
 
     phase: int = 0
-    """Number of the phase under way."""
+    """Index of the current phase."""
     epochs_done: int = 0
-    """Epochs done in that phase."""
+    """Completed epochs of that phase."""
     history: list[dict[str, Any]] = field(default_factory=list)
-    """One entry an epoch, over all phases."""
+    """One entry per epoch, over all phases."""
     plateau: dict[str, float | None] = field(default_factory=dict)
-    """Memory of the rate's schedule."""
+    """Internal state of ReduceLROnPlateau."""
+
+    def history_table(self) -> pd.DataFrame:
+        """The history, with a column `best`: whether the validation loss is the lowest."""
+        table = pd.DataFrame(self.history)
+        return table.assign(best=table.index == table["val_loss"].idxmin())
 
 
 def save(
     folder: Path,
     network: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    state: State,
-    best: Weights | None,
+    state: TrainingState,
+    best: WeightArrays | None,
 ) -> None:
-    """Write state, all variables, random seeds among them, and best weights over the last ones."""
+    """Replace the checkpoint: state, all variables including random seeds, and the best weights."""
     if best is not None:
-        _write(folder / BEST_FILE, {f"w{number}": value for number, value in enumerate(best)})
+        _write(folder / BEST_FILE, {f"w{index}": values for index, values in enumerate(best)})
     arrays = _arrays("n", network.variables) | _arrays("o", optimizer.variables)
     _write(folder / STATE_FILE, {**arrays, "state": np.array(json.dumps(asdict(state)))})
 
 
 def remove(folder: Path) -> None:
-    """Remove the checkpoint, when what was trained is kept elsewhere."""
+    """Remove the checkpoint, once the result is saved elsewhere."""
     for name in (STATE_FILE, BEST_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
-def load_state(folder: Path) -> State | None:
-    """The state of the last checkpoint, or None where there is none."""
+def load_state(folder: Path) -> TrainingState | None:
+    """The state of the last checkpoint, or None if there is none."""
     if not (folder / STATE_FILE).exists():
         return None
     with np.load(folder / STATE_FILE) as arrays:
-        return State(**json.loads(str(arrays["state"])))
+        return TrainingState(**json.loads(str(arrays["state"])))
 
 
-def load_best(folder: Path) -> Weights | None:
-    """The best weights of the last checkpoint, or None where there are none."""
+def load_best(folder: Path) -> WeightArrays | None:
+    """The best weights of the last checkpoint, or None if there are none."""
     if not (folder / BEST_FILE).exists():
         return None
     with np.load(folder / BEST_FILE) as arrays:
-        return [arrays[f"w{number}"] for number in range(len(arrays))]
+        return [arrays[f"w{index}"] for index in range(len(arrays))]
 
 
 def restore_network(folder: Path, network: keras.Model) -> None:
-    """Give a network the variables of the last checkpoint."""
+    """Load the variables of a network from the last checkpoint."""
     _restore(folder, "n", network.variables)
 
 
 def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
-    """Give a built optimizer the variables of the last checkpoint."""
+    """Load the variables of a built optimizer from the last checkpoint."""
     _restore(folder, "o", optimizer.variables)
 
 
-def _restore(folder: Path, prefix: str, variables: Iterable[Any]) -> None:
-    with np.load(folder / STATE_FILE) as arrays:
-        for number, variable in enumerate(variables):
-            variable.assign(arrays[f"{prefix}{number}"])
-
-
-def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:
-    values = map(keras.ops.convert_to_numpy, variables)
-    return {f"{prefix}{number}": value for number, value in enumerate(values)}
-
-
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that gets its name when the block ends well; else an old one stays."""
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that replaces `path` if the block succeeds; otherwise `path` is unchanged."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with temporary.open("wb") as stream:
@@ -103,6 +98,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def _restore(folder: Path, prefix: str, variables: Iterable[Any]) -> None:
+    with np.load(folder / STATE_FILE) as arrays:
+        for index, variable in enumerate(variables):
+            variable.assign(arrays[f"{prefix}{index}"])
+
+
+def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:
+    arrays = map(keras.ops.convert_to_numpy, variables)
+    return {f"{prefix}{index}": values for index, values in enumerate(arrays)}
+
+
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)

@@ -1,4 +1,4 @@
-"""Batch normalization by one operation of TensorFlow, for training whole networks."""
+"""Batch normalization as one TensorFlow operation, for training whole networks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any
 import keras
 
 
-def hastened(network: keras.Model) -> keras.Model:
-    """A network with layers and weights of its own that trains faster, on TensorFlow.
+def fuse_batch_norm(network: keras.Model) -> keras.Model:
+    """A copy of a network that trains faster on TensorFlow, with its own layers and weights.
 
-    Keras makes batch normalization of a dozen operations, each a pass over memory; they take a
-    third of a step of MobileNetV2. `get_weights` and `set_weights` go between the two networks.
+    Keras composes batch normalization of a dozen operations, each a pass over memory; they take a
+    third of a training step of MobileNetV2. `get_weights` and `set_weights` are compatible between
+    the two networks.
     """
     if keras.backend.backend() != "tensorflow":
         return network
-    hasty = keras.models.clone_model(network, clone_function=_hasty)
-    hasty.set_weights(network.get_weights())
-    return hasty
+    fused = keras.models.clone_model(network, clone_function=_fused_copy)
+    fused.set_weights(network.get_weights())
+    return fused
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer, but for the moving variance, which is that of a sample (n - 1)."""
+    """Keras' layer, except that the moving variance is the unbiased sample variance (n - 1)."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """The inputs, normalized by their own statistics in training, else by the moving ones."""
+        """Normalize by the batch statistics in training, otherwise by the moving statistics."""
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -36,12 +37,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        for moving, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + found * (1 - self.momentum))
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return normalized
 
 
-def _hasty(layer: keras.layers.Layer) -> keras.layers.Layer:
-    plain = isinstance(layer, keras.layers.BatchNormalization)
-    kind = FusedBatchNormalization if plain else type(layer)
-    return kind.from_config(layer.get_config())
+def _fused_copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+    normalization = isinstance(layer, keras.layers.BatchNormalization)
+    layer_type = FusedBatchNormalization if normalization else type(layer)
+    return layer_type.from_config(layer.get_config())

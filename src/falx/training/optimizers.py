@@ -1,4 +1,4 @@
-"""Optimizers by name, Adam with all of its update in one pass where TensorFlow has it."""
+"""Optimizers by name, and Adam in a single pass where TensorFlow provides it."""
 
 from __future__ import annotations
 
@@ -10,42 +10,41 @@ from falx.recipe import Optimizer
 
 
 def make_optimizer(
-    optimizer: Optimizer, rate: float | keras.optimizers.schedules.LearningRateSchedule
+    optimizer: Optimizer, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe."""
     common = {"clipnorm": optimizer.clip_norm, "weight_decay": optimizer.weight_decay or None}
     match optimizer.name:
         case "adam":
             adam = FusedAdam if keras.backend.backend() == "tensorflow" else keras.optimizers.Adam
-            return adam(rate, **common)
+            return adam(learning_rate, **common)
         case "adamw":
             return keras.optimizers.AdamW(
-                rate, clipnorm=optimizer.clip_norm, weight_decay=optimizer.weight_decay
+                learning_rate, clipnorm=optimizer.clip_norm, weight_decay=optimizer.weight_decay
             )
         case "sgd":
-            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
+            return keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True, **common)
 
 
-def rise_and_fall(
-    rate: float, steps: int, rise: int
+def warmup_cosine(
+    peak: float, steps: int, warmup_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A rate that rises from 0 and falls to 0 as a cosine (Loshchilov and Hutter, 2017).
+    """Linear warmup from 0 to the peak, then cosine decay to 0 (Loshchilov and Hutter, 2017).
 
     Args:
-        rate: the highest.
-        steps: in all, more than `rise`.
-        rise: steps in which it rises.
+        peak: highest learning rate.
+        steps: in total, more than `warmup_steps`.
     """
     return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - rise, warmup_target=rate, warmup_steps=rise
+        0.0, steps - warmup_steps, warmup_target=peak, warmup_steps=warmup_steps
     )
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """Keras' Adam by TensorFlow's own operations: the same update, in a third of the time.
+    """Keras' Adam by TensorFlow's fused operations: the same update in a third of the time.
 
-    Keras makes each update and each clipping of many operations, each a pass over memory, and the
-    paper's head has eight million weights.
+    Keras composes each update and each clipping of many operations, each a pass over memory, and
+    the paper's head has eight million weights.
     """
 
     def _clip_by_norm(self, values: Any, axes: Any = None) -> Any:
@@ -60,11 +59,11 @@ class FusedAdam(keras.optimizers.Adam):
         import tensorflow as tf
 
         step = tf.cast(self.iterations + 1, variable.dtype)
-        place = self._get_variable_index(variable)
+        index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
             lr=tf.cast(learning_rate, variable.dtype),

@@ -1,4 +1,4 @@
-"""What all trainings of one recipe on one dataset share; light enough to send to a process."""
+"""What all trainings of one recipe on one dataset share; small enough to send to a process."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe
+from falx.training.disk_cache import DiskCache
 from falx.training.fit import Trainer
-from falx.training.shelf import Shelf
 from falx.training.views import render_views
 
-BANKS = "banks"
+_CACHE_NAME = "banks"
 
 
 @dataclass(frozen=True)
-class Setup:
-    """A recipe, its data, and how it is to be computed.
+class TrainingSetup:
+    """A recipe, its data, and the settings of the machine.
 
     Attributes:
-        catalog: slices without problems.
+        catalog: of usable slices.
         weights: file of backbone weights, or None for random initialization.
-        precision: of the arithmetic.
-        bank_gb: the most that views and features may take on disk.
+        precision: arithmetic of the convolutions.
+        cache_gb: maximum size of the cache of views and features in GB.
     """
 
     catalog: Catalog
     recipe: Recipe
     weights: Path | None
     precision: Precision
-    bank_gb: float
+    cache_gb: float
 
     def trainer(self, listener: Listener = silent) -> Trainer:
-        """A trainer of its own, on the views that all share."""
-        shelf = open_shelf(self.bank_gb)
+        """A new trainer, on the views that all trainers share."""
+        cache = open_cache(self.cache_gb)
         if self.weights:
-            shelf.hold(self.weights)
+            cache.pin(self.weights)
         recipe, catalog = self.recipe, self.catalog
         views = render_views(
-            catalog, recipe.rendering, shelf, recipe.augmentation, listener=listener
+            catalog, recipe.rendering, cache, recipe.augmentation, listener=listener
         )
         return Trainer(
             recipe,
@@ -48,12 +48,12 @@ class Setup:
             catalog.labels,
             len(catalog.classes),
             weights=self.weights,
-            shelf=shelf,
+            cache=cache,
             precision=self.precision,
             listener=listener,
         )
 
 
-def open_shelf(bank_gb: float) -> Shelf:
-    """The shelf of this machine's user."""
-    return Shelf(cache_folder() / BANKS, bank_gb)
+def open_cache(cache_gb: float) -> DiskCache:
+    """The cache of views, features and pretrained backbones of this user."""
+    return DiskCache(cache_folder() / _CACHE_NAME, cache_gb)

@@ -4,55 +4,60 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from falx.data.audit import Audit, audit
+from falx.data import auditing
+from falx.data.auditing import Audit
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.label_check import LabelCheck, carry_over
 from falx.errors import BadInput
-from falx.evaluation.folds import OutOfFold
 from falx.progress import Listener, silent
-from falx.verbs.saved_run import load_run
+from falx.runs.reading import open_run
 
 
-def audit_data(
-    data: Path,
+def audit(
+    data: str | Path,
     *,
     positive: str | None = None,
-    crossval: Path | None = None,
+    crossval: str | Path | None = None,
     listener: Listener = silent,
 ) -> Audit:
-    """Look for everything that would make numbers on a dataset lie.
+    """Look for everything that would distort performance numbers on a dataset.
 
     Args:
+        data: a folder with a subfolder for each class, or a CSV or Parquet file.
         positive: which of two classes is the positive one, where the names don't say.
         crossval: the run folder of a cross-validation of these data, to check labels by.
+        listener: receives progress.
 
     Raises:
-        BadInput: the data can't be found or understood, or `crossval` is of other data or a
-            training.
+        BadInput: the data can't be found or understood, or `crossval` is of other data or no
+            cross-validation.
         BrokenRun: `crossval` is no run, or damaged.
         UnusableData: there is nothing in the data that can be read.
     """
-    tested = _out_of_fold(crossval) if crossval else None
-    catalog = build_catalog(data, positive=positive, listener=listener)
-    check = _check(tested, catalog.usable(), crossval) if tested and crossval else None
-    return audit(catalog, label_check=check)
+    known = _label_check(Path(crossval)) if crossval else None
+    catalog = build_catalog(Path(data), positive=positive, listener=listener)
+    check = _carried_over(*known, catalog.usable(), crossval) if known and crossval else None
+    return auditing.audit(catalog, label_check=check)
 
 
-def _out_of_fold(run: Path) -> OutOfFold:
-    tested = load_run(run).tested
-    if not isinstance(tested, OutOfFold):
+def _label_check(run: Path) -> tuple[LabelCheck, Catalog]:
+    """The label check of a cross-validation, and the slices that it is about."""
+    found = open_run(run)
+    if found.kind != "cross-validation":
         raise BadInput(
-            f"'{run}' is a training, which tested few of its slices; name the run folder of a "
-            "falx crossval of these data."
+            f"'{run}' is no cross-validation; labels are checked by out-of-fold predictions, so "
+            "name the run folder of a falx crossval of these data."
         )
-    return tested
+    return found.evaluation.label_check, found.catalog.usable()
 
 
-def _check(tested: OutOfFold, usable: Catalog, run: Path) -> LabelCheck:
-    check = carry_over(tested.label_check(), tested.usable, usable)
-    if not check.checked:
+def _carried_over(
+    check: LabelCheck, known: Catalog, usable: Catalog, run: str | Path
+) -> LabelCheck:
+    carried = carry_over(check, known, usable)
+    if not carried.checked:
         raise BadInput(
             f"'{run}' is a cross-validation of other data: no slice of '{usable.root}' was in it "
             "with the same label; name one of these data."
         )
-    return check
+    return carried

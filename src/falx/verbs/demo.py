@@ -4,62 +4,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import pandas as pd
 
-from falx import defaults
-from falx.data.phantom import write_phantoms
 from falx.errors import BadInput
+from falx.options import takes
+from falx.phantom import write_phantoms
 from falx.progress import Listener, silent
-from falx.runfolder import check_free, stamped
-from falx.verbs.basis import check_seed
-from falx.verbs.evaluate import Evaluated, evaluate
-from falx.verbs.train import Trained, train
+from falx.runs.folder import check_free, stamped
+from falx.runs.options import DemoOptions
+from falx.runs.run import Run
+from falx.seeds import check_seed
+from falx.verbs.evaluate import evaluate
+from falx.verbs.train import train
 
-_OTHERS = 400
+_TEST_SLICES = 400
 
 
 @dataclass(frozen=True)
-class Demonstrated:
-    """What `demo` hands back: a training, and its detector on phantoms of another seed."""
+class Demo:
+    """A training on phantoms, and an evaluation of its detector on phantoms of another seed."""
 
-    trained: Trained
-    others: Evaluated
+    training: Run
+    evaluation: Run
 
 
-def demo(
-    out: str | Path | None = None,
-    *,
-    n: int = defaults.DEMO_SLICES,
-    seed: int = 0,
-    listener: Listener = silent,
-) -> Demonstrated:
+@takes(DemoOptions)
+def demo(*, listener: Listener = silent, **options: Unpack[DemoOptions]) -> Demo:
     """Draw phantoms, train on them from the phantom weights, and test on others.
 
-    A stopped call goes on where it was, if it names the same folder.
+    A stopped call is resumed if it names the same folder. Beside the run folder lie its slices
+    (`<out>-slices`), those of the test (`<out>-others`) and their report (`<out>-on-others`), which
+    also compares heat maps with the masks of the tumors.
 
     Args:
-        out: the run folder to be made. Beside it lie its slices (`<out>-slices`), those of the test
-            (`<out>-others`) and its report (`<out>-on-others`), which also holds the heat maps to
-            the masks of the tumors.
-        n: how many slices to train on.
-        seed: of the slices and of the training; the others have the next.
+        listener: receives progress.
+        options: see falx.runs.options.DemoOptions; the test has the next seed.
 
     Raises:
         BadInput: a folder exists, or holds other phantoms.
     """
+    n, seed = options["slices"], options["seed"]
     check_seed(seed)
-    run = Path(out) if out else stamped("demo")
-    check_free(run, "the demo")
+    folder = Path(options["out"] or stamped("demo"))
+    check_free(folder, "the demo")
     slices, others, report = (
-        run.with_name(f"{run.name}-{part}") for part in ("slices", "others", "on-others")
+        folder.with_name(f"{folder.name}-{part}") for part in ("slices", "others", "on-others")
     )
     check_free(report, "the demo")
     _draw(slices, n, seed, listener)
-    _draw(others, _OTHERS, seed + 1, listener)
-    trained = train(slices, recipe="demo", weights="phantom", seed=seed, out=run, listener=listener)
+    _draw(others, _TEST_SLICES, seed + 1, listener)
+    run = train(slices, recipe="demo", weights="phantom", seed=seed, out=folder, listener=listener)
     masks = others.with_name(f"{others.name}-masks")
-    return Demonstrated(trained, evaluate(run, others, masks=masks, out=report, listener=listener))
+    return Demo(run, evaluate(folder, others, masks=masks, out=report, listener=listener))
 
 
 def _draw(folder: Path, n: int, seed: int, listener: Listener) -> None:

@@ -81,7 +81,7 @@ def _cache() -> Check:
 
 
 def _weights() -> list[Check]:
-    if extras.missing("train"):
+    if extras.missing_modules("train"):
         return []
     from falx.errors import BadInput
     from falx.model.weights import VARIABLE, cached_imagenet
@@ -98,7 +98,9 @@ def _weights() -> list[Check]:
 
 
 def _extra(name: str) -> Check:
-    missing = extras.missing(name)
+    missing = extras.missing_modules(name)
     if missing:
-        return Check(f"falx[{name}]", f"lacks {', '.join(missing)}: {extras.command(name)}", False)
+        return Check(
+            f"falx[{name}]", f"lacks {', '.join(missing)}: {extras.install_command(name)}", False
+        )
     return Check(f"falx[{name}]", "installed", True)

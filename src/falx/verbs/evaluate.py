@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from falx import defaults
-from falx.data.audit import audit
-from falx.data.catalog import Catalog, build_catalog, twins_of
+from falx.data.auditing import audit
+from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import means_none
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
-from falx.environment import environment
 from falx.errors import BadInput
 from falx.evaluation.binary import (
     binary_catalog,
@@ -26,163 +21,117 @@ from falx.evaluation.binary import (
     binary_probabilities,
     binary_rules,
 )
-from falx.evaluation.calibrate import tempered
-from falx.evaluation.explain import MapScores
-from falx.evaluation.hiding import Answer, BorderScore, HiddenTumors, score_border
-from falx.evaluation.map_checks import MapChecks, check_maps, sample_groups
-from falx.evaluation.metrics import Scores
-from falx.evaluation.report import Report
-from falx.evaluation.report_page import write_report
-from falx.evaluation.results import Results, draw_figures, draw_map_checks, write_results
-from falx.evaluation.trust import Trust
+from falx.evaluation.calibration import apply_temperature
+from falx.evaluation.evaluation import Evaluation
+from falx.evaluation.faithfulness import sample_groups, score_faithfulness
+from falx.evaluation.mask_checks import check_masks, score_masks
+from falx.evaluation.occlusion import BorderOnlyScores, score_border_only
+from falx.evaluation.predictions import Predictions
+from falx.options import takes
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
-from falx.runfolder import check_free, new_folder, stamped
-from falx.training.setup import open_shelf
-from falx.training.shelf import Shelf
+from falx.reporting.figures.run import draw_figures
+from falx.reporting.pages.run import write_report
+from falx.reporting.report import Report
+from falx.runs.folder import check_free, new_folder, stamped
+from falx.runs.inputs import PRETRAINING_FILE
+from falx.runs.options import EvaluateOptions
+from falx.runs.run import Record, Run
+from falx.runs.writing import CATALOG_FILE, RECIPE_FILE, SPLIT_FILE, write_run
+from falx.training.setup import open_cache
 from falx.training.views import render_views
-from falx.verbs.basis import PRETRAINING_FILE
-from falx.verbs.masked import check_masks, score_masked
 
 logger = logging.getLogger(__name__)
 
-BORDERS = 2000
-"""On how many slices at most it is asked what the border alone says."""
+MAX_BORDER_ONLY = 2000
+"""Slices at most on which border-only predictions are made."""
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """What `evaluate` hands back.
-
-    Attributes:
-        folder: with predictions.csv, metrics.json, errors.csv, figures and report.html.
-        scores: on all usable slices.
-        trust: what the detector's rules are worth on them.
-        studies: scores of studies, ready for JSON, or None where there are none.
-        twins: how many of them have a copy or near-copy among the slices that the run trained
-            and chose its weights on; None where the detector came without its run.
-        without_twins: scores on the rest, or None where there are no twins or too few are left.
-        maps: how well heat maps agree with masks, where there are any.
-        checks: whether heat maps are true, as far as can be told without masks; None where that
-            was not asked for, or fewer than two slices have maps to check.
-        border: what the detector makes of slices of which only the border is left; of at most
-            `BORDERS` that have no twin among what the run saw, drawn at random, one of each group
-            before a second of any. None where a class has none.
-        hidden: what it makes of tumors that were painted over, where there are masks.
-    """
-
-    folder: Path
-    scores: Scores
-    trust: Trust
-    studies: dict[str, Any] | None
-    twins: int | None
-    without_twins: Scores | None
-    maps: MapScores | None = None
-    checks: MapChecks | None = None
-    border: BorderScore | None = None
-    hidden: HiddenTumors | None = None
-
-
+@takes(EvaluateOptions)
 def evaluate(
     run: str | Path,
     data: str | Path,
     *,
-    out: str | Path | None = None,
-    masks: str | Path | None = None,
-    map_slices: int = defaults.MAP_SLICES,
-    binary: bool = False,
-    bank_gb: float = defaults.BANK_GB,
     listener: Listener = silent,
-) -> Evaluated:
+    **options: Unpack[EvaluateOptions],
+) -> Run:
     """Predict every slice of a dataset and compare with its labels.
 
     Args:
         run: a run folder, or its `detector/`.
-        data: as for `train`.
-        out: the folder to be made; by default `runs/<time>-evaluate-<data>`.
-        masks: a folder with a mask of the tumor under the path of each slice of the positive class
-            that has one, such as `falx phantom` writes; heat maps are compared with them, and
-            tumors are painted over by them.
-        map_slices: on how many slices to check heat maps at most, by deletion, insertion and
-            randomization (see falx.evaluation.map_checks); 0 for none.
-        binary: ask only whether there is a tumor: the classes of detector and data are folded into
-            the first, which must mean that there is none, and all others. Heat maps of a detector
-            of more than two classes, which are of one kind each, are then not checked.
-        bank_gb: the most that views may take on disk, in gigabytes.
+        data: as for `falx.train`.
+        listener: receives progress.
+        options: see falx.runs.options.EvaluateOptions. Heat maps of a detector of more than two
+            classes, which are of one class each, are not checked with `binary`.
 
     Raises:
         BadInput: the classes of the data are not those of the detector.
         FalxError: run or data can't be used.
     """
-    folder = Path(out) if out else stamped(f"evaluate-{Path(data).stem}")
+    folder = Path(options["out"] or stamped(f"evaluate-{Path(data).stem}"))
     check_free(folder, "the evaluation")
     detector = load(run)
-    if masks is not None:
-        check_masks(Path(masks), detector.settings.classes)
+    masks = Path(options["masks"]) if options["masks"] else None
+    if masks:
+        check_masks(masks, detector.settings.classes)
     home = detector_folder(Path(run)).parent
-    network = detector_folder(Path(run)) / KERAS_FILE
-    catalog = build_catalog(Path(data), least=1, listener=listener)
-    classes = detector.settings.classes
-    kinds = binary and len(classes) > 2
-    if binary:
-        catalog = binary_catalog(catalog, binary_classes(classes, catalog.classes))
-    else:
-        catalog = _with_classes(catalog, classes)
-    answer = partial(_answer, detector, binary)
-    results = _predicted(detector, catalog.usable(), binary, open_shelf(bank_gb), listener)
-    masked = score_masked(detector, catalog.usable(), Path(masks), listener) if masks else None
-    twins = twins_of_training(home, catalog.usable())
-    rest = None if twins is None else results.scores_without(twins)
-    scores = results.scores()
-    done = Evaluated(
-        folder=folder,
-        scores=scores,
-        trust=results.trust(scores),
-        studies=results.study_scores(),
-        twins=None if twins is None else int(twins.sum()),
-        without_twins=rest,
-        maps=masked.maps if masked else None,
-        checks=check_maps(
-            detector, results, network, 0 if kinds else map_slices, listener=listener
+    catalog = _catalog(Path(data), detector.settings.classes, options["binary"], listener)
+    usable = catalog.usable()
+    tested = _predict(detector, usable, options["binary"], options["cache_gb"], listener)
+    leaked = leaked_from_training(home, usable)
+    masked = score_masks(detector, usable, masks, listener) if masks else None
+    one_class_maps = options["binary"] and len(detector.settings.classes) > 2
+    evaluation = Evaluation(
+        tested.predictions,
+        leaked,
+        localization=masked.localization if masked else None,
+        faithfulness=score_faithfulness(
+            detector,
+            tested.predictions,
+            tested.views,
+            detector_folder(Path(run)) / KERAS_FILE,
+            0 if one_class_maps else options["faithfulness_slices"],
+            listener=listener,
         ),
-        border=_border(answer, results, twins),
-        hidden=masked.hidden if masked else None,
+        border_only=_border_only(detector, tested, leaked),
+        occlusion=masked.occlusion if masked else None,
     )
-    with new_folder(done.folder, "the evaluation") as filling:
-        write_results(
-            filling,
-            results,
-            done.scores,
-            done.trust,
-            twins=done.twins,
-            studies=done.studies,
-            without_twins=rest.as_dict() if rest else None,
-            heat_maps=done.maps.as_dict() if done.maps else None,
-            heat_map_checks=done.checks.as_dict() if done.checks else None,
-            border_alone=done.border.as_dict() if done.border else None,
-            hidden_tumors=done.hidden.as_dict() if done.hidden else None,
-        )
-        named = ["--masks", str(masks)] if masks else []
-        if map_slices != defaults.MAP_SLICES:
-            named += ["--map-slices", str(map_slices)]
-        if binary:
-            named += ["--binary"]
-        command = shlex.join(["falx", "evaluate", str(run), str(data), *named])
-        split = f"all of {catalog.root.name}{', asked for any tumor' if binary else ''}"
-        report = _report(filling, done, results, catalog, detector, home, split, command)
-        write_report(report, filling / "report.html")
-    return done
+    binary = ", folded into tumor and no tumor" if options["binary"] else ""
+    evaluated = Run(
+        folder=folder,
+        record=Record(
+            verb="evaluate",
+            arguments=[str(run), str(data)],
+            options=Record.options_of("evaluate", options),
+            title=f"{detector.settings.recipe} on {catalog.root.name}",
+            split=f"all of {catalog.root.name}{binary}",
+            data={"name": catalog.root.name, "sha256": catalog.digest()},
+            detector=detector.settings.network_sha256,
+        ),
+        catalog=catalog,
+        evaluation=evaluation,
+        recipe=load_recipe(home / RECIPE_FILE) if (home / RECIPE_FILE).is_file() else None,
+    )
+    with new_folder(folder, "the evaluation") as filling:
+        write_run(evaluated, filling)
+        figures = draw_figures(evaluated, tested.views, filling / "figures")
+        write_report(Report(evaluated, audit(catalog), figures), filling / "report.html")
+    return evaluated
 
 
-def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
+def leaked_from_training(home: Path, usable: Catalog) -> np.ndarray | None:
     """Which usable rows share a group with what a run has seen: bool (rows,).
 
     That is its training, its validation, which chose the weights, and what its backbone was
     pretrained on.
 
-    None where `home`, the run folder, does not hold the catalog and split of its training.
+    Args:
+        home: the run folder.
+
+    Returns:
+        None where the folder does not hold the catalog and split of a training.
     """
-    split, saved = home / "split.csv", home / "catalog.parquet"
+    split, saved = home / SPLIT_FILE, home / CATALOG_FILE
     if not (split.is_file() and saved.is_file()):
         logger.warning("'%s' is no run folder: whether slices were trained on is unknown.", home)
         return None
@@ -190,101 +139,66 @@ def twins_of_training(home: Path, usable: Catalog) -> np.ndarray | None:
     seen = [Catalog.load(saved).usable().table[parts != "test"]]
     if (home / PRETRAINING_FILE).is_file():
         seen.append(Catalog.load(home / PRETRAINING_FILE).table)
-    return twins_of(pd.concat(seen), usable.table)
+    return shares_group_with(pd.concat(seen), usable.table)
 
 
-def _with_classes(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Predictions, the views they were made on, uint8 (n, size, size), and whether binary."""
+
+    predictions: Predictions
+    views: np.ndarray
+    binary: bool
+
+
+def _catalog(data: Path, classes: tuple[str, ...], binary: bool, listener: Listener) -> Catalog:
+    catalog = build_catalog(data, min_classes=1, listener=listener)
+    if binary:
+        return binary_catalog(catalog, binary_classes(classes, catalog.classes))
     unknown = sorted(set(catalog.classes) - set(classes))
     if unknown:
+        folds = sum(map(means_none, classes)) == 1
+        fold = ", or fold them with --binary into tumor and no tumor" if folds else ""
         raise BadInput(
             f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
-            f"{', '.join(classes)}. Rename the folders to match{_or_binary(classes)}."
+            f"{', '.join(classes)}. Rename the folders to match{fold}."
         )
     return Catalog(catalog.root, classes, catalog.table)
 
 
-def _or_binary(classes: tuple[str, ...]) -> str:
-    """Further advice, where it helps."""
-    folds = sum(map(means_none, classes)) == 1
-    return ", or ask with --binary only whether there is a tumor" if folds else ""
-
-
-def _predicted(
-    detector: Detector, usable: Catalog, binary: bool, shelf: Shelf, listener: Listener
-) -> Results:
+def _predict(
+    detector: Detector, usable: Catalog, binary: bool, cache_gb: float, listener: Listener
+) -> _Tested:
     settings = detector.settings
-    views = render_views(usable, settings.rendering, shelf, listener=listener).plain
-    probabilities, distances = detector.answers(views)
-    rules, raw = settings.rules, None
+    cache = open_cache(cache_gb)
+    views = render_views(usable, settings.rendering, cache, listener=listener).plain
+    probabilities, distances = detector.predict_views(views)
+    rules, uncalibrated = settings.rules, None
     if binary:
-        raw = binary_probabilities(tempered(probabilities, 1 / rules.temperature))
+        uncalibrated = binary_probabilities(apply_temperature(probabilities, 1 / rules.temperature))
         probabilities = binary_probabilities(probabilities)
         rules = binary_rules(rules, len(settings.classes))
-    results = Results.of(
-        usable,
-        np.arange(len(usable)),
-        np.full(len(usable), "test"),
-        probabilities,
-        distances,
-        rules=rules,
-        views=views,
+    predictions = Predictions.of_detector(
+        usable, np.arange(len(usable)), probabilities, distances, rules, uncalibrated=uncalibrated
     )
-    return replace(results, raw=raw)
+    return _Tested(predictions, views, binary)
 
 
-def _answer(detector: Detector, binary: bool, views: np.ndarray) -> np.ndarray:
-    """Probabilities of the classes that are asked for."""
-    given = detector.probabilities(views)
-    return binary_probabilities(given) if binary else given
+def _border_only(
+    detector: Detector, tested: _Tested, leaked: np.ndarray | None
+) -> BorderOnlyScores | None:
+    """Border-only scores on slices that did not leak, one of each group before a second of any."""
 
+    def predict(views: np.ndarray) -> np.ndarray:
+        probabilities = detector.probabilities(views)
+        return binary_probabilities(probabilities) if tested.binary else probabilities
 
-def _border(answer: Answer, results: Results, twins: np.ndarray | None) -> BorderScore | None:
-    fit = np.arange(len(results.labels)) if twins is None else np.flatnonzero(~twins)
-    groups = results.groups
-    rows = fit[sample_groups(groups[fit], BORDERS, np.random.default_rng(0))]
-    return score_border(
-        answer, results.views[results.rows[rows]], results.labels[rows], groups[rows],
-        results.classes, results.probabilities[rows],
+    found = tested.predictions
+    eligible = np.arange(len(found)) if leaked is None else np.flatnonzero(~leaked)
+    groups = found.groups
+    sample = sample_groups(groups[eligible], MAX_BORDER_ONLY, np.random.default_rng(0))
+    rows = eligible[sample]
+    return score_border_only(
+        predict, tested.views[rows], found.labels[rows], groups[rows], found.classes,
+        found.probabilities[0, rows],
     )  # fmt: skip
-
-
-def _report(
-    folder: Path,
-    done: Evaluated,
-    results: Results,
-    catalog: Catalog,
-    detector: Detector,
-    home: Path,
-    split: str,
-    command: str,
-) -> Report:
-    settings = detector.settings
-    recipe, about = home / "recipe.yaml", home / "environment.json"
-    trained = json.loads(about.read_text("utf-8")) if about.is_file() else {}
-    detector_name = shlex.quote(str(home))
-    figures = draw_figures(folder / "figures", results, done.scores)
-    if done.checks:
-        figures += draw_map_checks(folder / "figures", done.checks)
-    return Report(
-        title=f"{settings.recipe} on {catalog.root.name}",
-        audit=audit(catalog),
-        recipe=load_recipe(recipe) if recipe.is_file() else None,
-        scores=done.scores,
-        trust=done.trust,
-        split=split,
-        parts=(),
-        twins=done.twins,
-        without_twins=done.without_twins,
-        figures=figures,
-        errors=results.mistakes(),
-        parameters=0,
-        seconds=trained.get("training_seconds"),
-        environment={**environment(), "detector": settings.network_sha256},
-        command=command,
-        next_steps=(("Classify images", f"falx predict {detector_name} IMAGE..."),),
-        study=done.studies,
-        maps=done.maps,
-        map_checks=done.checks,
-        border=done.border,
-        hidden=done.hidden,
-    )

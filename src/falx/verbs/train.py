@@ -4,252 +4,205 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
+import pandas as pd
 
-from falx import defaults
-from falx.data.catalog import Catalog
+from falx.data.auditing import audit
 from falx.data.class_names import has_negative
-from falx.data.split import Split
 from falx.detect.detector import Detector, load
-from falx.evaluation.calibrate import calibrate, tempered
-from falx.evaluation.metrics import Scores
-from falx.evaluation.results import Results
-from falx.evaluation.studies import choose_share, find_studies
-from falx.evaluation.trust import Trust
-from falx.exporting.detector import export_detector
-from falx.logs import logged_to
-from falx.model.deployed import Deployed
-from falx.model.network import cool
+from falx.evaluation.calibration import apply_temperature, calibrate
+from falx.evaluation.evaluation import Evaluation
+from falx.evaluation.predictions import Predictions
+from falx.evaluation.studies import choose_top_fraction, find_studies
+from falx.exporting.detector_folder import export_detector
+from falx.logs import log_to_file
+from falx.model.exportable import ExportableModel
+from falx.model.network import scale_logits
+from falx.options import takes
 from falx.progress import Listener, Progress, silent
-from falx.recipe import Precision, Recipe
-from falx.runfolder import CHECKPOINTS, final_path, run_folder
+from falx.reporting.figures.run import draw_figures
+from falx.reporting.pages.run import write_report
+from falx.reporting.report import Report
+from falx.runs.folder import CHECKPOINTS, final_path, run_folder
+from falx.runs.inputs import find_inputs, run_name
+from falx.runs.options import TrainOptions
+from falx.runs.plan import Plan, make_plan
+from falx.runs.run import Run
+from falx.runs.writing import write_run
 from falx.training.batches import epoch_order
 from falx.training.fit import Trainer
-from falx.training.reference import NO_LIMIT, familiar_limit, fit_reference
-from falx.training.views import Views
-from falx.verbs.basis import find_basis, run_name
-from falx.verbs.plan import Plan, make_plan
-from falx.verbs.write_run import Outcome, write_run
+from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
 
 logger = logging.getLogger(__name__)
-_FED = 24
-_CHECKED = 32
+_VIEWS_SHOWN = 24
+_PARITY_VIEWS = 32
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What `train` hands back.
-
-    Attributes:
-        folder: the run folder, whole.
-        counts: usable slices of each class.
-        scores: on the test part.
-        trust: what calibration, referral and refusal are worth there.
-        blind: the same recipe on a random split, where asked for.
-        pretraining: what environment.json says of it, where asked for.
-    """
-
-    folder: Path
-    counts: dict[str, int]
-    scores: Scores
-    trust: Trust
-    blind: Scores | None
-    pretraining: dict[str, Any] | None = None
-
-
-def train(
-    data: str | Path,
-    *,
-    recipe: str | Path | Recipe = defaults.RECIPE,
-    changes: Mapping[str, str] | None = None,
-    weights: str = defaults.WEIGHTS,
-    split: str = defaults.SPLIT,
-    seed: int = 0,
-    out: str | Path | None = None,
-    positive: str | None = None,
-    resume: bool | None = None,
-    show_leak: bool = False,
-    tensorboard: bool = False,
-    operating_point: str = defaults.OPERATING_POINT,
-    error: float = defaults.ERROR,
-    precision: Precision = "fp32",
-    bank_gb: float = defaults.BANK_GB,
-    pretrain_on: str | Path | None = None,
-    listener: Listener = silent,
-) -> Trained:
+@takes(TrainOptions)
+def train(data: str | Path, *, listener: Listener = silent, **options: Unpack[TrainOptions]) -> Run:
     """Audit, split, train, evaluate and report; the run folder is complete or absent.
 
     Args:
-        data: a folder with a subfolder a class, or a CSV or Parquet file.
-        recipe: a recipe, its name, or its YAML file; `changes` override fields of it.
-        weights: "imagenet", "phantom", "random", or the path of backbone weights.
-        split: "70/15/15" or other shares (by group), "random" (blind to groups), "given" (as the
-            data came), or a CSV file with path and part.
-        out: the folder to be made; by default `runs/<time>-<recipe>-<data>`.
-        positive: which of two classes is the positive one.
-        resume: see falx.runfolder.run_folder.
-        show_leak: train once more on a random split and report what copies are worth.
-        tensorboard: keep logs for TensorBoard in the run folder.
-        operating_point: what the threshold of two classes is chosen for, on validation slices: a
-            probability such as "0.5", "youden", or a sensitivity such as "sensitivity=0.95".
-        error: share of slices whose true class may be held impossible; the smaller, the more are
-            referred.
-        precision: of the arithmetic of convolutions while training: "fp32", or "bf16" where the
-            processor has it, up to twice as fast there. What is exported computes in float32.
-        bank_gb: the most that views and features may take on disk, in gigabytes.
-        pretrain_on: another dataset, of any classes, that the backbone learns first; slices of it
-            that share a group with one of `data` are left out.
+        data: a folder with a subfolder for each class, or a CSV or Parquet file.
+        listener: receives progress.
+        options: see falx.runs.options.TrainOptions.
 
     Raises:
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
-            `.partial` that the same call takes up again.
+            `.partial` that the same call resumes.
     """
-    source = Path(data)
-    basis = find_basis(
-        source,
-        recipe=recipe,
-        changes=changes or {},
-        weights=weights,
-        seed=seed,
-        positive=positive,
-        operating_point=operating_point,
-        error=error,
-        precision=precision,
-        pretrain_on=pretrain_on,
-        listener=listener,
-    )
-    plan = make_plan(basis, split)
-    name = run_name(basis.recipe.name, source)
+    inputs = find_inputs(Path(data), options, listener=listener)
+    plan = make_plan(inputs, options["split"])
+    out = Path(options["out"]) if options["out"] else None
+    name = run_name(inputs.recipe.name, Path(data))
     with (
-        run_folder(Path(out) if out else None, name, plan.request(), resume=resume) as folder,
-        logged_to(folder / "log.jsonl"),
+        run_folder(out, name, plan.request(), resume=options["resume"]) as folder,
+        log_to_file(folder / "log.jsonl"),
     ):
         _log_plan(plan)
-        plan = replace(plan, basis=basis.with_backbone(bank_gb, listener))
-        trainer = plan.basis.setup(bank_gb).trainer(listener)
-        outcome = _train_once(plan, trainer, folder, tensorboard)
-        blind = _train_blind(plan, trainer, folder) if show_leak else None
+        plan = replace(plan, inputs=inputs.with_backbone(listener))
+        trainer = plan.inputs.setup().trainer(listener)
+        trained = _train_once(plan, trainer, folder, tensorboard=options["tensorboard"])
+        random = None
+        if options["compare_random_split"]:
+            random = _train_random_split(plan, trainer, folder)
         listener(Progress("Reporting", 0, 1))
-        write_run(folder, plan, outcome, blind)
+        run = Run(
+            folder=final_path(folder),
+            record=plan.inputs.record(
+                "train", options, split=plan.split_description, seconds=trained.seconds
+            ),
+            catalog=inputs.catalog,
+            evaluation=trained.evaluation,
+            recipe=inputs.recipe,
+            split=plan.split,
+            validation=trained.validation,
+            history=trained.history,
+            settings=trained.detector.settings,
+            parameters=trainer.network.count_params(),
+            random_split=random.evaluation if random else None,
+        )
+        plan.inputs.save_pretraining(folder)
+        write_run(run, folder)
+        figures = draw_figures(
+            run, trainer.views.plain, folder / "figures",
+            training_views=_training_views(plan, trainer),
+        )  # fmt: skip
+        write_report(Report(run, audit(inputs.catalog), figures), folder / "report.html")
         listener(Progress("Reporting", 1, 1))
-        logger.info("test: %s", {name: e.value for name, e in outcome.scores.estimates.items()})
-    return Trained(
-        folder=final_path(folder),
-        counts=basis.usable.counts,
-        scores=outcome.scores,
-        trust=outcome.trust,
-        blind=blind.scores if blind else None,
-        pretraining=plan.basis.pretraining(),
-    )
+        logger.info("test: %s", {n: e.value for n, e in run.scores.estimates.items()})
+    return run
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """What one training on one split gave."""
+
+    detector: Detector
+    evaluation: Evaluation
+    validation: Predictions
+    history: pd.DataFrame
+    seconds: float
 
 
 def _log_plan(plan: Plan) -> None:
-    basis, usable = plan.basis, plan.basis.usable
-    unusable = len(basis.catalog) - len(usable)
+    inputs, usable = plan.inputs, plan.inputs.usable
+    unusable = len(inputs.catalog) - len(usable)
+    sizes = {part: len(rows) for part, rows in vars(plan.split).items()}
     logger.info("%d slices of %s; %d can't be used", len(usable), usable.classes, unusable)
-    logger.info("split %s: %s", plan.how, {k: len(rows) for k, rows in vars(plan.split).items()})
-    logger.info("recipe %s, weights %s, seed %d", basis.recipe.name, basis.weights.name, basis.seed)
+    logger.info("split %s: %s", plan.strategy, sizes)
+    logger.info(
+        "recipe %s, weights %s, seed %d", inputs.recipe.name, inputs.weights.name, inputs.seed
+    )
 
 
-def _train_once(plan: Plan, trainer: Trainer, folder: Path, tensorboard: bool) -> Outcome:
+def _train_once(
+    plan: Plan, trainer: Trainer, folder: Path, *, tensorboard: bool = False
+) -> _Trained:
     """Train on the plan's split; leaves the detector in `folder`."""
-    split, views = plan.split, trainer.views
+    split, usable = plan.split, plan.inputs.usable
     began = time.monotonic()
     history = trainer.train(
         split.train,
         split.validation,
-        seed=plan.basis.seed,
+        seed=plan.inputs.seed,
         folder=folder / CHECKPOINTS,
         tensorboard=folder / "tensorboard" if tensorboard else None,
     )
     seconds = time.monotonic() - began
-    detector = _deploy(trainer, plan, folder / "detector")
-    results = _results(detector, plan.basis.usable, split, views)
-    test = results.part("test")
-    scores = test.scores()
-    return Outcome(
-        results=results,
-        scores=scores,
-        trust=test.trust(scores),
-        studies=test.study_scores(),
-        twins=int(plan.twins.sum()),
-        without_twins=test.scores_without(plan.twins),
-        history=history,
-        seconds=seconds,
-        fed=_fed(plan, views),
-        parameters=trainer.network.count_params(),
+    detector = _export(trainer, plan, folder / "detector")
+    rows = np.concatenate([split.validation, split.test])
+    probabilities, distances = detector.predict_views(trainer.views.plain[rows])
+    predictions = Predictions.of_detector(
+        usable, rows, probabilities, distances, detector.settings.rules
+    )
+    n = len(split.validation)
+    return _Trained(
+        detector,
+        Evaluation(predictions.take(np.arange(n, len(rows))), plan.leaked),
+        predictions.take(np.arange(n)),
+        history,
+        seconds,
     )
 
 
-def _train_blind(plan: Plan, trainer: Trainer, folder: Path) -> Outcome:
+def _train_random_split(plan: Plan, trainer: Trainer, folder: Path) -> _Trained:
     """The same training on a random split; only its numbers are kept."""
     inner = folder / CHECKPOINTS / "random-split"
     (inner / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    return _train_once(plan.blind(), trainer, inner, False)
+    return _train_once(plan.with_random_split(), trainer, inner)
 
 
-def _deploy(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
-    """Calibrate on validation slices and export, with rules that were chosen there.
+def _export(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
+    """Calibrate on validation slices, and export with the rules chosen there.
 
     The trainer's network gives calibrated logits from here on; its next training begins anew.
     """
-    basis, split, plain = plan.basis, plan.split, trainer.views.plain
-    usable, classes = basis.usable, basis.catalog.classes
-    given = trainer.probabilities(split.validation)
+    inputs, split = plan.inputs, plan.split
+    usable, classes = inputs.usable, inputs.catalog.classes
+    probabilities = trainer.probabilities(split.validation)
     rules = calibrate(
-        given, usable.labels[split.validation], classes,
-        operating_point=basis.operating_point, error=basis.error,
+        probabilities, usable.labels[split.validation], classes,
+        operating_point=inputs.operating_point, alpha=inputs.alpha,
     )  # fmt: skip
     seen = np.concatenate([split.train, split.validation])
-    features = trainer.reference_features(seen)
-    limit = familiar_limit(features, usable.groups[seen])
-    if limit is None:
-        logger.warning("In training and validation %s.", NO_LIMIT)
+    features = trainer.ood_features(seen)
+    ood_threshold = fit_ood_threshold(features, usable.groups[seen])
+    if ood_threshold is None:
+        logger.warning("In training and validation %s.", NO_OOD_THRESHOLD)
+    calibrated = apply_temperature(probabilities, rules.temperature)
     rules = replace(
-        rules,
-        limit=limit,
-        study_share=_study_share(plan, tempered(given, rules.temperature)),
+        rules, ood_threshold=ood_threshold, top_fraction=_top_fraction(plan, calibrated)
     )
-    cool(trainer.network, rules.temperature)
+    scale_logits(trainer.network, rules.temperature)
     export_detector(
-        Deployed(trainer.network, fit_reference(features), basis.recipe.mirrored),
+        ExportableModel(trainer.network, fit_mahalanobis(features), inputs.recipe.flip_tta),
         folder,
-        recipe=basis.recipe,
+        recipe=inputs.recipe,
         classes=classes,
         rules=rules,
-        check=plain[split.test[:_CHECKED]],
+        parity_views=trainer.views.plain[split.test[:_PARITY_VIEWS]],
     )
     return load(folder)
 
 
-def _study_share(plan: Plan, chances: np.ndarray) -> float:
-    """The recipe's, or that which is best on validation slices, of probabilities (n, classes)."""
-    fixed = plan.basis.recipe.study_share
+def _top_fraction(plan: Plan, probabilities: np.ndarray) -> float:
+    """The recipe's, or the best on validation slices with probabilities (n, classes)."""
+    fixed = plan.inputs.recipe.top_fraction
     if fixed != "validation":
         return fixed
-    rows, usable = plan.split.validation, plan.basis.usable
+    rows, usable = plan.split.validation, plan.inputs.usable
     negative = has_negative(usable.classes)
     studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
-    return choose_share(studies, chances, negative=negative)
+    return choose_top_fraction(studies, probabilities, negative=negative)
 
 
-def _results(detector: Detector, usable: Catalog, split: Split, views: Views) -> Results:
-    rows = np.concatenate([split.validation, split.test])
-    parts = np.repeat(["validation", "test"], [len(split.validation), len(split.test)])
-    shown = views.plain[rows]
-    return Results.of(
-        usable, rows, parts, *detector.answers(shown), rules=detector.settings.rules,
-        views=views.plain,
-    )  # fmt: skip
-
-
-def _fed(plan: Plan, views: Views) -> list[np.ndarray]:
+def _training_views(plan: Plan, trainer: Trainer) -> list[np.ndarray]:
     """The first views of the first epoch, as training was fed them."""
     train = plan.split.train
-    order = epoch_order(len(train), seed=plan.basis.seed, epoch=1)[:_FED]
-    return list(views.take(1, train[order]))
+    order = epoch_order(len(train), seed=plan.inputs.seed, epoch=1)[:_VIEWS_SHOWN]
+    return list(trainer.views.take(1, train[order]))

@@ -1,5 +1,5 @@
 "use strict";
-// From a slice to an answer, as falx.detect does it, on ONNX Runtime.
+// From a slice to a finding, as in falx.detect, on ONNX Runtime.
 
 (function () {
   let started;
@@ -19,7 +19,7 @@
     ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(script) };
     const network = await falx.unpacked("network.onnx");
     const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
-    // The first run costs more than the others.
+    // The first run takes longer than the others.
     const { size } = falx.settings.rendering;
     await run(session, new Uint8Array(size * size));
     return session;
@@ -28,22 +28,22 @@
   function run(session, view) {
     const { size } = falx.settings.rendering;
     const levels = new ort.Tensor("float32", Float32Array.from(view), [1, size, size, 1]);
-    return session.run({ grey_levels: levels });
+    return session.run({ gray_levels: levels });
   }
 
   /**
-   * The answer for an image file.
+   * The finding for an image file.
    *
-   * Gives {status, distance, label, probability, probabilities, slice, view, region, evidence,
-   * milliseconds}: `status` is "answer", "refer" or "foreign", as in falx.detect.rules;
-   * `probability` is that of the positive class where there are two, else of the label;
-   * `probabilities` has each class by name; `evidence` is {rows, columns, shares}, for the positive
-   * class of two, else for the label. What is foreign has null for label, probability,
-   * probabilities and evidence. Rejects with falx.UnreadableImage.
+   * Returns {status, distance, label, probability, probabilities, slice, view, region, evidence,
+   * milliseconds}: `status` is "answer", "refer" or "out_of_distribution", as in falx.detect.rules;
+   * `probability` is that of the positive class of two, else of the label; `probabilities` has each
+   * class by name; `evidence` is {rows, columns, values}, for the positive class of two, else for
+   * the label. If out of distribution, label, probability, probabilities and evidence are null.
+   * Rejects with falx.UnreadableImage.
    */
   async function classify(file) {
     const session = await start();
-    const begin = performance.now();
+    const begun = performance.now();
     const slice = await falx.readSlice(file);
     const { view, region } = falx.render(slice, falx.settings.rendering);
     const { heat_maps: heatMaps, probabilities, distances } = await run(session, view);
@@ -51,30 +51,32 @@
     const [distance] = distances.data;
     const [label, shown] = decide(probabilities.data, rules.threshold);
     const status = statusOf(probabilities.data, distance, label, rules);
-    const known = status !== "foreign";
-    const named = Object.fromEntries(classes.map((name, i) => [name, probabilities.data[i]]));
+    const hasLabel = status !== "out_of_distribution";
+    const byClass = Object.fromEntries(classes.map((name, i) => [name, probabilities.data[i]]));
     return {
       status,
       distance,
-      label: known ? classes[label] : null,
-      probability: known ? probabilities.data[shown] : null,
-      probabilities: known ? named : null,
+      label: hasLabel ? classes[label] : null,
+      probability: hasLabel ? probabilities.data[shown] : null,
+      probabilities: hasLabel ? byClass : null,
       slice,
       view,
       region,
-      evidence: known ? evidenceFor(heatMaps, label) : null,
-      milliseconds: performance.now() - begin,
+      evidence: hasLabel ? evidenceFor(heatMaps, label) : null,
+      milliseconds: performance.now() - begun,
     };
   }
 
-  /** What is to be made of a slice, as falx.detect.rules.status_of says it. */
-  function statusOf(probabilities, distance, label, { inclusion, limit }) {
-    if (limit !== null && !(distance <= limit)) return "foreign";
-    const possible = [...probabilities].filter((probability) => probability >= inclusion);
-    return possible.length === 1 && probabilities[label] >= inclusion ? "answer" : "refer";
+  /** The status of a slice, as falx.detect.rules.status_of. */
+  function statusOf(probabilities, distance, label, rules) {
+    const { conformal_threshold: conformalThreshold, ood_threshold: oodThreshold } = rules;
+    if (oodThreshold !== null && !(distance <= oodThreshold)) return "out_of_distribution";
+    const inSet = [...probabilities].map((probability) => probability >= conformalThreshold);
+    const setSize = inSet.filter(Boolean).length;
+    return setSize === 1 && inSet[label] ? "answer" : "refer";
   }
 
-  /** Numbers of the label, and of the class whose probability is shown beside it. */
+  /** The codes of the label, and of the class whose probability is shown beside it. */
   function decide(probabilities, threshold) {
     if (probabilities.length === 2) return [probabilities[1] >= threshold ? 1 : 0, 1];
     const best = probabilities.indexOf(Math.max(...probabilities));
@@ -82,18 +84,18 @@
   }
 
   /**
-   * The evidence for a class, place by place. One logit is that of the positive class, whatever the
-   * label. Of several, only differences count: a class's share less the mean over the classes.
+   * The evidence for a class at each position. With one logit, it is for the positive class, whatever
+   * the label. Of several, only differences matter: a class's contribution less the mean over classes.
    */
   function evidenceFor({ dims, data }, label) {
     const [, rows, columns, logits] = dims;
-    const shares = new Float32Array(rows * columns);
-    for (let place = 0; place < shares.length; place += 1) {
-      const all = data.subarray(place * logits, (place + 1) * logits);
-      const mean = all.reduce((sum, share) => sum + share, 0) / logits;
-      shares[place] = logits === 1 ? all[0] : all[label] - mean;
+    const values = new Float32Array(rows * columns);
+    for (let position = 0; position < values.length; position += 1) {
+      const contributions = data.subarray(position * logits, (position + 1) * logits);
+      const mean = contributions.reduce((sum, value) => sum + value, 0) / logits;
+      values[position] = logits === 1 ? contributions[0] : contributions[label] - mean;
     }
-    return { rows, columns, shares };
+    return { rows, columns, values };
   }
 
   Object.assign(falx, { start, classify });

@@ -1,7 +1,7 @@
 "use strict";
-// From a file to the grey levels of a slice, as falx.data.read and falx.data.raster read them.
+// From a file to the gray levels of a slice, as falx.data.read and falx.data.raster.
 //
-// The browser decodes; what it would decode wrongly or in part is refused here, by its header.
+// The browser decodes; files that it would decode wrongly or in part are rejected by their headers.
 
 (function () {
   const LIMITS = { pixels: 2 ** 24, side: 2 ** 13, bytes: 2 ** 26 };
@@ -19,9 +19,9 @@
       throw new UnreadableImage("This file is empty (0 bytes); copy it anew.");
     }
     if (file.size > LIMITS.bytes) {
-      const [has, most] = [file.size, LIMITS.bytes].map((bytes) => Math.round(bytes / 1e6));
+      const [size, limit] = [file.size, LIMITS.bytes].map((bytes) => Math.round(bytes / 1e6));
       throw new UnreadableImage(
-        `This file has ${has} MB, more than the ${most} MB that this page reads; use falx predict.`,
+        `This file has ${size} MB, more than the ${limit} MB that this page reads; use falx predict.`,
       );
     }
     const content = await contentOf(file);
@@ -37,7 +37,7 @@
       );
     }
     check(kind, headerOf(kind, content));
-    return greyOf(await decoded(kind, content));
+    return grayOf(await decoded(kind, content));
   }
 
   async function contentOf(file) {
@@ -48,18 +48,18 @@
     }
   }
 
-  /** The format that leading bytes name, or an empty string. */
+  /** The format by the leading bytes, or an empty string. */
   function kindOf(content) {
     const ascii = (start, end) => String.fromCharCode(...content.subarray(start, end));
-    // The preamble of a DICOM file may look like a TIFF on purpose, so it is asked for first.
+    // A DICOM file may have the header of a TIFF in its preamble, so DICOM comes first.
     if (ascii(128, 132) === "DICM") return "DICOM";
     if (ascii(0, 3) === "\xff\xd8\xff") return "JPEG";
     if (ascii(0, 8) === "\x89PNG\r\n\x1a\n") return "PNG";
     if (ascii(0, 2) === "BM") return "BMP";
     if (ascii(0, 4) === "RIFF" && ascii(8, 12) === "WEBP") return "WebP";
     if (["II*\0", "MM\0*"].includes(ascii(0, 4))) return "TIFF";
-    const marks = [ascii(344, 348), ascii(4, 8)];
-    if (ascii(0, 2) === "\x1f\x8b" || marks.some((mark) => /^n[+i][12]\0$/.test(mark))) {
+    const magics = [ascii(344, 348), ascii(4, 8)];
+    if (ascii(0, 2) === "\x1f\x8b" || magics.some((magic) => /^n[+i][12]\0$/.test(magic))) {
       return "NIfTI";
     }
     // A file without the preamble begins with an element of group 2 or 8.
@@ -67,36 +67,36 @@
     return "";
   }
 
-  /** {width, height, bits, channels, whole}; whole says whether the file holds all it promises. */
+  /** {width, height, bits, channels, complete}; complete: whether the file has all its data. */
   function headerOf(kind, content) {
     const view = new DataView(content.buffer);
     try {
       return { JPEG: jpeg, PNG: png, BMP: bmp, WebP: webp }[kind](view, content);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return { width: 1, height: 1, bits: 8, channels: 1, whole: false };
+      return { width: 1, height: 1, bits: 8, channels: 1, complete: false };
     }
   }
 
   function png(view) {
     const [width, height, bits] = [view.getUint32(16), view.getUint32(20), view.getUint8(24)];
-    let whole = false;
-    for (let at = 8; at + 12 <= view.byteLength && !whole; ) {
+    let complete = false;
+    for (let at = 8; at + 12 <= view.byteLength && !complete; ) {
       const end = at + 12 + view.getUint32(at);
-      whole = end <= view.byteLength && view.getUint32(at + 4) === 0x49454e44; // IEND
+      complete = end <= view.byteLength && view.getUint32(at + 4) === 0x49454e44; // IEND
       at = end;
     }
-    return { width, height, bits, channels: 1, whole };
+    return { width, height, bits, channels: 1, complete };
   }
 
   function jpeg(view, content) {
-    const header = { width: 1, height: 1, bits: 8, channels: 1, whole: false };
+    const header = { width: 1, height: 1, bits: 8, channels: 1, complete: false };
     for (let at = 2; ; ) {
       if (view.getUint8(at) !== 0xff) return header;
       while (view.getUint8(at) === 0xff) at += 1;
       const marker = view.getUint8(at);
       at += 1;
-      if (marker === 0xda) return { ...header, whole: hasEnd(content, at) };
+      if (marker === 0xda) return { ...header, complete: hasEnd(content, at) };
       // Frame headers.
       if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
         header.bits = view.getUint8(at + 2);
@@ -121,17 +121,17 @@
     const [bits, compression] = [view.getUint16(28, true), view.getUint32(30, true)];
     const row = Math.floor((width * bits + 31) / 32) * 4;
     const needed = view.getUint32(10, true) + ([0, 3].includes(compression) ? row * height : 1);
-    return { width, height, bits: 8, channels: 1, whole: needed <= view.byteLength };
+    return { width, height, bits: 8, channels: 1, complete: needed <= view.byteLength };
   }
 
-  // The browser tells its size.
+  // The browser determines the size.
   function webp(view) {
-    const whole = 8 + view.getUint32(4, true) <= view.byteLength;
-    return { width: 1, height: 1, bits: 8, channels: 1, whole };
+    const complete = 8 + view.getUint32(4, true) <= view.byteLength;
+    return { width: 1, height: 1, bits: 8, channels: 1, complete };
   }
 
   function check(kind, header) {
-    if (!header.whole) {
+    if (!header.complete) {
       throw new UnreadableImage(`This ${kind} was cut off; copy it anew.`);
     }
     if (header.bits > 8) {
@@ -140,7 +140,7 @@
       );
     }
     if (header.channels === 4) {
-      throw new UnreadableImage(`This ${kind} is made of four printing inks; save it in grey.`);
+      throw new UnreadableImage(`This ${kind} is in CMYK; save it in grayscale.`);
     }
     checkSize(header.width, header.height);
   }
@@ -153,7 +153,7 @@
     }
   }
 
-  /** Pixels upright over black, as the file stores them: ImageData. */
+  /** Pixels as stored in the file, upright and composited over black: ImageData. */
   async function decoded(kind, content) {
     const blob = new Blob([content], { type: `image/${kind.toLowerCase()}` });
     const bitmap = await createImageBitmap(blob, {
@@ -167,15 +167,15 @@
     const { width, height } = bitmap;
     checkSize(width, height);
     const canvas = new OffscreenCanvas(width, height);
-    // Without alpha a canvas is black to begin with.
+    // A canvas without alpha is initially black.
     const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
     return context.getImageData(0, 0, width, height);
   }
 
-  /** Grey by ITU-R BT.601 where there is color, else the channel itself. */
-  function greyOf({ data, width, height }) {
+  /** Gray by ITU-R BT.601 if there is color, else the channel itself. */
+  function grayOf({ data, width, height }) {
     const count = width * height;
     const levels = new Float32Array(count);
     let color = false;
@@ -189,10 +189,10 @@
       for (let i = 0, to = channels.data32F; i < count; i += 1) {
         for (let c = 0; c < 3; c += 1) to[3 * i + c] = data[4 * i + c] / 255;
       }
-      const grey = keep(new cv.Mat());
-      cv.cvtColor(channels, grey, cv.COLOR_RGB2GRAY);
-      const within = grey.data32F.map((level) => Math.min(Math.max(level, 0), 1));
-      return { height, width, levels: within };
+      const gray = keep(new cv.Mat());
+      cv.cvtColor(channels, gray, cv.COLOR_RGB2GRAY);
+      const clipped = gray.data32F.map((level) => Math.min(Math.max(level, 0), 1));
+      return { height, width, levels: clipped };
     });
   }
 

@@ -1,10 +1,10 @@
 "use strict";
-// The one global of this page, and what was packed for it.
+// The only global of this page, and the files that are packed into it.
 
 const falx = (function () {
   const packed = {};
 
-  /** The bytes of a packed file; each can be had once, since it is large. */
+  /** The bytes of a packed file, which is then dropped, since it is large. */
   async function unpacked(name) {
     const text = atob(packed[name]);
     delete packed[name];
@@ -16,5 +16,5 @@ const falx = (function () {
 
   return { packed, unpacked };
 })();
-// A constant is no property of the window by itself.
+// A constant is not a property of the window.
 window.falx = falx;

@@ -1,15 +1,15 @@
 "use strict";
-// A slice, and the slice under its heat map, on canvases: falx.detect.heat_map and
+// A slice, and the slice under its heat map, on canvases, as falx.detect.heat_map and
 // falx.detect.overlay.
 
 (function () {
   const HEIGHT = 384;
-  const WIDEST = 768;
+  const MAX_WIDTH = 768;
   const OPACITY = 0.55;
 
   /** The size at which a slice is drawn: {height, width}. */
   function drawnSize({ height, width }) {
-    const scale = Math.min(HEIGHT / height, WIDEST / width);
+    const scale = Math.min(HEIGHT / height, MAX_WIDTH / width);
     return {
       height: Math.max(1, falx.rint(height * scale)),
       width: Math.max(1, falx.rint(width * scale)),
@@ -17,52 +17,52 @@
   }
 
   /**
-   * Draw an answer on two canvases: the slice, and the slice under its heat map.
+   * Draw a finding on two canvases: the slice, and the slice under its heat map.
    *
-   * Gives the strongest evidence, 0 where no place speaks for the class. Without evidence, only the
-   * slice is drawn.
+   * Returns the maximum of the evidence, 0 if there is none for the class. Without a heat map, only
+   * the slice is drawn.
    */
-  function draw({ slice, region, evidence }, plain, covered) {
+  function draw({ slice, region, evidence }, plain, overlay) {
     const size = drawnSize(slice);
     return falx.withMats((keep) => {
-      const grey = keep(greyAt(size, slice));
-      const picture = keep(new cv.Mat());
-      cv.cvtColor(grey, picture, cv.COLOR_GRAY2RGBA);
-      put(picture, plain);
+      const gray = keep(resizedSlice(size, slice));
+      const image = keep(new cv.Mat());
+      cv.cvtColor(gray, image, cv.COLOR_GRAY2RGBA);
+      put(image, plain);
       if (!evidence) return 0;
-      const heat = heatAt(size, slice, region, evidence);
-      const strongest = heat.reduce((most, value) => Math.max(most, value), 0);
-      const levels = heat.map((value) => falx.rint((255 * value) / strongest));
-      if (strongest) cover(keep, picture, levels);
-      put(picture, covered);
-      return strongest;
+      const heat = upsample(size, slice, region, evidence);
+      const maximum = heat.reduce((largest, value) => Math.max(largest, value), 0);
+      const levels = heat.map((value) => falx.rint((255 * value) / maximum));
+      if (maximum) blend(keep, image, levels);
+      put(image, overlay);
+      return maximum;
     });
   }
 
-  function greyAt(size, { height, width, levels }) {
+  function resizedSlice(size, { height, width, levels }) {
     return falx.withMats((keep) => {
       const full = keep(new cv.Mat(height, width, cv.CV_8UC1));
       const to = full.data;
       levels.forEach((level, i) => {
         to[i] = falx.rint(level * 255);
       });
-      const grey = new cv.Mat();
-      cv.resize(full, grey, new cv.Size(size.width, size.height), 0, 0, cv.INTER_AREA);
-      return grey;
+      const gray = new cv.Mat();
+      cv.resize(full, gray, new cv.Size(size.width, size.height), 0, 0, cv.INTER_AREA);
+      return gray;
     });
   }
 
-  /** Evidence at each pixel of the picture, 0 where there is none or against: float32. */
-  function heatAt(size, slice, region, { rows, columns, shares }) {
+  /** Evidence for the class at each pixel of the image; evidence against it counts as 0. */
+  function upsample(size, slice, region, { rows, columns, values }) {
     const down = weights(size.height, slice.height, region.top, region.bottom, rows);
     const across = weights(size.width, slice.width, region.left, region.right, columns);
     const heat = new Float32Array(size.height * size.width);
-    down.forEach((here, y) => {
-      across.forEach((there, x) => {
+    down.forEach((rowWeights, y) => {
+      across.forEach((columnWeights, x) => {
         let sum = 0;
-        for (const [row, high] of here) {
-          for (const [column, wide] of there) {
-            sum += high * wide * Math.max(shares[row * columns + column], 0);
+        for (const [row, rowWeight] of rowWeights) {
+          for (const [column, columnWeight] of columnWeights) {
+            sum += rowWeight * columnWeight * Math.max(values[row * columns + column], 0);
           }
         }
         heat[y * size.width + x] = sum;
@@ -72,40 +72,41 @@
   }
 
   /**
-   * How much places count at each pixel, linear between their centers: a list of [place, weight].
+   * The weights of positions at each pixel along an axis, linear between their centers: a list of
+   * [position, weight].
    *
-   * Places part the stretch of the slice from `start` to `end` evenly; pixels beyond see none.
+   * Positions are evenly spaced from `start` to `end` of the slice; pixels outside have no weights.
    */
-  function weights(pixels, length, start, end, places) {
+  function weights(pixels, length, start, end, positions) {
     return Array.from({ length: pixels }, (_, pixel) => {
       const center = ((pixel + 0.5) * length) / pixels;
       if (center <= start || center >= end) return [];
-      const position = ((center - start) / (end - start)) * places - 0.5;
-      const inside = Math.min(Math.max(position, 0), places - 1);
-      const first = Math.min(Math.floor(inside), Math.max(places - 2, 0));
+      const position = ((center - start) / (end - start)) * positions - 0.5;
+      const inside = Math.min(Math.max(position, 0), positions - 1);
+      const first = Math.min(Math.floor(inside), Math.max(positions - 2, 0));
       const rest = inside - first;
       return rest ? [[first, 1 - rest], [first + 1, rest]] : [[first, 1]];
     });
   }
 
-  /** Lay Inferno over a picture, the more the stronger, and a line where evidence is half. */
-  function cover(keep, picture, levels) {
+  /** Blend Inferno into an image, more opaque with more evidence, with a contour at half of it. */
+  function blend(keep, image, levels) {
     const colors = inferno();
-    const to = picture.data;
+    const to = image.data;
     levels.forEach((level, i) => {
-      const share = (OPACITY * level) / 255;
+      const opacity = (OPACITY * level) / 255;
       for (let c = 0; c < 3; c += 1) {
-        to[4 * i + c] = falx.rint(to[4 * i + c] * (1 - share) + colors[3 * level + c] * share);
+        to[4 * i + c] = falx.rint(to[4 * i + c] * (1 - opacity) + colors[3 * level + c] * opacity);
       }
     });
-    const half = keep(new cv.Mat(picture.rows, picture.cols, cv.CV_8UC1));
+    const half = keep(new cv.Mat(image.rows, image.cols, cv.CV_8UC1));
     half.data.set(levels.map((level) => (level >= 128 ? 1 : 0)));
-    const [outlines, hierarchy] = [keep(new cv.MatVector()), keep(new cv.Mat())];
-    cv.findContours(half, outlines, hierarchy, cv.RETR_EXTERNAL, cv.CHAIN_APPROX_NONE);
-    cv.drawContours(picture, outlines, -1, new cv.Scalar(255, 255, 255, 255), 1, cv.LINE_AA);
+    const [contours, hierarchy] = [keep(new cv.MatVector()), keep(new cv.Mat())];
+    cv.findContours(half, contours, hierarchy, cv.RETR_EXTERNAL, cv.CHAIN_APPROX_NONE);
+    cv.drawContours(image, contours, -1, new cv.Scalar(255, 255, 255, 255), 1, cv.LINE_AA);
   }
 
-  /** The 256 colors of Inferno, which is uniform to the eye: red, green, blue, and so on. */
+  /** The 256 colors of Inferno, which is perceptually uniform: red, green, blue, and so on. */
   function inferno() {
     return falx.withMats((keep) => {
       const ramp = keep(new cv.Mat(1, 256, cv.CV_8UC1));
@@ -117,11 +118,11 @@
     });
   }
 
-  function put(picture, canvas) {
-    canvas.width = picture.cols;
-    canvas.height = picture.rows;
-    const image = new ImageData(new Uint8ClampedArray(picture.data), picture.cols, picture.rows);
-    canvas.getContext("2d").putImageData(image, 0, 0);
+  function put(image, canvas) {
+    canvas.width = image.cols;
+    canvas.height = image.rows;
+    const pixels = new ImageData(new Uint8ClampedArray(image.data), image.cols, image.rows);
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
 
   Object.assign(falx, { draw });

@@ -1,10 +1,10 @@
 "use strict";
-// What a person sees and does: files in, a card for each, answers out as CSV.
+// The user interface: files in, a card for each, results out as CSV.
 
 (function () {
   const find = (id) => document.getElementById(id);
-  /** {name, answer} or {name, problem} of each file, in the order in which they came. */
-  const answers = [];
+  /** {name, finding} or {name, problem} of each file, in order. */
+  const results = [];
   let queue = Promise.resolve();
 
   function listen() {
@@ -30,100 +30,93 @@
       await falx.start();
     } catch (error) {
       console.error(error);
-      const why = `This browser can't run the network (${error.message})`;
-      say(`${why}; use a newer one, or falx predict.`, true);
+      const reason = `This browser can't run the network (${error.message})`;
+      say(`${reason}; use a newer one, or falx predict.`, true);
       return;
     }
     find("files").disabled = false;
     say("Ready.");
   }
 
-  /** Classify files one after the other, each on a card of its own; resolves when all are done. */
+  /** Classify files one after the other, each on its own card; resolves when all are done. */
   function add(files) {
-    const list = [...files];
-    list.forEach((file) => {
+    for (const file of [...files]) {
       const card = newCard(file.name);
-      queue = queue.then(() => answer(file, card));
-    });
+      queue = queue.then(() => classify(file, card));
+    }
     return queue;
   }
 
-  async function answer(file, card) {
+  async function classify(file, card) {
     say(`Classifying ${file.name}.`);
-    // Give the browser a moment to show it.
+    // Let the browser show it.
     await new Promise((resolve) => setTimeout(resolve));
-    const entry = { name: file.name };
+    const result = { name: file.name };
     try {
-      entry.answer = await falx.classify(file);
-      showAnswer(card, entry);
+      result.finding = await falx.classify(file);
+      showFinding(card, result);
     } catch (error) {
       if (!(error instanceof falx.UnreadableImage)) console.error(error);
-      entry.problem =
+      result.problem =
         error instanceof falx.UnreadableImage
           ? error.message
           : `This file could not be classified (${error.message}); report it, or use falx predict.`;
-      showProblem(card, entry.problem);
+      showProblem(card, result.problem);
     }
     if (!card.isConnected) return;
-    answers.push(entry);
+    results.push(result);
     count();
     say("Ready.");
   }
 
   function newCard(name) {
-    find("answers").hidden = false;
+    find("results").hidden = false;
     const card = find("card").content.cloneNode(true).firstElementChild;
     card.querySelector(".name").textContent = name;
     find("cards").append(card);
     return card;
   }
 
-  function showAnswer(card, { name, answer: found }) {
-    const { classes, rules } = falx.settings;
+  function showFinding(card, { name, finding }) {
     const content = find("finding").content.cloneNode(true);
-    const part = (of) => content.querySelector(of);
-    if (found.status === "foreign") {
-      showForeign(card, content, name, found);
-      return;
-    }
+    const part = (selector) => content.querySelector(selector);
+    const maximum = falx.draw(finding, part(".plain"), part(".overlay"));
+    if (finding.status === "out_of_distribution") showOutOfDistribution(part, name);
+    else showLabeled(part, name, finding, maximum);
+    part(".time").textContent = `${Math.round(finding.milliseconds)} ms`;
+    card.querySelector(".body").replaceChildren(content);
+    card.classList.add("done");
+    // Float levels are large, and no longer needed.
+    delete finding.slice;
+  }
+
+  function showLabeled(part, name, finding, maximum) {
+    const { classes, rules } = falx.settings;
     const two = classes.length === 2;
-    const about = two ? classes[1] : found.label;
-    const strongest = falx.draw(found, part(".plain"), part(".covered"));
+    const evidenceClass = two ? classes[1] : finding.label;
     part(".plain").setAttribute("aria-label", `The slice ${name}`);
-    part(".covered").setAttribute("aria-label", `The slice under its heat map for ${about}`);
-    part(".legend").replaceChildren(...legend(strongest, about));
-    part(".answer").textContent = found.label;
-    part(".remark").textContent = found.status === "refer" ? "Refer: a person should look." : "";
+    part(".overlay").setAttribute("aria-label", `The slice with its heat map for ${evidenceClass}`);
+    part(".legend").replaceChildren(...legend(maximum, evidenceClass));
+    part(".answer").textContent = finding.label;
+    part(".remark").textContent = finding.status === "refer" ? "Refer: a person should decide." : "";
     const shown = two ? [classes[1]] : classes;
     part(".bars").append(
-      ...shown.flatMap((each) => bar(each, found.probabilities[each], two ? rules.threshold : null)),
+      ...shown.flatMap((each) => bar(each, finding.probabilities[each], two ? rules.threshold : null)),
     );
-    part(".time").textContent = `${Math.round(found.milliseconds)} ms`;
-    card.querySelector(".body").replaceChildren(content);
-    card.classList.add("done");
-    // Levels as floats are large, and a card needs them no more.
-    delete found.slice;
   }
 
-  /** An image that is like nothing the network was trained on: the slice, and no answer. */
-  function showForeign(card, content, name, found) {
-    const part = (of) => content.querySelector(of);
-    falx.draw(found, part(".plain"), part(".covered"));
+  function showOutOfDistribution(part, name) {
     part(".plain").setAttribute("aria-label", `The image ${name}`);
-    part(".covered").parentElement.remove();
-    part(".answer").textContent = "No answer";
-    part(".remark").textContent = "This image is unlike the slices that the network was trained on.";
-    part(".time").textContent = `${Math.round(found.milliseconds)} ms`;
-    card.querySelector(".body").replaceChildren(content);
-    card.classList.add("done");
-    delete found.slice;
+    part(".overlay").parentElement.remove();
+    part(".answer").textContent = "Out of distribution";
+    part(".remark").textContent = "This image is unlike the training slices, so it has no label.";
   }
 
-  function legend(strongest, about) {
-    if (!strongest) return [`No place speaks for ${about}`];
+  function legend(maximum, evidenceClass) {
+    if (!maximum) return [`No evidence for ${evidenceClass}`];
     const scale = element("span", "scale");
-    scale.append("0", element("span", "ramp"), strongest.toFixed(2));
-    return [`Evidence for ${about}`, scale];
+    scale.append("0", element("span", "ramp"), maximum.toFixed(2));
+    return [`Evidence for ${evidenceClass}`, scale];
   }
 
   function bar(name, probability, threshold) {
@@ -158,18 +151,18 @@
   }
 
   function count() {
-    const found = answers.filter((entry) => entry.answer);
+    const findings = results.filter((result) => result.finding).map((result) => result.finding);
+    const withStatus = (status) => findings.filter((finding) => finding.status === status).length;
     const parts = falx.settings.classes
-      .map((name) => [found.filter((entry) => entry.answer.label === name).length, name])
+      .map((name) => [findings.filter((finding) => finding.label === name).length, name])
       .filter(([n]) => n)
       .map(([n, name]) => `${n} ${name}`);
-    const foreign = found.filter((entry) => entry.answer.status === "foreign").length;
-    const referred = found.filter((entry) => entry.answer.status === "refer").length;
+    const [referred, outOfDistribution] = ["refer", "out_of_distribution"].map(withStatus);
     if (referred) parts.push(`${referred} of them to refer`);
-    if (foreign) parts.push(`${foreign} foreign`);
-    const failed = answers.length - found.length;
-    if (failed) parts.push(`${failed} not usable`);
-    const files = answers.length === 1 ? "1 file" : `${answers.length} files`;
+    if (outOfDistribution) parts.push(`${outOfDistribution} out of distribution`);
+    const unreadable = results.length - findings.length;
+    if (unreadable) parts.push(`${unreadable} not usable`);
+    const files = results.length === 1 ? "1 file" : `${results.length} files`;
     find("count").textContent = `${files}: ${parts.join(", ")}`;
   }
 
@@ -179,9 +172,9 @@
   }
 
   function clear() {
-    answers.length = 0;
+    results.length = 0;
     find("cards").replaceChildren();
-    find("answers").hidden = true;
+    find("results").hidden = true;
     find("files").focus();
   }
 
@@ -189,16 +182,20 @@
   function csv() {
     const { classes } = falx.settings;
     const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-    const chance = classes.map((name) => `p_${name}`);
-    const head = ["path", "index", "status", "label", "probability", ...chance, "distance"];
-    const rows = [[...head, "study", "problem"]];
-    for (const { name, answer: found, problem } of answers) {
-      const named = found?.probabilities;
-      const chances = classes.map((each) => (named ? named[each].toFixed(6) : ""));
-      const start = found ? ["0", found.status, found.label ?? ""] : ["", "", ""];
-      const shown = named ? found.probability.toFixed(6) : "";
-      const distance = found ? found.distance.toFixed(4) : "";
-      rows.push([name, ...start, shown, ...chances, distance, "", problem ?? ""]);
+    const columns = ["path", "index", "status", "label", "probability"];
+    columns.push(...classes.map((name) => `p_${name}`), "distance", "study", "problem");
+    const rows = [columns];
+    for (const { name, finding, problem } of results) {
+      const labeled = finding?.probabilities ? finding : null;
+      rows.push([
+        name,
+        ...(finding ? ["0", finding.status, finding.label ?? ""] : ["", "", ""]),
+        labeled ? labeled.probability.toFixed(6) : "",
+        ...classes.map((each) => (labeled ? labeled.probabilities[each].toFixed(6) : "")),
+        finding ? finding.distance.toFixed(4) : "",
+        "",
+        problem ?? "",
+      ]);
     }
     return rows.map((row) => `${row.map(quoted).join(",")}\n`).join("");
   }
@@ -206,11 +203,11 @@
   function save() {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-    link.download = "answers.csv";
+    link.download = "results.csv";
     link.click();
     URL.revokeObjectURL(link.href);
   }
 
-  Object.assign(falx, { answers, add, csv });
+  Object.assign(falx, { results, add, csv });
   open();
 })();

@@ -7,13 +7,13 @@
 
 (function () {
   const WORK_SIZE = 256;
-  const LEAST_SHARE = 0.05;
+  const MIN_AREA_FRACTION = 0.05;
 
-  /** Call `use` with a function that keeps an OpenCV object until the end and frees it then. */
-  function withMats(use) {
+  /** Call `callback` with a function that registers an OpenCV object to be freed afterwards. */
+  function withMats(callback) {
     const kept = [];
     try {
-      return use((mat) => {
+      return callback((mat) => {
         kept.push(mat);
         return mat;
       });
@@ -22,14 +22,14 @@
     }
   }
 
-  /** Nearest integer, halves to the even one, as in Python and NumPy. */
+  /** The nearest integer, halves to even, as in Python and NumPy. */
   function rint(value) {
     const below = Math.floor(value);
     const rest = value - below;
     return rest > 0.5 || (rest === 0.5 && below % 2) ? below + 1 : below;
   }
 
-  /** The median grey of the outermost rim, 1/32 of the shorter side wide. */
+  /** The median gray of the outermost rim, 1/32 of the shorter side wide. */
   function backgroundLevel({ height, width, levels }) {
     const rim = Math.max(1, Math.floor(Math.min(height, width) / 32));
     const edges = new Float32Array(2 * rim * (height + width));
@@ -59,16 +59,16 @@
       const size = new cv.Size(Math.max(1, rint(width * scale)), Math.max(1, rint(height * scale)));
       const small = keep(new cv.Mat());
       cv.resize(pixels, small, size, 0, 0, cv.INTER_AREA);
-      const thing = largestThing(keep, small, backgroundLevel(slice));
-      if (!thing) return { top: 0, left: 0, bottom: height, right: width };
+      const component = largestComponent(keep, small, backgroundLevel(slice));
+      if (!component) return { top: 0, left: 0, bottom: height, right: width };
       const mask = keep(new cv.Mat());
-      cv.resize(thing, mask, new cv.Size(width, height), 0, 0, cv.INTER_NEAREST);
+      cv.resize(component, mask, new cv.Size(width, height), 0, 0, cv.INTER_NEAREST);
       return boxOf(mask);
     });
   }
 
   /** The largest component that differs from the background, or null if it covers under 5 %. */
-  function largestThing(keep, pixels, background) {
+  function largestComponent(keep, pixels, background) {
     const levels = keep(new cv.Mat(pixels.rows, pixels.cols, cv.CV_8UC1));
     write(levels, pixels.data32F, (level) => {
       const contrast = Math.abs(Math.fround(level - background));
@@ -77,20 +77,20 @@
     cv.GaussianBlur(levels, levels, new cv.Size(5, 5), 0);
     const binary = keep(new cv.Mat());
     const otsu = cv.threshold(levels, binary, 0, 255, cv.THRESH_BINARY + cv.THRESH_OTSU);
-    // Half of Otsu's threshold: on slices with one very bright part (fat, contrast agent) the full
-    // threshold keeps that part alone.
+    // Half of Otsu's threshold: in slices with one very bright part (fat, contrast agent), the full
+    // threshold keeps only that part.
     const threshold = Math.max(otsu / 2, 8);
     write(binary, levels.data, (level) => (level > threshold ? 1 : 0));
     const kernel = keep(cv.getStructuringElement(cv.MORPH_ELLIPSE, new cv.Size(5, 5)));
     cv.morphologyEx(binary, binary, cv.MORPH_OPEN, kernel);
-    const [parts, statistics, centers] = Array.from({ length: 3 }, () => keep(new cv.Mat()));
-    const count = cv.connectedComponentsWithStats(binary, parts, statistics, centers);
+    const [components, statistics, centers] = Array.from({ length: 3 }, () => keep(new cv.Mat()));
+    const count = cv.connectedComponentsWithStats(binary, components, statistics, centers);
     if (count < 2) return null;
-    const area = (part) => statistics.intAt(part, cv.CC_STAT_AREA);
+    const area = (label) => statistics.intAt(label, cv.CC_STAT_AREA);
     let largest = 1;
-    for (let part = 2; part < count; part += 1) if (area(part) > area(largest)) largest = part;
-    if (area(largest) < LEAST_SHARE * binary.data.length) return null;
-    write(binary, parts.data32S, (part) => (part === largest ? 1 : 0));
+    for (let label = 2; label < count; label += 1) if (area(label) > area(largest)) largest = label;
+    if (area(largest) < MIN_AREA_FRACTION * binary.data.length) return null;
+    write(binary, components.data32S, (label) => (label === largest ? 1 : 0));
     fill(keep, binary);
     return binary;
   }
@@ -125,22 +125,22 @@
   /**
    * The plain view of a slice, and the rectangle of the slice that it shows.
    *
-   * `rendering` is {size, crop: "none" | "head", aspect: "stretch" | "keep"}. Gives {view, region}:
-   * grey levels uint8 (size * size), and {top, left, bottom, right}, which may reach beyond the
-   * slice.
+   * `rendering` is {size, crop: "none" | "head", aspect: "stretch" | "keep"}. Returns {view,
+   * region}: gray levels uint8 (size * size), and {top, left, bottom, right}, which may extend beyond
+   * the slice.
    */
   function render(slice, rendering) {
     const { height, width } = slice;
     const whole = { top: 0, left: 0, bottom: height, right: width };
     const box = rendering.crop === "head" ? headBox(slice) : whole;
     const [rows, columns] = [box.bottom - box.top, box.right - box.left];
-    const missing = rendering.aspect === "keep" ? Math.abs(rows - columns) : 0;
-    const [before, after] = [Math.floor(missing / 2), missing - Math.floor(missing / 2)];
-    const beside = rows > columns;
-    const [top, bottom, left, right] = beside ? [0, 0, before, after] : [before, after, 0, 0];
+    const padding = rendering.aspect === "keep" ? Math.abs(rows - columns) : 0;
+    const [before, after] = [Math.floor(padding / 2), padding - Math.floor(padding / 2)];
+    const isTall = rows > columns;
+    const [top, bottom, left, right] = isTall ? [0, 0, before, after] : [before, after, 0, 0];
     return withMats((keep) => {
       const levels = keep(levelsIn(box, slice));
-      if (missing) {
+      if (padding) {
         const background = new cv.Scalar(rint(backgroundLevel(slice) * 255));
         cv.copyMakeBorder(levels, levels, top, bottom, left, right, cv.BORDER_CONSTANT, background);
       }
@@ -155,7 +155,7 @@
     });
   }
 
-  /** The part of a slice inside a box, as grey levels: a Mat of uint8. */
+  /** The part of a slice inside a box, as gray levels: a Mat of uint8. */
   function levelsIn(box, { width, levels }) {
     const part = new cv.Mat(box.bottom - box.top, box.right - box.left, cv.CV_8UC1);
     const to = part.data;
@@ -168,10 +168,10 @@
   }
 
   function resized(levels, size) {
-    const shrinks = Math.min(levels.rows, levels.cols) > size;
     const view = new cv.Mat();
-    const method = shrinks ? cv.INTER_AREA : cv.INTER_LINEAR;
-    cv.resize(levels, view, new cv.Size(size, size), 0, 0, method);
+    const isSmaller = Math.min(levels.rows, levels.cols) > size;
+    const interpolation = isSmaller ? cv.INTER_AREA : cv.INTER_LINEAR;
+    cv.resize(levels, view, new cv.Size(size, size), 0, 0, interpolation);
     return view;
   }
 

@@ -1,0 +1,64 @@
+"""Parameters of commands: positional arguments, and options as their verbs declare them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar, get_type_hints
+
+import typer
+
+from falx.errors import BadInput
+from falx.options import Declared, declared
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="Folder with a subfolder for each class, or a CSV or Parquet file.")
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, or its detector/.")]
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def with_options(options: type) -> Callable[[_Command], _Command]:
+    """Let a command, a function with `**options`, take those of a verb on the command line."""
+    known = declared(options)
+
+    def wrap(command: _Command) -> _Command:
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            each.replace(annotation=hints[each.name])
+            for each in inspect.signature(command).parameters.values()
+            if each.kind is not each.VAR_KEYWORD
+        ]
+        command.__signature__ = inspect.Signature([*own, *map(_parameter, known)])  # type: ignore[attr-defined]  # functions carry any attribute
+        command.__annotations__ = {each.name: each.annotation for each in own}
+        return command
+
+    return wrap
+
+
+def assignments(changes: list[str] | None) -> Mapping[str, str] | None:
+    """FIELD=VALUE pairs of `--set` as a mapping.
+
+    Raises:
+        BadInput: one is no such pair.
+    """
+    values = {}
+    for change in changes or []:
+        field, equals, value = change.partition("=")
+        if not equals or not field:
+            raise BadInput(f"--set takes FIELD=VALUE, such as head.dropout=0.3, not '{change}'.")
+        values[field.strip()] = value
+    return values or None
+
+
+def _parameter(each: Declared) -> inspect.Parameter:
+    option = each.option
+    shown = typer.Option(each.flag, help=option.help, min=option.minimum, max=option.maximum)
+    return inspect.Parameter(
+        each.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[option.shell or each.type, shown],
+    )

@@ -1,0 +1,277 @@
+"""Tables for the terminal; their words are those of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from falx.cli.terminal import out, say, warn
+from falx.notice import NOTICE
+
+if TYPE_CHECKING:
+    from falx.data.auditing import Audit
+    from falx.deployment.attempts import Export
+    from falx.deployment.benchmark import Row
+    from falx.detect.finding import Finding, Findings, StudyFinding
+    from falx.evaluation.evaluation import Evaluation
+    from falx.evaluation.metrics import Scores
+    from falx.evaluation.reliability import Reliability
+    from falx.runs.run import Run
+    from falx.verbs.doctor import Check
+
+_OUTLIERS_SHOWN = 5
+_LABEL_ISSUES_SHOWN = 5
+_FILES_SHOWN = 10
+
+
+def show_findings(findings: Findings) -> None:
+    """Answers for studies and slices, and what could not be read."""
+    positive = findings.classes[1] if len(findings.classes) == 2 else "label"
+    columns = ("file", "label", escape(f"p({positive})"), "")
+    table = Table(*columns, box=None, header_style="bold")
+    for slice_ in findings.slices:
+        name = str(slice_.path) if not slice_.index else f"{slice_.path}#{slice_.index}"
+        table.add_row(Text(name), *_answer(slice_))
+    if findings.slices:
+        out.print(table)
+    if findings.studies:
+        out.print(_study_table(findings, positive))
+    for file in findings.unreadable:
+        warn(file.problem)
+    say(NOTICE)
+
+
+def show_scores(scores: Mapping[str, Scores | None]) -> None:
+    """Metrics with their confidence intervals, a column for each set of predictions."""
+    shown = {name: value for name, value in scores.items() if value is not None}
+    table = Table("", *[f"{name} (n = {value.n})" for name, value in shown.items()], box=None)
+    for metric in next(iter(shown.values())).estimates:
+        cells = [str(value.estimates[metric]) for value in shown.values()]
+        table.add_row(metric.replace("_", " "), *cells)
+    out.print(table)
+
+
+def show_reliability(reliability: Reliability) -> None:
+    """Calibration, coverage, referral and out-of-distribution rate."""
+    from falx.reporting.words.reliability import reliability_rows
+
+    before, after = (each["calibration_error"] for each in (reliability.before, reliability.after))
+    table = Table(box=None, show_header=False)
+    table.add_row("calibration error, uncalibrated", str(before))
+    table.add_row(f"after temperature scaling, T = {reliability.temperature:.2f}", str(after))
+    for name, _, estimate in reliability_rows(reliability):
+        table.add_row(name[:1].lower() + name[1:], str(estimate))
+    out.print(table)
+
+
+def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
+    """Classes, pretraining, metrics and reliability of a training or a cross-validation."""
+    from falx.reporting.words.report import pretraining_words
+
+    counts = run.catalog.usable().counts
+    positive = f"; {list(counts)[1]} is the positive class" if len(counts) == 2 else ""
+    say(f"Classes: {', '.join(f'{name} ({n})' for name, n in counts.items())}{positive}")
+    if run.record.pretraining:
+        say(pretraining_words(run.record.pretraining))
+    show_scores(scores)
+    show_reliability(run.reliability)
+    auc = run.scores.estimates["roc_auc"]
+    if not auc.low > 0.5:
+        warn(
+            f"The 95 % confidence interval of the AUC includes 0.5: {auc}; train on more slices, "
+            "with pretrained weights, or longer."
+        )
+
+
+def show_label_issues(run: Run) -> None:
+    """How many labels are likely wrong."""
+    check = run.evaluation.label_check
+    if check.label_issues:
+        say(
+            f"{len(check.label_issues)} of {check.checked} labels are likely wrong "
+            "(label_issues.csv and the report list them). That is no proof: somebody who can read "
+            "the scan has to look. All numbers are on the labels as given."
+        )
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Metrics, reliability, and what was measured on heat maps and occluded slices."""
+    from falx.reporting.words.occlusion import occlusion_words
+
+    if evaluation.n_leaked:
+        warn(
+            f"{evaluation.n_leaked} of {evaluation.scores.n} slices share a group with slices that "
+            "the detector has seen."
+        )
+    rest = evaluation.without_leakage
+    show_scores({"all": evaluation.scores, "without leakage": rest.scores if rest else None})
+    show_reliability(evaluation.reliability)
+    for sentence in occlusion_words(evaluation.border_only, evaluation.occlusion):
+        say(sentence)
+    show_heat_map_scores(evaluation)
+
+
+def show_heat_map_scores(evaluation: Evaluation) -> None:
+    """Localization and faithfulness of heat maps, where they were measured."""
+    from falx.reporting.words.heat_maps import localization_rows
+
+    table = Table(box=None, show_header=False)
+    if evaluation.localization:
+        for name, _, value, chance in localization_rows(evaluation.localization):
+            table.add_row(name.lower(), f"{value}, chance {chance:.3f}")
+    scores = evaluation.faithfulness
+    if scores and scores.deletion:
+        for name in ("deletion", "insertion"):
+            curves = getattr(scores.deletion, name)
+            table.add_row(f"{name}, area under the curve", str(curves.by_map.area))
+            table.add_row(f"{name}, gain over random order", str(curves.gain_over_random))
+            table.add_row(f"{name}, gain over another slice's map", str(curves.gain_over_other))
+    if scores and scores.randomization:
+        for name, value in scores.randomization.correlation.items():
+            table.add_row(f"correlation with maps of randomized {name}", str(value))
+    if table.row_count:
+        n = f" on {scores.n} of {scores.eligible} slices" if scores else ""
+        out.print(f"  heat maps{n}:")
+        out.print(table)
+
+
+def show_parity(export: Export) -> None:
+    """What an export is, and how close its outputs are to those of its network."""
+    parity = export.parity
+    expected, actual = (scores.estimates["roc_auc"] for scores in (parity.expected, parity.actual))
+    table = Table(box=None, show_header=False)
+    for name, value in (
+        ("precision", str(export.attempt)),
+        ("size", f"{export.bytes / 1e6:.2f} MB"),
+        ("slices compared", f"{parity.expected.n}, {parity.views} views of each"),
+        ("maximum difference of a probability", f"{parity.largest:.2g}"),
+        ("slices with another class or status", str(parity.changed)),
+        ("AUC of the network", str(expected)),
+        ("AUC of the export", str(actual)),
+        ("AUC lost, over all views", f"{parity.auc_loss:+.4f}"),
+        ("median difference of heat maps", f"{parity.heat_map:.1%} of the maximum"),
+    ):
+        table.add_row(name, value)
+    out.print(table)
+
+
+def show_benchmark(rows: Sequence[Row]) -> None:
+    """A row for each export: what it is worth and what it costs, with all threads."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "MB", "AUC", "max. diff.", "ms", "per s", "start s", "RAM MB"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        cells = [
+            row.name,
+            f"{row.bytes / 1e6:.2f}" if row.bytes else "",
+            f"{row.auc.value:.3f}" if row.auc else "",
+            f"{row.parity.largest:.2g}" if row.parity else "",
+        ]
+        timing = row.timings[max(row.timings)] if row.timings else None
+        cells += (
+            [
+                f"{timing.median_ms:.1f}",
+                f"{timing.per_second:.0f}",
+                f"{timing.startup_s:.2f}",
+                f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
+            ]
+            if timing
+            else [""] * 4
+        )
+        table.add_row(*cells, row.outcome)
+    out.print(table)
+    for row in rows:
+        if row.why:
+            warn(f"{row.name}: {row.why}")
+
+
+def show_checks(checks: Sequence[Check]) -> None:
+    """The doctor's table."""
+    signs = {True: ("ok", "green"), False: ("!!", "bold red"), None: ("  ", "")}
+    table = Table(box=None, show_header=False)
+    for check in checks:
+        table.add_row(
+            Text(*signs[check.good]), Text(check.what), Text(check.state, overflow="fold")
+        )
+    out.print(table)
+
+
+def show_audit(audit: Audit) -> None:
+    """The audit in a screenful: its verdicts, and the slices that they are about."""
+    from falx.reporting.words.audit import verdicts
+
+    styles = {"act": "bold red", "look": "yellow", "fine": ""}
+    named = {
+        "Unusable files": _unusable(audit),
+        "Conflicting labels": _conflicts(audit),
+        "Label issues": _label_issues(audit),
+        "Outliers": _outliers(audit),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for verdict in verdicts(audit):
+        lines = [f"{verdict.meaning} {verdict.advice}".strip(), *named.get(verdict.name, ())]
+        table.add_row(verdict.name, verdict.figure, Text("\n".join(lines), styles[verdict.state]))
+    out.print(table)
+
+
+def _unusable(audit: Audit) -> list[str]:
+    problems = audit.catalog.table["problem"]
+    return _first([str(problems.iat[row]) for row in audit.unreadable], _FILES_SHOWN)
+
+
+def _conflicts(audit: Audit) -> list[str]:
+    """The first slice of each label, of each group."""
+    table = audit.catalog.usable().table
+    lines = []
+    for rows in audit.conflicts:
+        group = table.iloc[list(rows)]
+        first = group.drop_duplicates("label")["path"]
+        more = f" and {len(group) - len(first)} more" if len(group) > len(first) else ""
+        lines.append(" = ".join(first) + more)
+    return _first(lines, _LABEL_ISSUES_SHOWN)
+
+
+def _label_issues(audit: Audit) -> list[str]:
+    lines = [
+        f"{issue['path']}: rather {issue['suggested']}; p({issue['label']}) "
+        f"{issue['probability']:.2f}"
+        for issue in audit.label_issues()
+    ]
+    return _first(lines, _LABEL_ISSUES_SHOWN)
+
+
+def _outliers(audit: Audit) -> list[str]:
+    paths = audit.catalog.usable().table["path"]
+    lines = [f"{paths.iat[outlier.row]}: {outlier.reason}" for outlier in audit.outliers]
+    return _first(lines, _OUTLIERS_SHOWN)
+
+
+def _first(lines: list[str], shown: int) -> list[str]:
+    hidden = len(lines) - shown
+    return lines[:shown] + ([f"and {hidden} more, shown by --html"] if hidden > 0 else [])
+
+
+def _study_table(findings: Findings, positive: str) -> Table:
+    columns = ("study", "slices", "label", escape(f"p({positive})"), "", "strongest")
+    table = Table(*columns, box=None)
+    for study in findings.studies:
+        one = study.strongest
+        strongest = f"{one.path}#{one.index}" if one else ""
+        table.add_row(Text(study.study), str(study.n_slices), *_answer(study), Text(strongest))
+    return table
+
+
+def _answer(finding: Finding | StudyFinding) -> tuple[Text, str, Text]:
+    """Label, probability, and the status where it is not a plain answer."""
+    if finding.probability is None:
+        return Text("no answer"), "", Text("out of distribution", style="red")
+    remark = Text("refer", style="yellow") if finding.status == "refer" else Text("")
+    return Text(finding.label or ""), f"{finding.probability:.3f}", remark

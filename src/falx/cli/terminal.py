@@ -1,0 +1,152 @@
+"""What falx says on a terminal, and what it writes to files and pipes.
+
+Tables that answer a question go to standard output; progress, warnings and remarks go to standard
+error, so that pipes stay clean.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from falx.errors import BadInput
+from falx.logs import silence_native_stderr
+from falx.progress import Listener, Progress
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+
+def show_log(verbose: bool) -> None:
+    """Show warnings of the library, or with `verbose` everything it logs."""
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=err, show_time=False, show_path=False, markup=False)
+    handler.setLevel(logging.INFO if verbose else logging.WARNING)
+    logger = logging.getLogger("falx")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+
+
+@contextmanager
+def progress(*, narrated: bool = False) -> Iterator[Listener]:
+    """A live bar for each task on standard error; nothing where that is not a terminal.
+
+    Args:
+        narrated: where it is not, a line for each task.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+    from rich.table import Column
+
+    columns = (
+        TextColumn("{task.description:<10}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+        # The rest of the line, cut where it is too long.
+        TextColumn(
+            "{task.fields[detail]}",
+            style="dim",
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
+    )
+    with Bars(*columns, console=err, disable=not err.is_terminal, expand=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def listen(step: Progress) -> None:
+            if step.task not in tasks:
+                if narrated and not err.is_terminal:
+                    say(f"{step.task} ...")
+                tasks[step.task] = bars.add_task(step.task, total=step.total, detail="")
+            bars.update(tasks[step.task], completed=step.done, total=step.total, detail=step.detail)
+
+        yield listen
+
+
+@contextmanager
+def working(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
+    """What every command that needs Keras runs in: its extra, a silent start, progress.
+
+    Args:
+        feature: the command, as users call it.
+        resumes: whether it can be resumed.
+    """
+    from falx.extras import needs
+
+    with needs("train", feature):
+        with silence_native_stderr():
+            # Only to have it loaded here, since it writes to standard error meanwhile.
+            import keras  # noqa: F401
+        try:
+            with progress(narrated=True) as listener:
+                yield listener
+        except KeyboardInterrupt:
+            # Typer would end without a word.
+            rest = "the same command resumes from the last checkpoint, if one was written"
+            fail(f"Stopped; {rest if resumes else 'nothing was written'}.", code=130)
+
+
+def say(message: str) -> None:
+    """A remark."""
+    err.print(Text(message))
+
+
+def warn(message: str) -> None:
+    """Something to take note of."""
+    err.print(Text.assemble(("Warning: ", "bold yellow"), message))
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """End with the one sentence of an error."""
+    logging.getLogger(__name__).debug("failed", exc_info=True)
+    err.print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+    sys.exit(code)
+
+
+def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:
+    """Where the result lies, and the commands that come next."""
+    say(f"Wrote {folder}")
+    for what, command in steps:
+        err.print(Text.assemble((f"  {what}: ", "dim"), command), soft_wrap=True)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON to a file, or to standard output for `-`."""
+    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write text to a file, whole or not at all, or to standard output for `-`."""
+    if file == Path("-"):
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+        return
+    temporary = file.with_name(file.name + ".partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A file name that is not valid Unicode must not keep the rest from being written.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        os.replace(temporary, file)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise BadInput(
+            f"'{file}' can't be written ({error.strerror}); make room, allow it, or name another."
+        ) from error
+    say(f"Wrote {file}")

@@ -1,0 +1,69 @@
+"""Findings as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+from falx.detect.finding import Finding, Findings, StudyFinding
+from falx.notice import NOTICE
+
+
+def as_csv(findings: Findings) -> str:
+    """One row per slice.
+
+    Columns: path, index, status, label, probability, p_CLASS..., distance, study, problem.
+
+    An out-of-distribution slice has no label and no probabilities; a distance that is not finite is
+    left empty. A file that could not be read has a row too, with the reason in `problem`.
+    """
+    classes = [f"p_{name}" for name in findings.classes]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    answers = ["status", "label", "probability", *classes, "distance"]
+    writer.writerow(["path", "index", *answers, "study", "problem"])
+    for slice_ in findings.slices:
+        of_classes = [slice_.probabilities.get(name) for name in findings.classes]
+        probabilities = ["" if p is None else f"{p:.6f}" for p in (slice_.probability, *of_classes)]
+        row = [slice_.path, slice_.index, slice_.status, slice_.label or "", *probabilities]
+        distance = f"{slice_.distance:.4f}" if math.isfinite(slice_.distance) else ""
+        writer.writerow([*row, distance, slice_.study, ""])
+    for file in findings.unreadable:
+        writer.writerow([file.path, "", *[""] * len(answers), "", file.problem])
+    return text.getvalue()
+
+
+def as_dict(findings: Findings) -> dict[str, Any]:
+    """Values ready for JSON; a distance that is not finite is None."""
+    return {
+        "notice": NOTICE,
+        "classes": list(findings.classes),
+        "slices": [_slice(finding) for finding in findings.slices],
+        "studies": [_study(finding) for finding in findings.studies],
+        "unreadable": [
+            {"path": str(file.path), "problem": file.problem} for file in findings.unreadable
+        ],
+    }
+
+
+def _study(finding: StudyFinding) -> dict[str, Any]:
+    content, strongest = asdict(replace(finding, strongest=None)), finding.strongest
+    if strongest:
+        content["strongest"] = {"path": str(strongest.path), "index": strongest.index}
+    return content
+
+
+def _slice(finding: Finding) -> dict[str, Any]:
+    """A finding, with peak and extent of its heat map in pixels of the slice, or None."""
+    content = {**asdict(replace(finding, heat_map=None)), "path": str(finding.path)}
+    content["distance"] = finding.distance if math.isfinite(finding.distance) else None
+    heat_map = finding.heat_map
+    peak, extent = (heat_map.peak, heat_map.extent) if heat_map else (None, None)
+    content["heat_map"] = {
+        "peak": {"row": peak[0], "column": peak[1]} if peak else None,
+        "extent": asdict(extent) if extent else None,
+    }
+    return content

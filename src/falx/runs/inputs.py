@@ -1,0 +1,203 @@
+"""What is trained on what, found and checked before anything is split or trained."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from falx.data.catalog import Catalog, build_catalog
+from falx.data.sources import entries_of
+from falx.environment import version
+from falx.evaluation.calibration import check_rules
+from falx.model.weights import Weights, find_weights
+from falx.options import compared
+from falx.pretraining.backbone import PretrainedBackbone, pretrained_backbone
+from falx.pretraining.corpus import Corpus, build_corpus, check_other_dataset
+from falx.pretraining.mixed_batches import phantoms_per_batch
+from falx.progress import Listener, silent
+from falx.recipe import Precision, Recipe, load_recipe
+from falx.runs.options import TrainingOptions
+from falx.runs.run import Record, Verb
+from falx.seeds import check_seed
+from falx.training.ood import OOD_LAYER_TRAINED, trains_ood_layer
+from falx.training.setup import TrainingSetup, open_cache
+
+logger = logging.getLogger(__name__)
+
+PRETRAINING_FILE = "pretraining.parquet"
+"""The catalog of what a backbone was pretrained on, in a run folder."""
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """All that decides a training, but for the split.
+
+    Attributes:
+        data: folder or table.
+        catalog: of the data, unusable files included.
+        operating_point, alpha: see falx.evaluation.calibration.calibrate.
+        precision: of the arithmetic.
+        cache_gb: maximum size of the cache of views and features.
+        options: as they were asked for.
+        corpus: what the backbone is to be pretrained on, or None.
+        pretrained: the backbone, once that is done.
+    """
+
+    data: Path
+    catalog: Catalog
+    recipe: Recipe
+    weights: Weights
+    seed: int
+    operating_point: str
+    alpha: float
+    precision: Precision
+    cache_gb: float
+    options: TrainingOptions
+    corpus: Corpus | None = None
+    pretrained: PretrainedBackbone | None = None
+
+    @cached_property
+    def usable(self) -> Catalog:
+        """The slices that take part."""
+        return self.catalog.usable()
+
+    @property
+    def title(self) -> str:
+        """Such as "paper on navoneel"."""
+        return f"{self.recipe.name} on {self.catalog.root.name}"
+
+    def with_backbone(self, listener: Listener = silent) -> TrainingInputs:
+        """The same with a pretrained backbone, where pretraining is asked for.
+
+        Raises:
+            FalxError: it can't be done.
+        """
+        if self.corpus is None:
+            return self
+        pretrained = pretrained_backbone(
+            self.corpus,
+            self.recipe,
+            self.weights,
+            open_cache(self.cache_gb),
+            precision=self.precision,
+            listener=listener,
+        )
+        return replace(self, pretrained=pretrained)
+
+    def setup(self) -> TrainingSetup:
+        """What trains the recipe on the slices; warns where its OOD threshold will be too tight."""
+        if trains_ood_layer(self.recipe):
+            logger.warning(OOD_LAYER_TRAINED)
+        assert self.pretrained or not self.corpus
+        weights = self.pretrained.file if self.pretrained else self.weights.file
+        return TrainingSetup(self.usable, self.recipe, weights, self.precision, self.cache_gb)
+
+    def request(self) -> dict[str, Any]:
+        """What a resumed training must have in common with the one that began; JSON values."""
+        return {
+            "falx": version("falx"),
+            "options": compared(TrainingOptions, self.options),
+            "data": self.catalog.digest(),
+            "classes": self.catalog.classes,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "weights": self.weights.sha256 or self.weights.name,
+            "backend": keras.backend.backend(),
+            "pretraining": self.corpus.summary() if self.corpus else None,
+        }
+
+    def record(
+        self, verb: Verb, options: Mapping[str, Any], *, split: str, seconds: float
+    ) -> Record:
+        """Where a run of these inputs comes from.
+
+        Args:
+            options: of the verb, all of them.
+            split: in words.
+            seconds: that training took, feature bank included, in the process that ended it.
+        """
+        return Record(
+            verb=verb,
+            arguments=[str(self.data)],
+            options=Record.options_of(verb, options),
+            title=self.title,
+            split=split,
+            data={"name": self.catalog.root.name, "sha256": self.catalog.digest()},
+            weights={"name": self.weights.name, "sha256": self.weights.sha256},
+            pretraining=self.pretraining(),
+            backend=keras.backend.backend(),
+            training_seconds=round(seconds, 1),
+        )
+
+    def save_pretraining(self, folder: Path) -> None:
+        """Keep the catalog of what the backbone was pretrained on, where it was, in a folder."""
+        if self.corpus:
+            self.corpus.catalog.save(folder / PRETRAINING_FILE)
+
+    def pretraining(self) -> dict[str, Any] | None:
+        """What the backbone is pretrained on, with its scores once it is; None where it is not."""
+        if self.corpus is None:
+            return None
+        scores = asdict(self.pretrained.held_out_scores) if self.pretrained else {}
+        batch_size = self.recipe.batch_size
+        phantoms = phantoms_per_batch(batch_size, self.recipe.pretraining.phantom_fraction)
+        return {**self.corpus.summary(), "phantom_fraction": phantoms / batch_size, **scores}
+
+
+def find_inputs(
+    data: Path, options: TrainingOptions, *, listener: Listener = silent
+) -> TrainingInputs:
+    """Read recipe, weights and data; the cheapest checks come first.
+
+    Args:
+        data: folder or table.
+        options: all of them.
+        listener: receives progress.
+
+    Raises:
+        FalxError: what was asked for can't be done.
+    """
+    check_seed(options["seed"])
+    recipe = options["recipe"]
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    recipe = recipe.changed(options["changes"] or {})
+    # Nothing is downloaded for data that are not there.
+    entries_of(data)
+    other = Path(options["pretrain_on"]) if options["pretrain_on"] else None
+    if other:
+        check_other_dataset(other, data)
+        entries_of(other)
+    weights = find_weights(str(options["weights"]), recipe.backbone)
+    catalog = build_catalog(data, positive=options["positive"], listener=listener)
+    operating_point, alpha = str(options["operating_point"]), options["alpha"]
+    check_rules(catalog.classes, operating_point=operating_point, alpha=alpha)
+    corpus = (
+        build_corpus(other, catalog, seed=recipe.pretraining.seed, listener=listener)
+        if other
+        else None
+    )
+    return TrainingInputs(
+        data=data,
+        catalog=catalog,
+        recipe=recipe,
+        weights=weights,
+        seed=options["seed"],
+        operating_point=operating_point,
+        alpha=alpha,
+        precision=options["precision"],
+        cache_gb=options["cache_gb"],
+        options=options,
+        corpus=corpus,
+    )
+
+
+def run_name(what: str, data: Path) -> str:
+    """A name for a run folder, safe in any file system."""
+    return f"{what}-{re.sub(r'[^A-Za-z0-9._-]+', '-', data.stem).strip('-') or 'data'}"

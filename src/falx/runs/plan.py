@@ -1,0 +1,96 @@
+"""How the slices of a training are split, worked out and checked before it begins."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from falx.data.catalog import Catalog
+from falx.data.split import (
+    Split,
+    check_classes,
+    describe_split,
+    is_shares,
+    predefined_split,
+    random_split,
+    read_split,
+    shares_group_with_training,
+    split_by_group,
+)
+from falx.errors import BadInput
+from falx.runs.inputs import TrainingInputs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a training.
+
+    Attributes:
+        split: rows of `inputs.usable`.
+        strategy: what was asked for as split.
+    """
+
+    inputs: TrainingInputs
+    split: Split
+    strategy: str
+
+    @cached_property
+    def leaked(self) -> np.ndarray:
+        """Which test slices share a group with a training slice: bool (test,)."""
+        return shares_group_with_training(self.split, self.inputs.usable.groups)
+
+    @property
+    def split_description(self) -> str:
+        """The split in words."""
+        return describe_split(self.strategy)
+
+    def with_random_split(self) -> Plan:
+        """The same on a random split."""
+        split = random_split(self.inputs.usable.labels, seed=self.inputs.seed)
+        return replace(self, split=split, strategy="random")
+
+    def request(self) -> dict[str, Any]:
+        """What a resumed training must have in common with the one that began; JSON values."""
+        parts = self.split.names().astype("U")
+        return {**self.inputs.request(), "split": hashlib.sha256(parts.tobytes()).hexdigest()}
+
+
+def make_plan(inputs: TrainingInputs, strategy: str) -> Plan:
+    """Split the data.
+
+    Raises:
+        FalxError: what was asked for can't be done.
+    """
+    split = make_split(strategy, inputs.usable, inputs.seed)
+    check_classes(split, inputs.usable.labels, inputs.usable.classes)
+    return Plan(inputs, split, strategy)
+
+
+def make_split(strategy: str, usable: Catalog, seed: int) -> Split:
+    """The split that `--split` asks for.
+
+    Raises:
+        BadInput: it is none of the known forms.
+        UnusableData: a class has fewer groups than parts.
+    """
+    labels, groups, table = usable.labels, usable.groups, usable.table
+    if strategy == "random":
+        return random_split(labels, seed=seed)
+    if strategy == "predefined":
+        return predefined_split(table["split"].tolist(), labels, groups, seed=seed)
+    if is_shares(strategy):
+        percentages = np.array([int(part) for part in strategy.split("/")], float)
+        if percentages.sum() != 100:
+            raise BadInput(f"The percentages of --split must sum to 100, got {strategy}.")
+        return split_by_group(labels, groups, shares=tuple(percentages / 100), seed=seed)
+    if Path(strategy).is_file():
+        return read_split(Path(strategy), table, labels, groups, seed=seed)
+    raise BadInput(
+        "--split takes percentages such as 70/15/15, 'random', 'predefined', or a CSV file, not "
+        f"'{strategy}'."
+    )

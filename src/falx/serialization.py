@@ -1,0 +1,39 @@
+"""One way from results to JSON, for every file that falx writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON can hold it.
+
+    Dataclasses become objects of their fields, or what their own `as_dict` makes of them; arrays
+    and tuples become lists, paths text, and what is not a finite number null.
+    """
+    if hasattr(value, "as_dict"):
+        return to_json(value.as_dict())
+    if is_dataclass(value):
+        return {each.name: to_json(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): to_json(entry) for name, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return to_json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [to_json(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write a value as JSON that any reader understands."""
+    text = json.dumps(to_json(content), indent=2, ensure_ascii=False, allow_nan=False)
+    file.write_text(text + "\n", "utf-8")

@@ -1,0 +1,105 @@
+"""`falx audit DATA --crossval RUN`: label issues of a cross-validation, end to end."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import falx
+from falx import cli
+from falx.errors import BadInput, BrokenRun
+
+pytestmark = pytest.mark.slow
+
+WRONG = {"no/00002.png", "yes/00001.png"}
+
+
+@pytest.fixture(scope="module")
+def checked(phantoms, short, tmp_path_factory):
+    """A cross-validation whose networks are sure of every slice, and contradict two labels."""
+    out = tmp_path_factory.mktemp("runs") / "checked"
+    run = falx.crossval(
+        phantoms, folds=3, repeats=2, changes=short, weights="random", out=out
+    ).folder
+    table = pd.read_csv(run / "predictions.csv")
+    assert set(table["path"]) >= WRONG
+    looks_like_yes = (table["label"] == "yes") != table["path"].isin(WRONG)
+    table["p_yes"] = np.where(looks_like_yes, 0.9, 0.1)
+    table["p_no"] = 1 - table["p_yes"]
+    table.to_csv(run / "predictions.csv", index=False)
+    return run
+
+
+@pytest.fixture
+def moved(phantoms, tmp_path):
+    """The same slices in another folder, under other names."""
+    folder = tmp_path / "moved"
+    for file in phantoms.glob("*/*.png"):
+        target = folder / file.parent.name / f"new-{file.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return folder
+
+
+def call(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["falx", "audit", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0
+
+
+def test_label_issues_are_in_the_table_the_json_and_the_page(
+    phantoms, checked, tmp_path, monkeypatch, capsys
+):
+    page, file = tmp_path / "audit.html", tmp_path / "audit.json"
+    assert call(monkeypatch, phantoms, "--crossval", checked, "--html", page, "--json", file) == 0
+    out = capsys.readouterr().out
+    assert "Of 60 labels that a cross-validation checked, 2 are likely wrong" in " ".join(
+        out.split()
+    )
+    assert "no/00002.png: rather yes" in out
+    check = json.loads(file.read_text())["label_check"]
+    assert (check["checked"], check["repeats"]) == (60, 2)
+    assert {issue["path"] for issue in check["label_issues"]} == WRONG
+    assert check["label_issues"][0]["probability"] == pytest.approx(0.1)
+    assert {(issue["label"], issue["suggested"]) for issue in check["label_issues"]} == {
+        ("no", "yes"), ("yes", "no"),
+    }  # fmt: skip
+    assert 'id="label-issues"' in page.read_text()
+    assert "rather yes; p(no) is 0.10" in page.read_text()
+
+
+def test_without_a_cross_validation_labels_are_not_checked(phantoms):
+    found = falx.audit(phantoms)
+    assert found.label_check is None
+    assert found.as_dict()["label_check"] is None
+
+
+def test_slices_that_were_moved_and_renamed_are_known_by_their_content(moved, checked):
+    found = falx.audit(moved, crossval=checked)
+    assert {issue["path"] for issue in found.label_issues()} == {
+        path.replace("/", "/new-") for path in WRONG
+    }
+
+
+def test_a_slice_that_is_new_is_not_counted_as_checked(moved, kinds, checked):
+    shutil.copy(next(kinds.glob("*/*.png")), moved / "no" / "another.png")
+    assert falx.audit(moved, crossval=checked).label_check.checked == 60
+
+
+def test_a_cross_validation_of_other_data_is_one_sentence(kinds, checked):
+    with pytest.raises(BadInput, match="is a cross-validation of other data"):
+        falx.audit(kinds, crossval=checked)
+
+
+def test_a_training_is_one_sentence(phantoms, run):
+    with pytest.raises(BadInput, match="is no cross-validation"):
+        falx.audit(phantoms, crossval=run)
+
+
+def test_what_is_no_run_is_one_sentence(phantoms, tmp_path):
+    with pytest.raises(BrokenRun, match="is no run"):
+        falx.audit(phantoms, crossval=tmp_path)
