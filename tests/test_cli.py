@@ -135,7 +135,7 @@ def test_folders_for_answers_are_made_and_a_file_in_the_way_is_one_sentence(
 
 @pytest.mark.parametrize(
     ("path", "sentence"),
-    [("nowhere.png", "nowhere.png"), ("*.nothing", "matches"), ("", "no file to look at")],
+    [("nowhere.png", "nowhere.png"), ("*.nothing", "matches"), ("", "There is no file in")],
 )
 def test_a_path_that_holds_nothing_is_one_sentence(falx, run, tmp_path, path, sentence):
     code, _, remarks = falx("predict", run, tmp_path / path)
@@ -155,7 +155,7 @@ def test_audit_shows_a_summary_and_writes_page_and_json(falx, phantoms, tmp_path
     page, file = tmp_path / "audit.html", tmp_path / "audit.json"
     code, out, _ = falx("audit", phantoms, "--html", page, "--json", file)
     assert code == 0
-    assert "30 no, 30 yes" in out
+    assert "30 no and 30 yes" in out
     assert "60 of 60, with copies" in out
     assert json.loads(file.read_text())["distinct"] == 60
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")

@@ -1,4 +1,4 @@
-"""The environment of a run tells versions and machine, and nothing about whose it is."""
+"""The environment holds versions and hardware, but nothing that identifies a person or host."""
 
 import getpass
 import json
@@ -12,7 +12,7 @@ import falx
 from falx.environment import CPU_FEATURES, PACKAGES, environment, version
 
 
-def test_versions_and_machine_are_ready_for_json():
+def test_versions_and_hardware_are_json_values():
     about = json.loads(json.dumps(environment()))
     assert about["versions"]["falx"] == falx.__version__
     assert about["python"] == platform.python_version()
@@ -29,13 +29,13 @@ def test_what_is_not_installed_is_left_out():
     assert version("no-such-package") is None
 
 
-def test_nothing_tells_the_person_or_the_host():
+def test_neither_person_nor_host_is_named():
     text = json.dumps(environment())
     for name in filter(None, (platform.node(), getpass.getuser(), os.path.expanduser("~"))):
         assert not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
 
 
 @pytest.mark.parametrize("variable", ["USER", "LOGNAME", "HOSTNAME", "HOME", "COMPUTERNAME"])
-def test_no_variable_that_names_somebody_is_kept(monkeypatch, variable):
+def test_environment_variables_with_names_are_not_recorded(monkeypatch, variable):
     monkeypatch.setenv(variable, "jane-doe")
     assert "jane-doe" not in json.dumps(environment())

@@ -1,14 +1,15 @@
-"""A run's log is a JSON object a line."""
+"""The log of a run has one JSON object per line."""
 
 import json
 import logging
+import os
 
 import pytest
 
-from falx.logs import log_to_file
+from falx.logs import log_to_file, redirect_stderr, silence_native_stderr
 
 
-def test_what_falx_says_inside_the_block_is_kept(tmp_path):
+def test_messages_of_falx_inside_the_block_are_logged(tmp_path):
     file = tmp_path / "log.jsonl"
     logging.getLogger("falx.data").info("before")
     with log_to_file(file):
@@ -25,21 +26,21 @@ def test_what_falx_says_inside_the_block_is_kept(tmp_path):
     assert "ValueError: oh" in second["error"]
 
 
-def test_a_log_that_can_not_be_written_stops_the_run():
+def test_a_log_that_cannot_be_written_stops_the_run():
     with pytest.raises(OSError, match="No space left"), log_to_file("/dev/full"):
         logging.getLogger("falx").info("anything")
 
 
-def test_a_second_block_adds_to_the_file(tmp_path):
+def test_a_second_block_appends_to_the_file(tmp_path):
     file = tmp_path / "log.jsonl"
-    for message in ("begun", "went on: 脳"):
+    for message in ("started", "resumed: 脳"):
         with log_to_file(file):
             logging.getLogger("falx").info(message)
     lines = file.read_text("utf-8").splitlines()
-    assert [json.loads(line)["message"] for line in lines] == ["begun", "went on: 脳"]
+    assert [json.loads(line)["message"] for line in lines] == ["started", "resumed: 脳"]
 
 
-def test_a_message_of_several_lines_stays_one_line_of_the_log(tmp_path):
+def test_a_message_of_several_lines_is_one_line_of_the_log(tmp_path):
     file = tmp_path / "log.jsonl"
     with log_to_file(file):
         logging.getLogger("falx").warning("one\ntwo")
@@ -48,21 +49,40 @@ def test_a_message_of_several_lines_stays_one_line_of_the_log(tmp_path):
 
 
 @pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG, logging.ERROR])
-def test_the_logger_is_left_as_it_was(tmp_path, level):
+def test_the_logger_is_restored(tmp_path, level):
     logger = logging.getLogger("falx")
     before, handlers = logger.level, list(logger.handlers)
     logger.setLevel(level)
     try:
         with log_to_file(tmp_path / "log.jsonl"):
-            logger.info("heard")
+            logger.info("anything")
         assert (logger.level, logger.handlers) == (level, handlers)
     finally:
         logger.setLevel(before)
-    assert json.loads((tmp_path / "log.jsonl").read_text())["message"] == "heard"
+    assert json.loads((tmp_path / "log.jsonl").read_text())["message"] == "anything"
 
 
-def test_the_log_is_closed_where_the_block_fails(tmp_path):
+def test_the_log_is_closed_if_the_block_fails(tmp_path):
     handlers = list(logging.getLogger("falx").handlers)
-    with pytest.raises(RuntimeError), log_to_file(tmp_path / "log.jsonl"):
-        raise RuntimeError
+    with (
+        pytest.raises(RuntimeError, match="in the block"),
+        log_to_file(tmp_path / "log.jsonl"),
+    ):
+        raise RuntimeError("in the block")
     assert logging.getLogger("falx").handlers == handlers
+
+
+def test_native_output_is_redirected_inside_the_block_and_restored(tmp_path, capfd):
+    with (tmp_path / "errors").open("w+b") as file:
+        with redirect_stderr(file):
+            os.write(2, b"inside")
+        os.write(2, b"after")
+    assert (tmp_path / "errors").read_bytes() == b"inside"
+    assert capfd.readouterr().err == "after"
+
+
+def test_native_output_can_be_silenced(capfd):
+    with silence_native_stderr():
+        os.write(2, b"inside")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"

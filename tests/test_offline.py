@@ -1,4 +1,4 @@
-"""Off the network when asked to; never a word to anyone; and nothing heavy to give an answer."""
+"""Offline mode blocks the network, nothing sends telemetry, and predicting imports nothing heavy."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ sys.addaudithook(lambda event, arguments: os._exit(9) if event.startswith("socke
 
 
 def python(code, *arguments, **variables):
-    """Run code in a process of its own, since an audit hook can't be taken back."""
+    """Run code in a process of its own, since an audit hook can't be removed."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
@@ -40,7 +40,7 @@ def python(code, *arguments, **variables):
         ("no", False),
     ],
 )
-def test_the_variable_says_whether(monkeypatch, value, offline):
+def test_the_variable_switches_offline_mode(monkeypatch, value, offline):
     monkeypatch.setenv("FALX_OFFLINE", value)
     assert is_offline() is offline
 
@@ -60,7 +60,7 @@ def test_without_the_variable_the_network_may_be_used(monkeypatch):
         "urllib.request.urlopen('http://127.0.0.1:9')",
     ],
 )
-def test_every_way_to_the_network_is_closed(attempt):
+def test_every_network_access_is_blocked(attempt):
     done = python(f"""
 import socket, urllib.request
 from falx.errors import Offline
@@ -74,7 +74,7 @@ except Offline as error:
     assert done.stdout.startswith("Network access"), done.stderr
 
 
-def test_processes_of_this_machine_may_still_talk():
+def test_local_processes_can_still_communicate():
     code = """
 import socket
 from falx.offline import forbid_network
@@ -86,7 +86,7 @@ print(other.recv(5).decode())
     assert python(code).stdout == "hello\n"
 
 
-def test_sockets_that_are_files_work_in_every_way(tmp_path):
+def test_unix_domain_sockets_work_in_every_way(tmp_path):
     code = """
 import os, socket, sys
 from falx.offline import forbid_network
@@ -108,7 +108,7 @@ print(one.recv(5).decode())
     assert done.stdout == "hello\nagain\n", done.stderr
 
 
-def test_a_socket_that_was_open_before_can_not_reach_the_network():
+def test_a_socket_opened_before_cannot_reach_the_network():
     code = """
 import socket
 from falx.errors import Offline
@@ -119,12 +119,12 @@ for attempt in (open_before.connect, lambda where: open_before.sendto(b"hello", 
     try:
         attempt(("127.0.0.1", 9))
     except Offline:
-        print("closed")
+        print("blocked")
 """
-    assert python(code).stdout == "closed\nclosed\n"
+    assert python(code).stdout == "blocked\nblocked\n"
 
 
-def test_child_processes_are_told():
+def test_child_processes_are_offline_too():
     code = """
 import os
 from falx.offline import forbid_network, is_offline
@@ -134,7 +134,7 @@ print(os.environ["FALX_OFFLINE"], is_offline())
     assert python(code).stdout == "1 True\n"
 
 
-def test_the_name_of_this_machine_may_be_asked_for():
+def test_the_host_name_is_available():
     code = """
 import socket
 from falx.offline import forbid_network
@@ -144,11 +144,11 @@ print(socket.gethostname())
     assert python(code).returncode == 0
 
 
-def test_the_hook_that_dies_on_a_socket_does_so():
+def test_the_hook_of_these_tests_works():
     assert python(DIES_ON_A_SOCKET + "import socket; socket.socket()").returncode == 9
 
 
-def test_predict_does_not_even_try(run, phantoms):
+def test_predict_opens_no_socket(run, phantoms):
     code = f"""{DIES_ON_A_SOCKET}
 sys.argv = ["falx", "--offline", "predict", *sys.argv[1:]]
 from falx.cli import main
@@ -159,8 +159,8 @@ main()
     assert done.stdout.count(".png") == 1
 
 
-def test_the_variable_forbids_the_network_to_the_command_line(run, phantoms):
-    """Predicting works, and the same process finds the network closed when it is done."""
+def test_the_variable_applies_to_the_command_line(run, phantoms):
+    """Predicting works, and the network is blocked in the same process afterwards."""
     code = """
 import socket, sys
 from falx.cli import main
@@ -173,16 +173,16 @@ except SystemExit as ended:
 try:
     socket.socket()
 except Offline:
-    print("closed")
+    print("blocked")
 """
     image = phantoms / "yes" / "00001.png"
     done = python(code, run, image, "--csv", "-", FALX_OFFLINE="1")
-    assert done.stdout.splitlines()[-2:] == ["exit 0", "closed"], done.stderr
+    assert done.stdout.splitlines()[-2:] == ["exit 0", "blocked"], done.stderr
     assert done.stdout.count(".png") == 1
 
 
-def test_in_a_training_no_library_gets_past(phantoms, short, tmp_path):
-    """A hook that comes after falx's sees only what falx let through."""
+def test_during_training_no_library_reaches_the_network(phantoms, short, tmp_path):
+    """A hook added after that of falx sees only what falx did not block."""
     changes = [f"--set={field}={value}" for field, value in short.items()]
     code = f"""
 from falx.offline import forbid_network
@@ -197,7 +197,7 @@ main()
     assert (tmp_path / "run" / "report.html").is_file()
 
 
-def test_openvino_has_no_telemetry_to_send_with():
+def test_openvino_has_no_telemetry_module():
     code = """
 import sys
 import falx, openvino
@@ -209,7 +209,7 @@ print(sys.modules["openvino_telemetry"])
 
 
 @pytest.mark.parametrize("words", [["--help"], ["predict", "RUN", "IMAGE", "--json", "-"]])
-def test_an_answer_needs_nothing_heavy(run, phantoms, words):
+def test_predicting_imports_nothing_heavy(run, phantoms, words):
     places = {"RUN": str(run), "IMAGE": str(phantoms / "yes" / "00001.png")}
     code = f"""
 import atexit, sys
@@ -223,8 +223,8 @@ main()
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-def test_neither_does_an_answer_for_a_compressed_dicom_file(run):
-    """PIL alone is there: pydicom imports it wherever it is installed."""
+def test_predicting_a_compressed_dicom_file_imports_nothing_heavy(run):
+    """Except PIL, which pydicom imports wherever it is installed."""
     image = get_testdata_file("MR_small_jp2klossless.dcm", download=False)
     code = f"""
 import sys
@@ -236,12 +236,12 @@ print([n for n in {HEAVY} if n in sys.modules and n != "PIL"])
     assert done.stdout == "1\n[]\n", done.stderr
 
 
-def test_importing_falx_needs_nothing_heavy():
+def test_importing_falx_imports_nothing_heavy():
     code = f"import sys, falx; print([n for n in {HEAVY} if n in sys.modules])"
     assert python(code).stdout == "[]\n"
 
 
-def test_the_variable_closes_the_network_to_python_as_well(monkeypatch):
+def test_the_variable_applies_to_python_programs_too(monkeypatch):
     monkeypatch.setenv("FALX_OFFLINE", "1")
     done = python("import falx, socket; socket.socket()")
     assert "falx.errors.Offline: Network access" in done.stderr

@@ -1,9 +1,22 @@
-"""Recipes are checked, can be overridden field by field, and survive a round trip."""
+"""Recipes are validated, can be overridden field by field, and survive a round trip."""
 
 import pytest
 
 from falx.errors import BadInput
-from falx.recipe import Recipe, load_recipe, recipe_names
+from falx.recipe import (
+    Augmentation,
+    Backbone,
+    Head,
+    Optimizer,
+    Phase,
+    Plateau,
+    Pretraining,
+    Recipe,
+    Rendering,
+    field_names,
+    load_recipe,
+    recipe_names,
+)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -50,21 +63,21 @@ def test_any_field_can_be_overridden():
 
 
 @pytest.mark.parametrize(
-    ("field", "nearest"),
+    ("field", "closest"),
     [
         ("head.dropot", "head.dropout"),
         ("augmentation.rotaton", "augmentation.rotation"),
         ("plateau.facto", "plateau.factor"),
         ("phases.7.epochs", "phases.0.epochs"),
-        ("batchsize", "batch"),
+        ("batchsize", "batch_size"),
     ],
 )
-def test_a_misspelt_field_names_its_nearest_neighbor(field, nearest):
-    with pytest.raises(BadInput, match=f"did you mean '{nearest}'"):
+def test_the_closest_field_to_a_misspelled_one_is_suggested(field, closest):
+    with pytest.raises(BadInput, match=f"did you mean '{closest}'"):
         load_recipe("paper").changed({field: "1"})
 
 
-def test_a_misspelt_field_of_a_file_is_named(tmp_path):
+def test_a_misspelled_field_in_a_file_is_named(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nphasess: []\nphases: [{name: a, epochs: 1, learning_rate: 0.1}]\n")
     with pytest.raises(BadInput, match=r"'phasess' is not a field of a recipe .*'phases'"):
@@ -81,12 +94,12 @@ def test_a_misspelt_field_of_a_file_is_named(tmp_path):
         ("backbone.name", "alexnet"),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_name(field, value):
+def test_a_value_out_of_range_is_an_error_that_names_the_field(field, value):
     with pytest.raises(BadInput, match=field.split(".")[-1]):
         load_recipe("lite").changed({field: value})
 
 
-def test_a_recipe_without_epochs_is_refused():
+def test_a_recipe_without_epochs_is_an_error():
     with pytest.raises(BadInput, match="at least one epoch"):
         load_recipe("lite").changed({"phases.0.epochs": "0", "phases.1.epochs": "0"})
 
@@ -97,15 +110,34 @@ def test_an_unknown_recipe_lists_those_that_ship():
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "a: [", ""])
-def test_a_file_that_holds_no_recipe_is_refused(content, tmp_path):
+def test_a_file_without_a_recipe_is_an_error(content, tmp_path):
     file = tmp_path / "broken.yaml"
     file.write_text(content)
     with pytest.raises(BadInput, match=r"broken\.yaml"):
         load_recipe(file)
 
 
-def test_a_recipe_can_not_be_changed_in_place():
+def test_a_recipe_is_immutable():
     recipe = load_recipe("lite")
     with pytest.raises(ValueError, match="frozen"):
         recipe.batch_size = 1
     assert isinstance(recipe, Recipe)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [Recipe, Rendering, Augmentation, Backbone, Head, Phase, Optimizer, Plateau, Pretraining],
+    ids=lambda part: part.__name__,
+)
+def test_every_field_has_a_description_of_one_line(part):
+    assert part.model_fields
+    for name, field in part.model_fields.items():
+        assert field.description, name
+        assert "\n" not in field.description, name
+        assert not field.description.endswith("."), name
+
+
+def test_field_names_are_dotted_sorted_and_unique():
+    names = field_names()
+    assert {"head.dropout", "phases.0.epochs", "plateau.factor", "augmentation.flip"} <= set(names)
+    assert names == sorted(set(names))

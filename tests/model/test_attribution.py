@@ -1,4 +1,4 @@
-"""A heat map is the share of each place in a logit, as automatic differentiation finds it."""
+"""A heat map is the contribution of each position to a logit, as by automatic differentiation."""
 
 import keras
 import numpy as np
@@ -52,8 +52,8 @@ def test_logits_are_those_of_the_network(network):
 
 def test_a_heat_map_is_features_times_the_gradient_of_the_logit(network):
     whole, pooling = head_of(network)
-    taken_apart = with_heat_maps(network)
-    ours = keras.Model(pooling.input, taken_apart.layers[-1].output)
+    attribution = with_heat_maps(network).layers[-1]
+    ours = keras.Model(pooling.input, attribution.output)
     features = tf.constant(
         np.random.default_rng(1).normal(size=(4, *pooling.input.shape[1:])), "float32"
     )
@@ -66,5 +66,5 @@ def test_a_heat_map_is_features_times_the_gradient_of_the_logit(network):
         np.testing.assert_allclose(heat_maps[..., k], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_nothing_new_is_trained(network):
+def test_no_weights_are_added(network):
     assert len(with_heat_maps(network).weights) == len(network.weights)

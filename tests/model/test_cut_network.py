@@ -1,4 +1,4 @@
-"""A network is cut where a phase begins to train, and its two parts are the whole."""
+"""A network is cut below the first trained layer, and its parts compute the same."""
 
 import keras
 import numpy as np
@@ -8,8 +8,8 @@ from falx.model.folding import FoldedConvolution
 from falx.model.network import (
     backbone_of,
     build_network,
-    network_input,
     cut_network,
+    network_input,
     reinitialize_head,
 )
 from falx.recipe import Phase, load_recipe
@@ -22,12 +22,12 @@ def phase(unfreeze_from):
     return Phase(name="some", epochs=1, learning_rate=1e-3, unfreeze_from=unfreeze_from)
 
 
-def parted(recipe="paper", unfreeze_from="head", **changes):
+def cut(recipe="paper", unfreeze_from="head", **changes):
     made = load_recipe(recipe).changed({**SMALL, **changes})
     network = build_network(made, 2)
     for layer in backbone_of(network).layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            # Statistics that differ from channel to channel, as trained ones do.
+            # Statistics that differ between channels, like trained ones.
             generator = np.random.default_rng(layer.count_params())
             for variable in layer.variables:
                 variable.assign(generator.uniform(0.1, 0.9, variable.shape))
@@ -36,8 +36,8 @@ def parted(recipe="paper", unfreeze_from="head", **changes):
 
 @pytest.mark.parametrize("recipe", ["paper", "lite"])
 @pytest.mark.parametrize("unfreeze_from", ["head", 150, 100, 37, 5])
-def test_trunk_and_rest_are_the_network(recipe, unfreeze_from):
-    network, parts = parted(recipe, unfreeze_from)
+def test_trunk_and_tail_compute_the_network(recipe, unfreeze_from):
+    network, parts = cut(recipe, unfreeze_from)
     features = parts.trunk.predict_on_batch(VIEWS)
     np.testing.assert_allclose(
         parts.tail.predict_on_batch(features), network.predict_on_batch(VIEWS), rtol=1e-4, atol=1e-4
@@ -45,37 +45,37 @@ def test_trunk_and_rest_are_the_network(recipe, unfreeze_from):
 
 
 @pytest.mark.parametrize("unfreeze_from", ["head", 100, 37])
-def test_the_rest_trains_what_the_network_would_train(unfreeze_from):
-    network, parts = parted("paper", unfreeze_from)
+def test_the_tail_trains_the_variables_of_the_network(unfreeze_from):
+    network, parts = cut("paper", unfreeze_from)
     theirs = {variable.path for variable in network.trainable_variables}
     assert {variable.path for variable in parts.tail.trainable_variables} == theirs
     assert not parts.trunk.trainable_variables
 
 
-def test_the_papers_head_begins_behind_flatten_and_lites_behind_pooling():
-    assert parted("paper")[1].trunk.output.shape == (None, 2 * 2 * 1280)
-    assert parted("lite")[1].trunk.output.shape == (None, 1280)
+def test_flatten_and_pooling_belong_to_the_trunk():
+    assert cut("paper")[1].trunk.output.shape == (None, 2 * 2 * 1280)
+    assert cut("lite")[1].trunk.output.shape == (None, 1280)
 
 
-def test_no_shortcut_crosses_the_cut():
-    # Layer 100 is inside block 11, whose shortcut begins at the end of block 10.
-    network, parts = parted("paper", 100)
+def test_no_residual_connection_crosses_the_cut():
+    # Layer 100 is inside block 11, whose residual connection starts at the end of block 10.
+    network, parts = cut("paper", 100)
     assert (
         parts.trunk.output.shape == backbone_of(network).get_layer("block_10_project").output.shape
     )
 
 
-def test_with_nothing_frozen_there_is_no_trunk():
-    network, parts = parted("lite", 0)
+def test_without_frozen_layers_there_is_no_trunk():
+    network, parts = cut("lite", 0)
     assert parts.trunk is None
     assert parts.tail.variables == network.variables
-    assert parts.tail is not network  # Else phases would share what is compiled into it.
+    assert parts.tail is not network  # Otherwise phases would share one compiled optimizer.
 
 
-def test_what_was_cut_before_does_not_change_the_trunk():
+def test_earlier_cuts_do_not_change_the_trunk():
     from falx.training.trunk import trunk_digest
 
-    network, parts = parted("paper", 100)
+    network, parts = cut("paper", 100)
     recipe = load_recipe("paper").changed(SMALL)
     cut_network(network, recipe, phase("head"))
     again = cut_network(network, recipe, phase(100))
@@ -85,7 +85,7 @@ def test_what_was_cut_before_does_not_change_the_trunk():
 def test_gradients_of_folded_normalization_are_those_of_the_network():
     import tensorflow as tf
 
-    network, parts = parted("lite", 140, **{"head.dropout": "0"})
+    network, parts = cut("lite", 140, **{"head.dropout": "0"})
     assert any(
         isinstance(layer, FoldedConvolution)
         for inner in parts.tail.layers if isinstance(inner, keras.Model) for layer in inner.layers
@@ -103,15 +103,15 @@ def test_gradients_of_folded_normalization_are_those_of_the_network():
         np.testing.assert_allclose(ours[path], expected, atol=1e-3 * scale, err_msg=path)
 
 
-def test_normalization_that_is_trained_is_not_folded():
-    _, parts = parted("paper", 100, **{"backbone.normalization": "training"})
+def test_trained_normalization_is_not_folded():
+    _, parts = cut("paper", 100, **{"backbone.normalization": "training"})
     inner = next(layer for layer in parts.tail.layers if isinstance(layer, keras.Model))
-    # That of layer 99 stands below layer 100, where training begins, and is frozen.
+    # Only the normalization of layer 99 is frozen: training starts at layer 100.
     names = [layer.name for layer in inner.layers if isinstance(layer, FoldedConvolution)]
     assert names == ["block_11_expand_folded"]
 
 
-def test_bfloat16_stays_near_and_leaves_variables_in_float32():
+def test_bfloat16_is_close_and_leaves_variables_in_float32():
     made = load_recipe("lite").changed(SMALL)
     network = build_network(made, 2)
     exact, rounded = (cut_network(network, made, phase(100), p) for p in ("fp32", "bf16"))
@@ -122,11 +122,11 @@ def test_bfloat16_stays_near_and_leaves_variables_in_float32():
     assert {v.dtype for v in rounded.tail.trainable_variables} == {"float32"}
 
 
-def test_a_renewed_head_is_that_of_a_new_network():
+def test_a_reinitialized_head_is_that_of_a_new_network():
     recipe = load_recipe("paper").changed(SMALL)
-    used, fresh = build_network(recipe, 2, seed=1), build_network(recipe, 2, seed=2)
+    used, new = build_network(recipe, 2, seed=1), build_network(recipe, 2, seed=2)
     reinitialize_head(used, recipe, seed=2)
     for name in ("hidden", "normalize", "dropout", "logits"):
-        pairs = zip(used.get_layer(name).variables, fresh.get_layer(name).variables, strict=True)
+        pairs = zip(used.get_layer(name).variables, new.get_layer(name).variables, strict=True)
         for ours, theirs in pairs:
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())

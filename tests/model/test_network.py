@@ -1,4 +1,4 @@
-"""The network is what the paper says, takes raw grey levels, and stays frozen where it should."""
+"""The network is that of the paper, takes raw gray levels, and stays frozen where it should."""
 
 import h5py
 import keras
@@ -16,7 +16,7 @@ def small(recipe="lite", **changes):
     return load_recipe(recipe).changed({**SMALL, **changes})
 
 
-def grey_levels(n=4, size=64):
+def gray_levels(n=4, size=64):
     return network_input(np.random.default_rng(0).integers(0, 256, (n, size, size), np.uint8))
 
 
@@ -43,11 +43,11 @@ def test_the_lite_recipe_has_2_3_million_parameters():
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (4, 4)])
 def test_every_recipe_builds_runs_and_saves(recipe, classes, outputs, tmp_path):
     network = build_network(small(recipe), classes=classes)
-    logits = network.predict(grey_levels(), verbose=0)
+    logits = network.predict(gray_levels(), verbose=0)
     assert logits.shape == (4, outputs)
     network.save(tmp_path / "network.keras")
     again = keras.models.load_model(tmp_path / "network.keras")
-    np.testing.assert_array_equal(again.predict(grey_levels(), verbose=0), logits)
+    np.testing.assert_array_equal(again.predict(gray_levels(), verbose=0), logits)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_scaling_and_replication_are_inside_the_network(scaling, low, high):
     np.testing.assert_allclose(inner(white), np.full((1, 64, 64, 3), high), atol=1e-6)
 
 
-def test_a_frozen_phase_trains_the_head_alone():
+def test_a_frozen_phase_trains_the_head_only():
     recipe = small()
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[0])
@@ -70,7 +70,7 @@ def test_a_frozen_phase_trains_the_head_alone():
     ] * 2
 
 
-def test_a_tuned_phase_trains_from_its_layer_up():
+def test_fine_tuning_trains_the_layers_from_unfreeze_from_on():
     recipe = small()
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[1])
@@ -80,7 +80,7 @@ def test_a_tuned_phase_trains_from_its_layer_up():
     assert min(trained) == 100
 
 
-def test_batch_normalization_keeps_its_statistics_while_the_tail_is_trained():
+def test_batch_normalization_keeps_its_statistics_during_fine_tuning():
     recipe = small(**{"head.dropout": "0"})
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[1])
@@ -88,25 +88,25 @@ def test_batch_normalization_keeps_its_statistics_while_the_tail_is_trained():
     normalizations = [layer for layer in backbone_of(network).layers if isinstance(layer, layers)]
     before = [np.array(layer.moving_mean) for layer in normalizations]
     network.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
-    network.fit(grey_levels(8), np.arange(8) % 2, epochs=1, verbose=0)
+    network.fit(gray_levels(8), np.arange(8) % 2, epochs=1, verbose=0)
     for layer, mean in zip(normalizations, before, strict=True):
         np.testing.assert_array_equal(layer.moving_mean, mean)
     np.testing.assert_allclose(
-        network(grey_levels(), training=True), network(grey_levels(), training=False), atol=1e-6
+        network(gray_levels(), training=True), network(gray_levels(), training=False), atol=1e-6
     )
 
 
-def test_with_normalization_in_training_the_statistics_follow():
+def test_with_normalization_in_training_mode_statistics_are_updated():
     recipe = small(**{"backbone.normalization": "training", "phases.0.unfreeze_from": "0"})
     network = build_network(recipe, classes=2)
     set_trainable(network, recipe, recipe.phases[0])
     first = backbone_of(network).get_layer("bn_Conv1")
     network.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
-    network.fit(grey_levels(8), np.arange(8) % 2, epochs=1, verbose=0)
+    network.fit(gray_levels(8), np.arange(8) % 2, epochs=1, verbose=0)
     assert np.abs(np.array(first.moving_mean)).max() > 0
 
 
-def test_weights_of_a_backbone_are_taken_whole(tmp_path):
+def test_all_weights_of_a_backbone_are_loaded(tmp_path):
     recipe = small()
     file = tmp_path / "mine.weights.h5"
     theirs = backbone_of(build_network(recipe, classes=2))
@@ -116,12 +116,12 @@ def test_weights_of_a_backbone_are_taken_whole(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("what", ["another width", "another network", "nothing"])
-def test_weights_of_anything_else_are_refused(tmp_path, what):
+@pytest.mark.parametrize("content", ["another width", "another network", "nothing"])
+def test_weights_of_another_network_are_an_error(tmp_path, content):
     file = tmp_path / "other.weights.h5"
-    if what == "another width":
+    if content == "another width":
         backbone_of(build_network(small(**{"backbone.width": "0.5"}), classes=2)).save_weights(file)
-    elif what == "another network":
+    elif content == "another network":
         keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(file)
     else:
         h5py.File(file, "w").close()

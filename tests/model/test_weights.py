@@ -1,4 +1,4 @@
-"""Weights are found in the order that is promised, and their absence is one sentence."""
+"""Weights are searched for in the documented order; errors say what to do."""
 
 import hashlib
 
@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "keras" / "models"
 
 
-def test_a_path_is_taken_and_hashed(weights):
+def test_a_path_is_used_and_hashed(weights):
     found = find_weights(str(weights), BACKBONE)
     assert found.file == weights
     assert found.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -44,18 +44,18 @@ def test_random_needs_no_file():
     assert find_weights("random", BACKBONE).file is None
 
 
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_the_variable_names_a_file_or_a_folder(weights, home, monkeypatch, what):
-    monkeypatch.setenv("FALX_WEIGHTS", str(weights if what == "file" else weights.parent))
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_variable_names_a_file_or_a_folder(weights, home, monkeypatch, kind):
+    monkeypatch.setenv("FALX_WEIGHTS", str(weights if kind == "file" else weights.parent))
     assert find_weights("imagenet", BACKBONE).file == weights
 
 
-def test_keras_own_cache_is_used(weights, home):
+def test_the_cache_of_keras_is_used(weights, home):
     weights.rename(home / NAME)
     assert find_weights("imagenet", BACKBONE).file == home / NAME
 
 
-def test_offline_and_not_cached_names_the_three_ways(home, monkeypatch):
+def test_offline_without_cached_weights_the_error_names_three_ways(home, monkeypatch):
     monkeypatch.setenv("FALX_OFFLINE", "1")
     with pytest.raises(
         MissingWeights, match="go online once, pass --weights PATH, or set FALX_WEIGHTS"
@@ -63,18 +63,18 @@ def test_offline_and_not_cached_names_the_three_ways(home, monkeypatch):
         find_weights("imagenet", BACKBONE)
 
 
-def test_a_path_that_is_not_there_is_refused(tmp_path):
+def test_a_path_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(BadInput, match="no weights at"):
         find_weights(str(tmp_path / "none.h5"), BACKBONE)
 
 
-def test_a_file_that_holds_no_weights_is_refused(tmp_path):
+def test_a_file_without_weights_is_an_error(tmp_path):
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(BadInput, match="not a Keras weights file"):
         find_weights(str(tmp_path / "text.h5"), BACKBONE)
 
 
-def test_a_folder_with_none_or_two_is_refused(weights, tmp_path):
+def test_a_folder_must_hold_exactly_one_file(weights, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds 0 files"):
         find_weights(str(tmp_path / "empty"), BACKBONE)
@@ -93,6 +93,6 @@ def test_the_phantom_weights_ship_with_falx_and_fit():
     assert np.ptp(features) > 0
 
 
-def test_there_are_no_phantom_weights_of_another_width():
-    with pytest.raises(BadInput, match=r"those of width 1\.0, and the recipe has 0\.35"):
+def test_there_are_no_phantom_weights_for_another_width():
+    with pytest.raises(BadInput, match=r"for width 1\.0, but the recipe has 0\.35"):
         find_weights("phantom", BACKBONE)

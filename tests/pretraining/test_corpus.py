@@ -1,4 +1,4 @@
-"""What a backbone is pretrained on holds nothing near the dataset that is to be evaluated."""
+"""A pretraining corpus shares no group with the dataset to be evaluated."""
 
 import shutil
 
@@ -7,9 +7,9 @@ import pytest
 
 from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnusableData
-from falx.pretraining.corpus import check_other, find_corpus
+from falx.pretraining.corpus import build_corpus, check_other_dataset
 
-KINDS = ("healthy", "glioma", "pituitary")
+CLASSES = ("healthy", "glioma", "pituitary")
 
 
 @pytest.fixture(scope="module")
@@ -17,23 +17,24 @@ def data(phantoms):
     return build_catalog(phantoms)
 
 
-def test_slices_of_another_dataset_stay_with_their_own_classes(data, kinds):
-    corpus = find_corpus(kinds, data, seed=0)
-    assert set(corpus.catalog.classes) == set(KINDS)
-    assert (len(corpus.catalog), corpus.removed) == (30, 0)
+def test_a_corpus_keeps_the_classes_of_its_dataset(data, kinds):
+    corpus = build_corpus(kinds, data, seed=0)
+    assert set(corpus.catalog.classes) == set(CLASSES)
+    assert (len(corpus.catalog), corpus.excluded) == (30, 0)
 
 
-def test_whatever_shares_a_group_with_the_dataset_is_left_out_and_counted(data, mixed):
-    corpus = find_corpus(mixed, data, seed=0)
-    assert corpus.removed == 5
+def test_slices_that_share_a_group_with_the_dataset_are_excluded_and_counted(data, mixed):
+    corpus = build_corpus(mixed, data, seed=0)
+    assert corpus.excluded == 5
     assert len(corpus.catalog) == 30
     assert not corpus.catalog.table["path"].str.contains("seen").any()
-    about = corpus.about()
-    assert about["slices"] == about["removed"] + about["learned"] + about["held_out"] == 35
-    assert about["name"] == "mixed"
+    summary = corpus.summary()
+    parts = summary["excluded"] + summary["trained_on"] + summary["held_out"]
+    assert summary["slices"] == parts == 35
+    assert summary["name"] == "mixed"
 
 
-def test_the_rest_of_a_twins_patient_is_left_out_but_no_patient_of_the_same_number(
+def test_a_near_duplicates_patient_is_excluded_but_not_the_datasets_patient_of_that_number(
     data, kinds, phantoms, brightened, tmp_path
 ):
     """Patient 1 of one dataset is not patient 1 of another."""
@@ -41,39 +42,41 @@ def test_the_rest_of_a_twins_patient_is_left_out_but_no_patient_of_the_same_numb
     table = ["path,label,patient", "seen.png,glioma,p0"]
     for number, file in enumerate(sorted(kinds.glob("*/*.png"))):
         shutil.copy(file, tmp_path / f"{number}.png")
-        table.append(f"{number}.png,{KINDS[number % 3]},p{number // 2}")
+        table.append(f"{number}.png,{CLASSES[number % 3]},p{number // 2}")
     (tmp_path / "table.csv").write_text("\n".join(table))
-    numbered = data.table.assign(patient="p7")
-    named = type(data)(data.root, data.classes, numbered)
-    corpus = find_corpus(tmp_path / "table.csv", named, seed=0)
-    assert corpus.removed == 3
+    table = data.table.assign(patient="p7")
+    named = type(data)(data.root, data.classes, table)
+    corpus = build_corpus(tmp_path / "table.csv", named, seed=0)
+    assert corpus.excluded == 3
     assert set(corpus.catalog.table["patient"]) == {f"p{number}" for number in range(1, 15)}
 
 
-def test_a_tenth_of_the_groups_is_held_out_with_all_classes(data, kinds):
-    corpus, again, other = (find_corpus(kinds, data, seed=seed) for seed in (0, 0, 1))
-    assert corpus.held.sum() == 3
-    assert set(corpus.catalog.table["label"][corpus.held]) == set(KINDS)
+def test_a_tenth_of_the_slices_is_held_out_with_all_classes(data, kinds):
+    corpus, again, other = (build_corpus(kinds, data, seed=seed) for seed in (0, 0, 1))
+    assert corpus.held_out.sum() == 3
+    assert set(corpus.catalog.table["label"][corpus.held_out]) == set(CLASSES)
     groups = corpus.catalog.groups
-    assert not set(groups[corpus.held]) & set(groups[~corpus.held])
-    np.testing.assert_array_equal(again.held, corpus.held)
-    assert (other.held != corpus.held).any()
+    assert not set(groups[corpus.held_out]) & set(groups[~corpus.held_out])
+    np.testing.assert_array_equal(again.held_out, corpus.held_out)
+    assert (other.held_out != corpus.held_out).any()
 
 
 def test_a_dataset_is_not_pretrained_on_itself(phantoms, kinds):
-    check_other(kinds, phantoms)
+    check_other_dataset(kinds, phantoms)
     with pytest.raises(BadInput, match=r"pretrained on itself; name another dataset"):
-        check_other(phantoms / "yes" / "..", phantoms)
+        check_other_dataset(phantoms / "yes" / "..", phantoms)
 
 
-def test_with_nothing_left_the_numbers_and_a_way_on_are_told(data, phantoms, brightened, tmp_path):
+def test_if_nothing_is_left_the_error_gives_numbers_and_advice(
+    data, phantoms, brightened, tmp_path
+):
     for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[:12]):
-        brightened(file, tmp_path / "copies" / KINDS[number % 2] / f"{number}.png")
+        brightened(file, tmp_path / "copies" / CLASSES[number % 2] / f"{number}.png")
     with pytest.raises(
         UnusableData,
         match=r"Nothing is left .* 12 of the 12 slices of 'copies' .* 'phantoms'; name another",
     ):
-        find_corpus(tmp_path / "copies", data, seed=0)
+        build_corpus(tmp_path / "copies", data, seed=0)
 
 
 def test_a_class_with_too_few_groups_left_is_named(data, kinds, phantoms, brightened, tmp_path):
@@ -81,11 +84,11 @@ def test_a_class_with_too_few_groups_left_is_named(data, kinds, phantoms, bright
     shutil.copytree(kinds, folder)
     for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[:4]):
         brightened(file, folder / "rare" / f"{number}.png")
-    with pytest.raises(UnusableData, match=r"4 of the 34 .* class 'rare' 0 group\(s\) .* needs 2"):
-        find_corpus(folder, data, seed=0)
+    with pytest.raises(UnusableData, match=r"4 of the 34 .* class 'rare' 0 other group\(s\) .* needs 2"):
+        build_corpus(folder, data, seed=0)
 
 
-def test_a_dataset_of_one_class_is_refused(data, kinds, tmp_path):
+def test_a_dataset_of_one_class_is_an_error(data, kinds, tmp_path):
     shutil.copytree(kinds / "glioma", tmp_path / "one" / "glioma")
     with pytest.raises(UnusableData, match="only the class 'glioma'"):
-        find_corpus(tmp_path / "one", data, seed=0)
+        build_corpus(tmp_path / "one", data, seed=0)

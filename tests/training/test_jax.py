@@ -44,7 +44,7 @@ def run(phantoms, tmp_path_factory):
 
 
 def test_the_run_is_complete_and_names_its_backend(run):
-    assert json.loads((run / "environment.json").read_text())["backend"] == "jax"
+    assert json.loads((run / "run.json").read_text())["backend"] == "jax"
     history = pd.read_csv(run / "history.csv")
     assert history["phase"].tolist() == ["frozen", "frozen", "tuned"]
     assert np.isfinite(history["val_loss"]).all()

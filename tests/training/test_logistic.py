@@ -71,8 +71,8 @@ def test_recipe_best_classifies_phantoms(fitted):
     history = pd.read_csv(fitted.folder / "history.csv")
     assert history["phase"].tolist() == ["frozen"]
     assert history["val_auc"].iloc[0] > 0.8
-    about = json.loads((fitted.folder / "environment.json").read_text())
-    assert "--recipe best" in about["command"]
+    record = json.loads((fitted.folder / "run.json").read_text())
+    assert "--recipe best" in record["command"]
 
 
 def test_a_repeated_training_gives_the_same_predictions(fitted, phantoms, tmp_path):

@@ -2,20 +2,14 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import falx
 from falx.cli.tables import show_benchmark
 from falx.deployment import benchmark
-from falx.deployment.benchmark import Row, Timing
-from falx.deployment.benchmark_table import as_markdown
-from falx.reporting.figures.benchmark import benchmark_bars
 
 pytestmark = pytest.mark.slow
-
-TIMING = Timing(startup_s=0.5, median_ms=2.0, p95_ms=3.0, per_second=400.0, memory_mb=None)
 
 
 @pytest.fixture(scope="module")
@@ -75,35 +69,3 @@ def test_a_format_that_fails_does_not_stop_the_others(run, tmp_path, monkeypatch
 def test_no_rounds_or_seconds_are_refused(more, run, tmp_path):
     with pytest.raises(falx.FalxError, match="needs rounds and seconds"):
         falx.bench(run, out=tmp_path / "out", **more)
-
-
-def test_an_export_that_does_not_run_says_why(tmp_path):
-    file = tmp_path / "network.onnx"
-    file.write_bytes(b"nothing")
-    views = tmp_path / "views.npy"
-    np.save(views, np.zeros((2, 32, 32), np.uint8))
-    found = benchmark._measure_once(benchmark._Subject("onnx", file), views, 1, 0.1)
-    assert isinstance(found, str)
-    assert found.startswith("it could not be measured: ")
-    assert "network.onnx" in found
-
-
-def test_the_table_reads_as_markdown():
-    rows = [
-        Row("ONNX", "fp32", "passed", "", 9_000_000, None, None, {1: TIMING}),
-        Row("LiteRT", "int8", "failed", "RuntimeError: no", 0, None, None),
-    ]
-    lines = as_markdown(rows).splitlines()
-    assert lines[2] == "| ONNX fp32 | 9.00 |  |  | 2.0 (3.0) | 400 | 0.50 |  | passed |"
-    assert lines[3] == "| LiteRT int8 |  |  |  |  |  |  |  | failed: RuntimeError: no |"
-    assert len({line.count("|") for line in lines}) == 1
-
-
-def test_the_figure_leaves_out_what_was_not_measured():
-    rows = [
-        Row("ONNX", "fp32", "passed", "", 9_000_000, None, None, {1: TIMING, 2: TIMING}),
-        Row("LiteRT", "int8", "failed", "no", 0, None, None),
-    ]
-    panels = benchmark_bars(rows).axes
-    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["ONNX fp32"]
-    assert len(panels[0].patches) == 2

@@ -101,7 +101,7 @@ def test_folds_without_an_ood_threshold_reject_nothing_and_warn(
         done = falx.crossval(
             phantoms, folds=2, changes=short, weights="random", out=tmp_path / "run"
         )
-    assert "In 2 of 2 folds it can't be told how far unseen slices lie" in caplog.text
+    assert "In 2 of 2 folds the OOD threshold can't be estimated" in caplog.text
     assert set(pd.read_csv(done.folder / "predictions.csv")["status"]) <= {"answer", "refer"}
     (rules,) = json.loads((done.folder / "run.json").read_text())["rules"]
     assert [fold["ood_threshold"] for fold in rules] == [None, None]

@@ -183,7 +183,7 @@ def test_what_leakage_is_worth_is_shown_when_asked_for(phantoms, short, tmp_path
     assert random["without_leakage"]["n"] == random["n"] - random["leaked"]
     page = (trained.folder / "report.html").read_text("utf-8")
     assert "Random split" in page
-    assert f"On the {random['without_leakage']['n']} others, accuracy is" in page
+    assert f"On the other {random['without_leakage']['n']}, accuracy is" in page
     assert "share a group with training slices" in page
     assert (trained.folder / "figures" / "splits.png").is_file()
     command = json.loads((trained.folder / "run.json").read_text())["command"]
@@ -249,7 +249,7 @@ def test_a_detector_without_an_ood_threshold_rejects_nothing_and_warns(
     monkeypatch.setattr("falx.verbs.train.fit_ood_threshold", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
         done = falx.train(phantoms, changes=short, weights="random", out=tmp_path / "run")
-    assert "In training and validation it can't be told how far unseen slices" in caplog.text
+    assert "In training and validation the OOD threshold can't be estimated" in caplog.text
     assert load(done.folder).settings.rules.ood_threshold is None
     assert done.reliability.out_of_distribution.value == 0
 
@@ -260,4 +260,4 @@ def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
     changes = short | {"phases.1.epochs": "1", "phases.1.unfreeze_from": "40"}
     with caplog.at_level(logging.WARNING, "falx"):
         falx.train(phantoms, changes=changes, weights="random", out=tmp_path / "run")
-    assert "more than 1% of new slices like these may be refused" in caplog.text
+    assert "more than 1% of new slices like these may be rejected as out-of-distribution" in caplog.text

@@ -6,7 +6,11 @@ from typing import Any
 
 from falx.cli.parameters import DataArgument, assignments, with_options
 from falx.cli.terminal import say, show_next, working
+from falx.parallel import cores
 from falx.runs.options import CrossvalOptions, DemoOptions, PretrainOptions, TrainOptions
+
+MAX_JOBS = 8
+"""Folds in parallel where no number is asked for; each takes about a gigabyte."""
 
 
 @with_options(TrainOptions)
@@ -33,6 +37,7 @@ def crossval(data: DataArgument, **options: Any) -> None:
         from falx.verbs.crossval import crossval as run_crossval
 
         options["changes"] = assignments(options["changes"])
+        options["jobs"] = options["jobs"] or min(cores(), MAX_JOBS)
         run = run_crossval(data, **options, listener=listener)
     show_run(run, {"out of fold": run.scores})
     show_label_issues(run)

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 Status = Literal["answer", "refer", "out_of_distribution"]
-"""The prediction set is the label alone; or it is not, so a person should decide; or there is no
-label, since the image is unlike the training slices."""
+"""The prediction set is the label alone; or it is not, so a person should read the slice; or there
+is no label, since the image is unlike the training slices."""
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def _referral(rules: Rules) -> str:
         "The prediction set of a slice contains the classes with a probability of at least "
         f"{rules.conformal_threshold:.4g}; it contains the true class of {1 - rules.alpha:.0%} of "
         "slices like those of the validation (split conformal prediction). Unless it contains the "
-        "label alone, `classify.py` prints `refer`: a person should decide."
+        "label alone, `classify.py` prints `refer`: a person should read the slice."
     )
 
 

@@ -20,7 +20,6 @@ from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
 from falx.logs import log_to_file
 from falx.options import takes
-from falx.parallel import cores
 from falx.progress import Listener, Progress, silent
 from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
@@ -36,9 +35,6 @@ from falx.training.setup import open_cache
 from falx.training.views import render_views
 
 logger = logging.getLogger(__name__)
-
-MAX_JOBS = 8
-"""Processes where no number is asked for; each takes about a gigabyte."""
 
 
 @takes(CrossvalOptions)
@@ -60,7 +56,7 @@ def crossval(
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
             `.partial` that the same call resumes.
     """
-    folds, repeats, jobs = options["folds"], options["repeats"], options["jobs"]
+    folds, repeats = options["folds"], options["repeats"]
     inputs = find_inputs(Path(data), options, listener=listener)
     usable = inputs.usable
     planned = make_folds(usable, folds=folds, repeats=repeats, seed=inputs.seed)
@@ -78,7 +74,7 @@ def crossval(
             inputs.setup(),
             planned,
             folder / CHECKPOINTS,
-            jobs=min(cores(), MAX_JOBS) if jobs is None else jobs,
+            jobs=1 if options["jobs"] is None else options["jobs"],
             listener=listener,
         )
         seconds = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Every item of a guideline that is not about an article has a row, and every answer a place."""
+"""Every item of a guideline that is not about an article has a row, and an answer."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_tripod_has_its_items_but_those_of_an_article():
     assert sorted(items(module.TRIPOD)) == sorted(expected)
 
 
-def test_rows_say_what_state_they_are_in():
+def test_every_row_is_answered_or_marked_as_open():
     _, *tables = module.checklists().blocks
     rows = [row for table in tables for row in table.rows]
     for item, (_, _, answer) in zip((*module.CLAIM, *module.TRIPOD), rows, strict=True):

@@ -49,7 +49,7 @@ class Text(HTMLParser):
             self.found[-1] += data
 
 
-def seen(page, *tags):
+def texts_in(page, *tags):
     reader = Text(*tags)
     reader.feed(page)
     return [" ".join(text.split()) for text in reader.found]
@@ -78,15 +78,15 @@ def test_every_kind_of_block_is_in_both():
         )
     )
     for page in (html, markdown):
-        assert seen(page, "h2") == ["One"]
-        assert seen(page, "a") == ["One"]
+        assert texts_in(page, "h2") == ["One"]
+        assert texts_in(page, "a") == ["One"]
         assert 'href="#one"' in page
-        assert seen(page, "th")[:2] == ["Name", "n"]
-        assert "The end." in seen(page, "p")
+        assert texts_in(page, "th")[:2] == ["Name", "n"]
+        assert "The end." in texts_in(page, "p")
         assert "falx train data\n  --seed 0" in page
-    assert seen(html, "li") == ["first", "To be filled in a name."]
-    assert seen(markdown, "li") == ["first", "To be filled in: a name."]
-    assert seen(html, "th", "td") == ["Name", "n", "x", "3"] == seen(markdown, "th", "td")
+    assert texts_in(html, "li") == ["first", "To be filled in a name."]
+    assert texts_in(markdown, "li") == ["first", "To be filled in: a name."]
+    assert texts_in(html, "th", "td") == ["Name", "n", "x", "3"] == texts_in(markdown, "th", "td")
 
 
 @pytest.mark.parametrize("span", [Span(HOSTILE), code(HOSTILE)], ids=["text", "code"])
@@ -100,20 +100,20 @@ def test_hostile_text_stays_text(span):
     )
     for page in (html, markdown):
         assert "<script>" not in page
-        assert f"It is {HOSTILE} indeed." in seen(page, "p")
-        assert seen(page, "li") == [HOSTILE]
-        assert seen(page, "td")[-1] == HOSTILE
+        assert f"It is {HOSTILE} indeed." in texts_in(page, "p")
+        assert texts_in(page, "li") == [HOSTILE]
+        assert texts_in(page, "td")[-1] == HOSTILE
 
 
 PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 
 
 @given(PRINTABLE, PRINTABLE)
-def test_cells_hold_what_they_were_given(text, letters):
+def test_cells_hold_any_text_unaltered(text, letters):
     row = (line("name ", text), line(code(letters)))
     html, markdown = rendered(document(Table("Any.", ("Text", "Code"), (row,))))
     for page in (html, markdown):
-        cells = seen(page, "th", "td")
+        cells = texts_in(page, "th", "td")
         assert cells[2:] == [f"name {text}", letters]
 
 
@@ -121,14 +121,14 @@ def test_an_interval_stands_in_brackets_where_there_is_no_small_print():
     cell = line("0.900", aside("0.800 to 1.000"))
     html, markdown = rendered(document(Table("N.", ("a", "b"), ((line("x"), cell),))))
     assert "<td>0.900<small>0.800 to 1.000</small></td>" in html
-    assert seen(markdown, "td")[-1] == "0.900 (0.800 to 1.000)"
+    assert texts_in(markdown, "td")[-1] == "0.900 (0.800 to 1.000)"
 
 
 def test_a_code_block_ends_at_no_fence_in_it():
     text = "a\n```\n# no heading\n````\nb"
     _, markdown = rendered(document(Listing(text), Paragraph(line("after"))))
     assert text in markdown
-    assert seen(markdown, "h2") == ["One"]
+    assert texts_in(markdown, "h2") == ["One"]
 
 
 def test_a_row_of_another_length_is_refused():

@@ -52,7 +52,7 @@ def drawn(tmp_path):
 
 
 def views(run):
-    """A view for each usable slice, whose grey level is its row."""
+    """A view for each usable slice, whose gray level is its row."""
     rows = np.arange(len(run.catalog.usable()), dtype=np.uint8)
     return np.tile(rows[:, None, None], (1, 32, 32))
 

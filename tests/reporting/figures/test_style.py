@@ -46,7 +46,7 @@ def history(phases: tuple[str, ...] = ("frozen",) * 4 + ("tuned",) * 2) -> pd.Da
 def every_figure() -> dict[str, Figure]:
     labels, p = predictions(40, 2)
     scores = score(labels, p, np.arange(40), TWO, resamples=20)
-    grey = np.zeros((8, 6), np.uint8)
+    gray = np.zeros((8, 6), np.uint8)
     return {
         "confusion_matrix": figures.confusion_matrix([[1, 2], [3, 4]], TWO),
         "roc": figures.roc(labels, p, TWO, ESTIMATE),
@@ -54,7 +54,7 @@ def every_figure() -> dict[str, Figure]:
         "training": training_curves(history()),
         "probabilities": figures.probabilities(labels, p, TWO, 0.5),
         "calibration": figures.calibration(labels, p, TWO),
-        "contact_sheet": contact_sheet([grey], ["a"], title="b", marks=[False]),
+        "contact_sheet": contact_sheet([gray], ["a"], title="b", marks=[False]),
         "comparison": forest_plot({"a": scores}, ["accuracy", "roc_auc"]),
     }
 

@@ -98,7 +98,7 @@
     part(".overlay").setAttribute("aria-label", `The slice with its heat map for ${evidenceClass}`);
     part(".legend").replaceChildren(...legend(maximum, evidenceClass));
     part(".answer").textContent = finding.label;
-    part(".remark").textContent = finding.status === "refer" ? "Refer: a person should decide." : "";
+    part(".remark").textContent = finding.status === "refer" ? "Refer: a person should read this slice." : "";
     const shown = two ? [classes[1]] : classes;
     part(".bars").append(
       ...shown.flatMap((each) => bar(each, finding.probabilities[each], two ? rules.threshold : null)),

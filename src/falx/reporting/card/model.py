@@ -65,7 +65,7 @@ def _details(report: Report) -> Iterator[tuple[str, Line]]:
     yield (
         "Input",
         line(
-            "One slice in grey levels, from JPEG, PNG, BMP, TIFF, WebP, DICOM or NIfTI; "
+            "One slice in gray levels, from JPEG, PNG, BMP, TIFF, WebP, DICOM or NIfTI; "
             f"{crop}{_FITTED[rendering.aspect]} {rendering.size} × {rendering.size} pixels."
         ),
     )

@@ -32,7 +32,7 @@ def contact_sheet(
     """Pictures in rows, each fitted into a square with its caption below.
 
     Args:
-        images: grey, (height, width) of any size; uint8, or float in [0, 1].
+        images: gray, (height, width) of any size; uint8, or float in [0, 1].
         captions: one for each; lines that are too long lose their middle.
         columns: pictures in a row.
         title: above all.
@@ -73,9 +73,9 @@ def _check_sheet(
             f"`captions` and `marks` must have one entry for each of {len(images)} images."
         )
     for i, image in enumerate(images):
-        grey = image.ndim == 2 and image.size > 0
-        unit = image.dtype.kind == "f" and grey and image.min() >= 0 and image.max() <= 1
-        if not grey or not (image.dtype == np.uint8 or unit):
+        gray = image.ndim == 2 and image.size > 0
+        unit = image.dtype.kind == "f" and gray and image.min() >= 0 and image.max() <= 1
+        if not gray or not (image.dtype == np.uint8 or unit):
             raise BadInput(
                 f"`images` must be (height, width), uint8 or float in [0, 1]; number {i} is "
                 f"{image.dtype} of shape {image.shape}."

@@ -224,8 +224,8 @@ def _thumbnail(pixels: np.ndarray) -> str:
     height, width = pixels.shape
     scale = min(1.0, THUMBNAIL / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    grey = np.clip(pixels * 255, 0, 255).astype(np.uint8)
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    gray = np.clip(pixels * 255, 0, 255).astype(np.uint8)
+    small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return data_uri(encoded.tobytes(), "jpeg")
 
