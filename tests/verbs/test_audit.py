@@ -57,10 +57,8 @@ def test_label_issues_are_in_the_table_the_json_and_the_page(
     page, file = tmp_path / "audit.html", tmp_path / "audit.json"
     assert call(monkeypatch, phantoms, "--crossval", checked, "--html", page, "--json", file) == 0
     out = capsys.readouterr().out
-    assert "Of 60 labels that a cross-validation checked, 2 are likely wrong" in " ".join(
-        out.split()
-    )
-    assert "no/00002.png: rather yes" in out
+    assert "cross-validation flags 2 of 60 labels as likely wrong." in " ".join(out.split())
+    assert "no/00002.png: suggested yes" in out
     check = json.loads(file.read_text())["label_check"]
     assert (check["checked"], check["repeats"]) == (60, 2)
     assert {issue["path"] for issue in check["label_issues"]} == WRONG
@@ -69,7 +67,7 @@ def test_label_issues_are_in_the_table_the_json_and_the_page(
         ("no", "yes"), ("yes", "no"),
     }  # fmt: skip
     assert 'id="label-issues"' in page.read_text()
-    assert "rather yes; p(no) is 0.10" in page.read_text()
+    assert "suggested: yes; p(no) is 0.10" in page.read_text()
 
 
 def test_without_a_cross_validation_labels_are_not_checked(phantoms):

@@ -50,8 +50,9 @@ def main() -> None:
             raise
         where = f" '{error.filename}'" if error.filename else ""
         fail(
-            f"Reading or writing{where} failed ({error.strerror or error}); make room or allow it, "
-            "then run the same command again: a training resumes, everything else starts anew."
+            f"Reading or writing{where} failed ({error.strerror or error}); make room or get "
+            "permission, then run the same command again: a training resumes, everything else starts "
+            "anew."
         )
 
 

@@ -21,7 +21,7 @@ def export(
     ],
     **options: Any,
 ) -> None:
-    """Export a detector for another runtime, with a parity check of its outputs."""
+    """Export a detector for another runtime, and check that its outputs agree."""
     with working("falx export", resumes=False) as listener:
         from falx.cli.tables import show_parity
         from falx.verbs.export import export as run_export

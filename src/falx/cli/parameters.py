@@ -15,7 +15,7 @@ from falx.options import Declared, declared
 DataArgument = Annotated[
     Path, typer.Argument(help="Folder with a subfolder for each class, or a CSV or Parquet file.")
 ]
-RunArgument = Annotated[Path, typer.Argument(help="A run folder, or its detector/.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, or the detector/ in it.")]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 

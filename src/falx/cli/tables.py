@@ -89,12 +89,13 @@ def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
 
 def show_label_issues(run: Run) -> None:
     """How many labels are likely wrong."""
+    from falx.reporting.words.audit import LABEL_ISSUES_ADVICE
+
     check = run.evaluation.label_check
     if check.label_issues:
         say(
-            f"{len(check.label_issues)} of {check.checked} labels are likely wrong "
-            "(label_issues.csv and the report list them). That is no proof: somebody who can read "
-            "the scan has to look. All numbers are on the labels as given."
+            f"{len(check.label_issues)} of {check.checked} labels are likely wrong; "
+            f"label_issues.csv and the report list them. {LABEL_ISSUES_ADVICE}"
         )
 
 
@@ -241,7 +242,7 @@ def _conflicts(audit: Audit) -> list[str]:
 
 def _label_issues(audit: Audit) -> list[str]:
     lines = [
-        f"{issue['path']}: rather {issue['suggested']}; p({issue['label']}) "
+        f"{issue['path']}: suggested {issue['suggested']}; p({issue['label']}) "
         f"{issue['probability']:.2f}"
         for issue in audit.label_issues()
     ]

@@ -147,6 +147,7 @@ def write_text(file: Path, text: str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise BadInput(
-            f"'{file}' can't be written ({error.strerror}); make room, allow it, or name another."
+            f"'{file}' can't be written ({error.strerror}); make room, get permission, or name "
+            "another."
         ) from error
     say(f"Wrote {file}")

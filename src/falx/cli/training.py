@@ -30,7 +30,7 @@ def train(data: DataArgument, **options: Any) -> None:
 
 @with_options(CrossvalOptions)
 def crossval(data: DataArgument, **options: Any) -> None:
-    """Cross-validate: test every slice by networks that never saw it or its group."""
+    """Cross-validate: test every slice with networks that never saw it or its group."""
     with working("falx crossval") as listener:
         from falx.cli.tables import show_label_issues, show_run
         from falx.reporting.words.next_steps import next_steps
@@ -46,7 +46,7 @@ def crossval(data: DataArgument, **options: Any) -> None:
 
 @with_options(DemoOptions)
 def demo(**options: Any) -> None:
-    """Draw synthetic slices, train on them, test on others, and report: no data needed."""
+    """Generate synthetic slices, train on them, test on others, report; no data needed."""
     with working("falx demo") as listener:
         from falx.cli.tables import show_heat_map_scores, show_scores
         from falx.reporting.words.next_steps import next_steps
@@ -60,13 +60,13 @@ def demo(**options: Any) -> None:
 
 @with_options(PretrainOptions)
 def pretrain(**options: Any) -> None:
-    """Pretrain a backbone on phantoms; train takes it as --weights OUT/backbone.weights.h5."""
+    """Pretrain a backbone on phantoms, for train --weights OUT/backbone.weights.h5."""
     with working("falx pretrain") as listener:
         from falx.verbs.pretrain import WEIGHTS_FILE
         from falx.verbs.pretrain import pretrain as run_pretraining
 
         done = run_pretraining(**options, listener=listener)
     last = done.history.iloc[-1]
-    say(f"On held-out phantoms: AUC {last['auc']:.3f}, peak on the tumor in {last['pointing']:.0%}")
+    say(f"On held-out phantoms: AUC {last['auc']:.3f}, heat-map peak on the tumor in {last['pointing']:.0%}")
     command = f"falx train DATA --weights {done.folder / WEIGHTS_FILE}"
     show_next(done.folder, (("Train from it", command),))

@@ -25,10 +25,10 @@ def predict(
     run: RunArgument,
     paths: Annotated[list[str], typer.Argument(help="Files, folders, glob patterns.")],
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write a row for each slice; - for a pipe.")
+        Path | None, typer.Option("--csv", help="Write a row per slice as CSV; - for standard output.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write everything as JSON; - for a pipe.")
+        Path | None, typer.Option("--json", help="Write all results as JSON; - for standard output.")
     ] = None,
     heat_maps: Annotated[
         Path | None, typer.Option("--heatmaps", help="Folder to draw heat maps into.")
@@ -37,7 +37,7 @@ def predict(
         bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
     ] = False,
 ) -> None:
-    """Classify slices; the slices of one study also get one answer together."""
+    """Classify slices; those of one study are also pooled into one prediction."""
     from falx.cli.tables import show_findings
     from falx.detect import findings_io
     from falx.detect.detector import load
@@ -63,7 +63,7 @@ def predict(
     if strict and findings.unreadable:
         raise typer.Exit(3)
     if not findings.slices:
-        fail(f"None of {len(findings.unreadable)} files could be read; name images.")
+        fail(f"None of {len(findings.unreadable)} files could be read; give image files.")
 
 
 @with_options(EvaluateOptions)
@@ -85,7 +85,7 @@ def card(
         Path | None, typer.Option("--out", help="Folder to write into; by default the run folder.")
     ] = None,
 ) -> None:
-    """Write a model card: what a detector is, is for, and is worth, and what is not known."""
+    """Write a model card: intended use, data, performance and limitations of a detector."""
     from falx.extras import needs
 
     with needs("train", "falx card"):

@@ -1,6 +1,6 @@
 """A pretraining corpus: another dataset, without slices related to the dataset to be evaluated.
 
-All slices that share a group with any slice of that dataset are excluded, not only with its test
+Slices are excluded if they share a group with any slice of that dataset, not only of its test
 part. So no test slice of any split or fold was trained on, and all of them can share one
 pretraining.
 """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ERRORS_SHOWN = 10
 _AUDIT_CAPTION = (
-    "Results of the audit; “act”: something must be done, “look”: a person should have a look."
+    "Results of the audit; “fix”: something must be done, “check”: a person should have a look."
 )
 _MIN_PER_BIN = 50
 _LOW_PREVALENCE = 0.01
@@ -43,7 +43,7 @@ _LOW_PREVALENCE = 0.01
 def training_data(report: Report) -> Section:
     """The data, and what the audit found in them."""
     rows = tuple(
-        (line(found.name), line(found.figure), line(found.state), line(found.meaning))
+        (line(found.name), line(found.figure), line(found.tag), line(found.meaning))
         for found in verdicts(report.audit)
     )
     return Section(

@@ -25,7 +25,7 @@ def pretraining_curves(history: pd.DataFrame) -> Figure:
     A vertical line marks where views become larger.
 
     Args:
-        history: see falx.pretraining.phantoms.pretrain.
+        history: see falx.pretraining.phantoms.pretrain_on_phantoms.
     """
     figure = style.sheet(9.6, 3.6)
     losses, scores = figure.subplots(1, 2, sharex=True)

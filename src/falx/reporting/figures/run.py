@@ -69,7 +69,7 @@ def _of_predictions(predictions: Predictions, scores: Scores, folder: Path) -> l
             classification.roc(labels, probabilities, classes, estimates["roc_auc"]),
         ),
         (
-            "Precision recall",
+            "Precision-recall",
             "Precision against recall; the dashed line is the prevalence.",
             classification.precision_recall(
                 labels, probabilities, classes, estimates["average_precision"]
@@ -96,7 +96,7 @@ def _of_slices(predictions: Predictions, views: np.ndarray, folder: Path) -> lis
     sheets = [
         (
             "Samples",
-            "Some of the tested slices, as the network sees them, with label and prediction.",
+            "A sample of the slices tested, as the network sees them, with label and prediction.",
             _sheet(predictions, views, order[places], "Test slices"),
         )
     ]
@@ -160,10 +160,10 @@ def _of_training(
         _saved(
             folder,
             "Training",
-            "Loss, accuracy and AUC by epoch, on training views and on validation slices.",
+            "Loss, accuracy and AUC by epoch, on augmented training and on validation slices.",
             training_curves(history),
         ),
-        _saved(folder, "Views", "Augmented views of one training batch.", sheet),
+        _saved(folder, "Views", "Augmented slices of one training batch, as the network sees them.", sheet),
     ]
 
 
@@ -190,7 +190,7 @@ def _of_deletion(scores: DeletionScores, folder: Path) -> Figure:
 
 
 def _saved(folder: Path, title: str, caption: str, figure: Any) -> Figure:
-    path = folder / f"{title.lower().replace(' ', '_')}.png"
+    path = folder / f"{title.lower().replace(' ', '_').replace('-', '_')}.png"
     style.save(figure, path)
     return Figure(title, caption, path)
 

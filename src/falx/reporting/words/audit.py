@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _IMBALANCED = 3  # times as many slices in the largest class as in the smallest
 _HELD_OUT = 0.3  # of a random 70/15/15 split
 _URGENCY = ("act", "look", "fine")
+_TAGS = {"act": "fix", "look": "check", "fine": "ok"}
+_PROBES = {"file properties": "file properties (format, size, overall gray levels)"}
 LABEL_ISSUES_ADVICE = (
     "A label issue is not proof of an error: somebody who can read the scan has to check it. All "
     "metrics use the labels as given."
@@ -41,6 +43,11 @@ class Verdict:
     state: Literal["fine", "look", "act"]
     meaning: str
     advice: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The state, in a word for readers."""
+        return _TAGS[self.state]
 
 
 def verdicts(audit: Audit) -> tuple[Verdict, ...]:
@@ -174,8 +181,9 @@ def _outliers(audit: Audit) -> Verdict:
 
 def _shortcut_verdict(shortcut: Shortcut) -> Verdict:
     estimate = Estimate(shortcut.auc, shortcut.low, shortcut.high)
+    seen = _PROBES.get(shortcut.probe, shortcut.probe)
     found = (
-        f"A classifier that sees only {shortcut.probe}, and no brain, has an AUC of "
+        f"A classifier that sees only {seen}, not the anatomy, has an AUC of "
         f"{number(shortcut.auc, 2)} ({interval(estimate, 2)}); 0.50 is chance."
     )
     name, figure = f"Shortcut: {shortcut.probe}", number(shortcut.auc, 2)

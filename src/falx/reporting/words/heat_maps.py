@@ -39,7 +39,7 @@ def localization_rows(
         ),
         (
             "Energy inside",
-            "fraction of the evidence that lies inside the tumor",
+            "fraction of the evidence that lies inside the tumor (energy-based pointing game)",
             scores.energy_inside,
             scores.energy_inside_chance,
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 GLOSSES = {
     "accuracy": "fraction of slices classified correctly",
     "balanced_accuracy": "mean of the recall of each class",
-    "sensitivity": "true positive rate: fraction of positive slices that are found",
-    "specificity": "true negative rate: fraction of negative slices classified as such",
+    "sensitivity": "true positive rate: fraction of positive slices classified as positive",
+    "specificity": "true negative rate: fraction of negative slices classified as negative",
     "precision": "positive predictive value: fraction of positive predictions that are correct",
     "f1": "harmonic mean of precision and sensitivity",
     "roc_auc": "area under the ROC curve; 0.5 is chance",

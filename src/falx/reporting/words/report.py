@@ -222,7 +222,7 @@ def paper_words() -> str:
         "The paper, “Brain Tumour Detection Using MobileNetV2” (2025), gives no confidence "
         f"intervals. {PAPER_CORRECT} of its {PAPER_N} test slices were classified correctly; the "
         f"Wilson score interval is {percent(accuracy.low)} to {percent(accuracy.high)}. The test "
-        "sets differ, so numbers inside each other's intervals can't be distinguished."
+        "sets differ, so a number inside the other's interval is no evidence of a difference."
     )
 
 
@@ -231,7 +231,7 @@ def limitations(report: Report) -> Iterator[str]:
     yield from _size_limits(report.scores)
     yield _split_limit(report)
     yield from _data_limits(report.audit)
-    yield "Labels are taken as given; they were not verified by another reader or by histology."
+    yield "Labels are taken as given; falx can't verify them by another reader or by histology."
     yield (
         "Scanners, sequences and hospitals are not recorded. Performance on external data can be "
         "lower; test on some."
@@ -247,8 +247,8 @@ def _size_limits(scores: Scores) -> Iterator[str]:
         )
     if not math.isnan(estimate.low):
         yield (
-            f"The 95 % confidence interval of the accuracy is {interval(estimate)}. A model whose "
-            "accuracy lies inside it is neither better nor worse, as far as this test can show."
+            f"The 95 % confidence interval of the accuracy is {interval(estimate)}. This test "
+            "can't show that a model whose accuracy lies inside it is better or worse."
         )
     rare = [f"{n} of “{name}”" for name, n in scores.support.items() if n < _FEW_OF_CLASS]
     if rare:
@@ -279,7 +279,7 @@ def _data_limits(audit: Audit) -> Iterator[str]:
         lacking = f"{count(unnamed, 'slice')} {'lacks' if unnamed == 1 else 'lack'}"
         opening = "No slice has" if unnamed == len(patients) else lacking
         yield (
-            f"{opening} a patient identifier, so groups rest on near-duplicates only. Dissimilar "
+            f"{opening} a patient identifier and can be grouped only by near-duplicates. Dissimilar "
             "slices of one patient may be on both sides of a split, which inflates metrics."
         )
     if audit.conflicts:

@@ -1,0 +1,230 @@
+"""The options of all verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+from falx.detect.rules import Rules
+from falx.exporting.choices import ExportPrecision
+from falx.options import Option
+from falx.recipe import Precision, Recipe
+from falx.seeds import MAX_SEED
+
+Out = Annotated[
+    str | Path | None,
+    Option(
+        "Folder to create; by default one below runs/, named by the time.",
+        shell=Path | None,
+        reproducible=False,
+    ),
+]
+Seed = Annotated[int, Option("Random seed.", default=0, minimum=0, maximum=MAX_SEED)]
+Resume = Annotated[
+    bool | None,
+    Option(
+        "--resume fails unless there is an unfinished run of this command to resume; --no-resume "
+        "starts over; by default, one is resumed if there is one.",
+        flag="--resume/--no-resume",
+        reproducible=False,
+    ),
+]
+CacheGb = Annotated[
+    float,
+    Option(
+        "Maximum size of the disk cache of preprocessed slices and features, in gigabytes.",
+        default=8.0,
+        reproducible=False,
+    ),
+]
+_WEIGHTS = (
+    "Initial backbone weights: 'imagenet', 'phantom' (pretrained on synthetic slices), 'random', "
+    "or a file."
+)
+
+
+class TrainingOptions(TypedDict, total=False):
+    """What every training takes."""
+
+    recipe: Annotated[
+        str | Path | Recipe,
+        Option(
+            "Training configuration: 'lite', 'best', 'paper', 'demo', or a YAML file.",
+            "lite",
+            shell=str,
+            by_content=True,
+        ),
+    ]
+    changes: Annotated[
+        Mapping[str, object] | None,
+        Option(
+            "FIELD=VALUE; overrides a field of the recipe, such as head.dropout=0.3.",
+            flag="--set",
+            shell=list[str] | None,
+            by_content=True,
+        ),
+    ]
+    weights: Annotated[str | Path, Option(_WEIGHTS, "imagenet", shell=str, by_content=True)]
+    seed: Seed
+    positive: Annotated[str | None, Option("Which of two classes is the positive one.")]
+    operating_point: Annotated[
+        str | float,
+        Option(
+            "Decision threshold for two classes: a fixed probability such as 0.5, or a criterion "
+            "for choosing it on validation slices: 'youden' or, for example, 'sensitivity=0.95'.",
+            Rules.operating_point,
+            shell=str,
+        ),
+    ]
+    alpha: Annotated[
+        float,
+        Option(
+            "Conformal miscoverage rate: prediction sets hold the true class for a fraction "
+            "1 - alpha of slices.",
+            Rules.alpha,
+        ),
+    ]
+    precision: Annotated[
+        Precision,
+        Option("Number format of convolutions; bf16 is faster where the processor supports it.", "fp32"),
+    ]
+    pretrain_on: Annotated[
+        str | Path | None,
+        Option(
+            "Another labeled dataset, of any classes, on which the backbone is pretrained first; "
+            "its slices that share a group with a slice of DATA are left out.",
+            shell=Path | None,
+            by_content=True,
+        ),
+    ]
+    cache_gb: CacheGb
+    out: Out
+    resume: Resume
+
+
+class TrainOptions(TrainingOptions, total=False):
+    """What `train` takes."""
+
+    split: Annotated[
+        str,
+        Option(
+            "Percentages of train, validation and test part, split by group; 'random' (70/15/15, "
+            "ignores groups); 'predefined' (the parts that DATA defines); or a CSV file.",
+            "70/15/15",
+            by_content=True,
+        ),
+    ]
+    compare_random_split: Annotated[
+        bool,
+        Option(
+            "Train once more on a random split, to show how much leakage inflates metrics.",
+            default=False,
+        ),
+    ]
+    tensorboard: Annotated[
+        bool, Option("Write TensorBoard logs.", default=False, reproducible=False)
+    ]
+
+
+class CrossvalOptions(TrainingOptions, total=False):
+    """What `crossval` takes."""
+
+    folds: Annotated[int, Option("Number of folds.", 5, minimum=2)]
+    repeats: Annotated[
+        int, Option("Number of repeats, each with other folds and seeds.", 1, minimum=1)
+    ]
+    jobs: Annotated[
+        int | None,
+        Option(
+            "Folds trained in parallel, each with about a gigabyte of memory; by default one per "
+            "core, up to 8, and 1 when called from Python.",
+            minimum=1,
+        ),
+    ]
+
+
+class EvaluateOptions(TypedDict, total=False):
+    """What `evaluate` takes."""
+
+    masks: Annotated[
+        str | Path | None,
+        Option(
+            "Folder of tumor masks, each at the relative path of its slice, as falx phantom writes "
+            "them; heat maps are compared with them.",
+            shell=Path | None,
+        ),
+    ]
+    faithfulness_slices: Annotated[
+        int,
+        Option(
+            "Number of slices on which to measure the faithfulness of heat maps; 0 skips it.",
+            30,
+            minimum=0,
+        ),
+    ]
+    binary: Annotated[
+        bool,
+        Option("Merge the classes into two: no tumor, and any tumor.", default=False),
+    ]
+    cache_gb: CacheGb
+    out: Out
+
+
+class DemoOptions(TypedDict, total=False):
+    """What `demo` takes."""
+
+    slices: Annotated[int, Option("Phantoms to train on.", 1200, minimum=60)]
+    seed: Seed
+    out: Out
+
+
+class PretrainOptions(TypedDict, total=False):
+    """What `pretrain` takes."""
+
+    slices: Annotated[int, Option("Phantoms to train on.", 64_000, minimum=1)]
+    size: Annotated[int, Option("Width and height of the phantoms in pixels.", 160)]
+    batch_size: Annotated[int, Option("Phantoms per batch.", 32, minimum=2)]
+    low_resolution_fraction: Annotated[
+        float,
+        Option("Fraction of the training, at its start, on phantoms of 0.6 of that size.", 0.6),
+    ]
+    learning_rate: Annotated[float, Option("Peak learning rate.", 1e-3)]
+    weights: Annotated[str | Path, Option(_WEIGHTS, "random", shell=str)]
+    seed: Seed
+    out: Out
+    resume: Resume
+
+
+class ExportOptions(TypedDict, total=False):
+    """What `export` takes."""
+
+    precision: Annotated[
+        ExportPrecision,
+        Option("Number format of weights and activations; int8-weights: of weights only.", "fp32"),
+    ]
+    data: Annotated[
+        str | Path | None,
+        Option("Folder of the slices of the run, if they were moved since.", shell=Path | None),
+    ]
+    force: Annotated[
+        bool, Option("Keep an export that fails the parity check, marked as such.", default=False)
+    ]
+    cache_gb: CacheGb
+    out: Out
+
+
+class BenchOptions(TypedDict, total=False):
+    """What `bench` takes."""
+
+    rounds: Annotated[int, Option("Processes to time for each export and thread count.", 3, minimum=1)]
+    seconds: Annotated[
+        float,
+        Option("Duration of each latency and throughput measurement, in seconds.", 1.0, minimum=0.1),
+    ]
+    data: Annotated[
+        str | Path | None,
+        Option("Folder of the slices of the run, if they were moved since.", shell=Path | None),
+    ]
+    cache_gb: CacheGb
+    out: Out
