@@ -33,5 +33,7 @@ def test_no_room_holds_a_fifth_of_the_lines():
 
 def test_every_room_is_described():
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    rooms = {file.relative_to(ROOT / "src" / "falx").parts[0].removesuffix(".py") for file in SOURCES}
+    rooms = {
+        file.relative_to(ROOT / "src" / "falx").parts[0].removesuffix(".py") for file in SOURCES
+    }
     assert {room for room in rooms if f"`{room}`" not in text} == {"__init__"}

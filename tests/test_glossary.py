@@ -61,7 +61,9 @@ def texts() -> dict[str, str]:
     ]  # fmt: skip
     said = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files}
     for name, command in get_command(app).commands.items():
-        said[f"falx {name} --help"] = command.get_help(command.make_context(name, [], resilient_parsing=True))
+        said[f"falx {name} --help"] = command.get_help(
+            command.make_context(name, [], resilient_parsing=True)
+        )
     return said
 
 

@@ -19,7 +19,7 @@ class UnreadableImage(BadInput):
 
 
 class UnusableData(FalxError):
-    """A data set can't support what was asked of it: too few classes, groups or images."""
+    """A dataset can't support what was asked of it: too few classes, groups or images."""
 
 
 class UnusableTraining(FalxError):
@@ -39,7 +39,7 @@ class BrokenRun(FalxError):
 
 
 class ParityError(FalxError):
-    """An exported network does not answer as the one that it was made of."""
+    """An export does not give the outputs of its network within the stated bounds."""
 
 
 class Offline(FalxError):

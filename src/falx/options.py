@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Option:
         help: what it does, in a sentence.
         default: the value where nothing else is asked for.
         flag: on the command line; by default the name with dashes.
+        short: another one, of a single letter.
         shell: the type on the command line, where it is not the one in Python.
         minimum, maximum: bounds of a number.
         reproducible: whether the result depends on it, so that the command that repeats a run names
@@ -38,6 +40,7 @@ class Option:
     help: str
     default: Any = None
     flag: str = ""
+    short: str = ""
     shell: Any = None
     minimum: float | None = None
     maximum: float | None = None
@@ -137,11 +140,16 @@ def _words(flag: str, value: Any) -> list[str]:
     if value is True:
         return [flag]
     if isinstance(value, Mapping):
-        return [word for item in value.items() for word in (flag, "{}={}".format(*item))]
-    return [flag, f"{value:g}" if isinstance(value, float) else str(_plain(value))]
+        return [word for item in _plain(value).items() for word in (flag, "{}={}".format(*item))]
+    return [flag, str(_plain(value))]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): str(entry) for name, entry in value.items()}
+        return {str(name): _as_text(entry) for name, entry in value.items()}
     return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def _as_text(entry: object) -> str:
+    """An entry of a mapping as the command line takes it: text, else JSON, which is YAML."""
+    return entry if isinstance(entry, str) else json.dumps(entry, default=str)

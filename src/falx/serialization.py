@@ -36,4 +36,5 @@ def to_json(value: Any) -> Any:
 def write_json(file: Path, content: Any) -> None:
     """Write a value as JSON that any reader understands."""
     text = json.dumps(to_json(content), indent=2, ensure_ascii=False, allow_nan=False)
-    file.write_text(text + "\n", "utf-8")
+    # A path that is not valid Unicode is escaped, which JSON reads back as it was.
+    file.write_text(text + "\n", "utf-8", errors="backslashreplace")

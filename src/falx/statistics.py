@@ -9,7 +9,7 @@ once, from a matrix of weights: a row a resample, a column a slice, holding how 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,12 +47,6 @@ class Estimate:
         """Value, low and high, ready for JSON; undefined ones become None."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         return {name: None if math.isnan(number) else number for name, number in bounds.items()}
-
-    @classmethod
-    def from_dict(cls, bounds: Mapping[str, float | None]) -> Estimate:
-        """The inverse of `as_dict`."""
-        numbers = {name: math.nan if number is None else number for name, number in bounds.items()}
-        return cls(**numbers)
 
     def __str__(self) -> str:
         if math.isnan(self.value):

@@ -84,7 +84,9 @@ def test_a_class_with_too_few_groups_left_is_named(data, kinds, phantoms, bright
     shutil.copytree(kinds, folder)
     for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[:4]):
         brightened(file, folder / "rare" / f"{number}.png")
-    with pytest.raises(UnusableData, match=r"4 of the 34 .* class 'rare' 0 other group\(s\) .* needs 2"):
+    with pytest.raises(
+        UnusableData, match=r"4 of the 34 .* class 'rare' 0 other group\(s\) .* needs 2"
+    ):
         build_corpus(folder, data, seed=0)
 
 

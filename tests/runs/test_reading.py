@@ -61,7 +61,7 @@ def test_predictions_of_other_slices_are_noticed(copy):
 def test_a_damaged_record_is_one_sentence(copy):
     record = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps(record | {"colour": "red"}))
-    with pytest.raises(BrokenRun, match="is damaged .*; copy it anew, or train again"):
+    with pytest.raises(BrokenRun, match=r"is damaged .*; copy it anew, or train again"):
         open_run(copy)
 
 

@@ -48,8 +48,16 @@ def told(folder):
 def test_the_environment_tells_what_was_learned_from_and_how_well(trained):
     about = told(trained.folder)["pretraining"]
     assert about == trained.pretraining
-    numbers = {name: about[name] for name in ("name", "slices", "excluded", "trained_on", "held_out")}
-    assert numbers == {"name": "mixed", "slices": 35, "excluded": 5, "trained_on": 27, "held_out": 3}
+    numbers = {
+        name: about[name] for name in ("name", "slices", "excluded", "trained_on", "held_out")
+    }
+    assert numbers == {
+        "name": "mixed",
+        "slices": 35,
+        "excluded": 5,
+        "trained_on": 27,
+        "held_out": 3,
+    }
     assert about["phantoms"] == 0.5
     assert 0 <= about["accuracy"] <= 1
     assert 0 <= about["auc"] <= 1

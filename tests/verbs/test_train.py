@@ -260,4 +260,7 @@ def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
     changes = short | {"phases.1.epochs": "1", "phases.1.unfreeze_from": "40"}
     with caplog.at_level(logging.WARNING, "falx"):
         falx.train(phantoms, changes=changes, weights="random", out=tmp_path / "run")
-    assert "more than 1% of new slices like these may be rejected as out-of-distribution" in caplog.text
+    assert (
+        "more than 1% of new slices like these may be rejected as out-of-distribution"
+        in caplog.text
+    )

@@ -51,8 +51,8 @@ def main() -> None:
         where = f" '{error.filename}'" if error.filename else ""
         fail(
             f"Reading or writing{where} failed ({error.strerror or error}); make room or get "
-            "permission, then run the same command again: a training resumes, everything else starts "
-            "anew."
+            "permission, then run the same command again: a training resumes, everything else "
+            "starts anew."
         )
 
 

@@ -15,7 +15,8 @@ from falx.seeds import MAX_SEED
 def audit(
     data: DataArgument,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all results as JSON; - for standard output.")
+        Path | None,
+        typer.Option("--json", help="Write all results as JSON; - for standard output."),
     ] = None,
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write a page with thumbnails.")
@@ -53,7 +54,10 @@ def audit(
 def phantom(
     out: Annotated[Path, typer.Argument(help="The folder to create.")],
     n: Annotated[
-        int, typer.Option("--slices", "-n", min=2, help="Slices to generate, half of them with a tumor.")
+        int,
+        typer.Option(
+            "--slices", "-n", min=2, help="Slices to generate, half of them with a tumor."
+        ),
     ] = 200,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Width and height in pixels.")] = 224,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 0,

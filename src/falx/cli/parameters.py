@@ -55,7 +55,8 @@ def assignments(changes: list[str] | None) -> Mapping[str, str] | None:
 
 def _parameter(each: Declared) -> inspect.Parameter:
     option = each.option
-    shown = typer.Option(each.flag, help=option.help, min=option.minimum, max=option.maximum)
+    flags = filter(None, (each.flag, option.short))
+    shown = typer.Option(*flags, help=option.help, min=option.minimum, max=option.maximum)
     return inspect.Parameter(
         each.name,
         inspect.Parameter.KEYWORD_ONLY,

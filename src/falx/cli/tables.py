@@ -82,8 +82,8 @@ def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
     auc = run.scores.estimates["roc_auc"]
     if not auc.low > 0.5:
         warn(
-            f"The 95 % confidence interval of the AUC includes 0.5: {auc}; train on more slices, "
-            "with pretrained weights, or longer."
+            f"The 95 % confidence interval of the AUC does not lie above 0.5: {auc}; train on more "
+            "slices, with pretrained weights, or longer."
         )
 
 
@@ -120,11 +120,14 @@ def show_heat_map_scores(evaluation: Evaluation) -> None:
     """Localization and faithfulness of heat maps, where they were measured."""
     from falx.reporting.words.heat_maps import localization_rows
 
+    localization, scores = evaluation.localization, evaluation.faithfulness
+    if localization:
+        masked = Table(box=None, show_header=False)
+        for name, _, value, chance in localization_rows(localization):
+            masked.add_row(name.lower(), f"{value}, chance {chance:.3f}")
+        out.print(f"  heat maps against masks on {localization.n} slices:")
+        out.print(masked)
     table = Table(box=None, show_header=False)
-    if evaluation.localization:
-        for name, _, value, chance in localization_rows(evaluation.localization):
-            table.add_row(name.lower(), f"{value}, chance {chance:.3f}")
-    scores = evaluation.faithfulness
     if scores and scores.deletion:
         for name in ("deletion", "insertion"):
             curves = getattr(scores.deletion, name)
@@ -134,9 +137,8 @@ def show_heat_map_scores(evaluation: Evaluation) -> None:
     if scores and scores.randomization:
         for name, value in scores.randomization.correlation.items():
             table.add_row(f"correlation with maps of randomized {name}", str(value))
-    if table.row_count:
-        n = f" on {scores.n} of {scores.eligible} slices" if scores else ""
-        out.print(f"  heat maps{n}:")
+    if scores and table.row_count:
+        out.print(f"  heat maps on {scores.n} of {scores.eligible} slices:")
         out.print(table)
 
 

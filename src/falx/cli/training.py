@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from falx.cli.parameters import DataArgument, assignments, with_options
@@ -67,6 +68,9 @@ def pretrain(**options: Any) -> None:
 
         done = run_pretraining(**options, listener=listener)
     last = done.history.iloc[-1]
-    say(f"On held-out phantoms: AUC {last['auc']:.3f}, heat-map peak on the tumor in {last['pointing']:.0%}")
-    command = f"falx train DATA --weights {done.folder / WEIGHTS_FILE}"
+    say(
+        f"On held-out phantoms: AUC {last['auc']:.3f}, peak of the heat map on the tumor in "
+        f"{last['pointing']:.0%}"
+    )
+    command = f"falx train DATA --weights {shlex.quote(str(done.folder / WEIGHTS_FILE))}"
     show_next(done.folder, (("Train from it", command),))

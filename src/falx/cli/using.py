@@ -25,10 +25,12 @@ def predict(
     run: RunArgument,
     paths: Annotated[list[str], typer.Argument(help="Files, folders, glob patterns.")],
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write a row per slice as CSV; - for standard output.")
+        Path | None,
+        typer.Option("--csv", help="Write a row per slice as CSV; - for standard output."),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all results as JSON; - for standard output.")
+        Path | None,
+        typer.Option("--json", help="Write all results as JSON; - for standard output."),
     ] = None,
     heat_maps: Annotated[
         Path | None, typer.Option("--heatmaps", help="Folder to draw heat maps into.")

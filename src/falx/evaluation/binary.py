@@ -62,7 +62,7 @@ def binary_probabilities(probabilities: np.ndarray) -> np.ndarray:
 def binary_rules(rules: Rules, classes: int) -> Rules:
     """The rules of a detector of so many classes, for two.
 
-    There was no threshold to choose where there are more than two. A class stays possible at least
-    where one of its kinds did, so no more slices lose theirs than the error that was asked for.
+    There was no threshold to choose where there are more than two. A folded class is in the
+    prediction set at least where one of its kinds was, so coverage is no lower than before.
     """
     return rules if classes == 2 else replace(rules, threshold=0.5, operating_point="0.5")

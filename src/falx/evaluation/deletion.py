@@ -134,7 +134,7 @@ def score_deletion(
 def nearest_views(views: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """For each view the nearest one of a pool: int (n,).
 
-    By squared difference of grey levels at low resolution, so that shape and brightness of the head
+    By squared difference of gray levels at low resolution, so that shape and brightness of the head
     count and a lesion hardly does.
 
     Args:

@@ -71,7 +71,7 @@ class OcclusionScores:
 
 
 def border_only_views(views: np.ndarray) -> np.ndarray:
-    """Views uint8 (n, size, size) with all but a frame blank, filled with the frame's median grey.
+    """Views uint8 (n, size, size) with all but a frame blank, filled with the frame's median gray.
 
     The frame is the same whatever a view shows: a blank region that depended on the content would
     reveal it.

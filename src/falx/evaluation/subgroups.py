@@ -19,7 +19,7 @@ import pandas as pd
 
 from falx.data.sources import SPLIT_FOLDERS
 from falx.evaluation.metrics import score_repeats
-from falx.statistics import Estimate
+from falx.statistics import RESAMPLES, Estimate
 
 MIN_GROUPS = 10
 """Behind each number; with 10 and no error, the upper bound of the error rate is 31 %."""
@@ -83,7 +83,7 @@ def score_subgroups(
     classes: Sequence[str],
     *,
     threshold: Sequence[np.ndarray],
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Factor, ...]:
     """Score the subgroups of every factor, with 95 % confidence intervals over groups.

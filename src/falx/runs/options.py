@@ -87,7 +87,9 @@ class TrainingOptions(TypedDict, total=False):
     ]
     precision: Annotated[
         Precision,
-        Option("Number format of convolutions; bf16 is faster where the processor supports it.", "fp32"),
+        Option(
+            "Number format of convolutions; bf16 is faster where the processor supports it.", "fp32"
+        ),
     ]
     pretrain_on: Annotated[
         str | Path | None,
@@ -174,7 +176,7 @@ class EvaluateOptions(TypedDict, total=False):
 class DemoOptions(TypedDict, total=False):
     """What `demo` takes."""
 
-    slices: Annotated[int, Option("Phantoms to train on.", 1200, minimum=60)]
+    slices: Annotated[int, Option("Phantoms to train on.", 1200, short="-n", minimum=60)]
     seed: Seed
     out: Out
 
@@ -182,7 +184,7 @@ class DemoOptions(TypedDict, total=False):
 class PretrainOptions(TypedDict, total=False):
     """What `pretrain` takes."""
 
-    slices: Annotated[int, Option("Phantoms to train on.", 64_000, minimum=1)]
+    slices: Annotated[int, Option("Phantoms to train on.", 64_000, short="-n", minimum=1)]
     size: Annotated[int, Option("Width and height of the phantoms in pixels.", 160)]
     batch_size: Annotated[int, Option("Phantoms per batch.", 32, minimum=2)]
     low_resolution_fraction: Annotated[
@@ -217,10 +219,14 @@ class ExportOptions(TypedDict, total=False):
 class BenchOptions(TypedDict, total=False):
     """What `bench` takes."""
 
-    rounds: Annotated[int, Option("Processes to time for each export and thread count.", 3, minimum=1)]
+    rounds: Annotated[
+        int, Option("Processes to time for each export and thread count.", 3, minimum=1)
+    ]
     seconds: Annotated[
         float,
-        Option("Duration of each latency and throughput measurement, in seconds.", 1.0, minimum=0.1),
+        Option(
+            "Duration of each latency and throughput measurement, in seconds.", 1.0, minimum=0.1
+        ),
     ]
     data: Annotated[
         str | Path | None,

@@ -57,6 +57,8 @@ def crossval(
             `.partial` that the same call resumes.
     """
     folds, repeats = options["folds"], options["repeats"]
+    # Recorded even where not given: jobs share the cores, and threads decide how sums are rounded.
+    options["jobs"] = jobs = 1 if options["jobs"] is None else options["jobs"]
     inputs = find_inputs(Path(data), options, listener=listener)
     usable = inputs.usable
     planned = make_folds(usable, folds=folds, repeats=repeats, seed=inputs.seed)
@@ -74,7 +76,7 @@ def crossval(
             inputs.setup(),
             planned,
             folder / CHECKPOINTS,
-            jobs=1 if options["jobs"] is None else options["jobs"],
+            jobs=jobs,
             listener=listener,
         )
         seconds = time.monotonic() - began

@@ -119,7 +119,9 @@ def test_what_is_undefined_is_a_dash(make_report, make_evaluation, written):
     page = written(make_report(make_evaluation(3, 3, labels=[1, 1, 1])))
     rows = page.table("Every metric")
     assert rows[ROC_AUC][0] == "–"
-    specificity = "Specificity true negative rate: fraction of negative slices classified as such"
+    specificity = (
+        "Specificity true negative rate: fraction of negative slices classified as negative"
+    )
     assert rows[specificity][0] == "–"
     assert "ROC AUC – no confidence interval can be given Undefined" in page.text
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)

@@ -163,7 +163,12 @@ def _of_training(
             "Loss, accuracy and AUC by epoch, on augmented training and on validation slices.",
             training_curves(history),
         ),
-        _saved(folder, "Views", "Augmented slices of one training batch, as the network sees them.", sheet),
+        _saved(
+            folder,
+            "Views",
+            "Augmented slices of one training batch, as the network sees them.",
+            sheet,
+        ),
     ]
 
 

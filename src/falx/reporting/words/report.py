@@ -279,8 +279,9 @@ def _data_limits(audit: Audit) -> Iterator[str]:
         lacking = f"{count(unnamed, 'slice')} {'lacks' if unnamed == 1 else 'lack'}"
         opening = "No slice has" if unnamed == len(patients) else lacking
         yield (
-            f"{opening} a patient identifier and can be grouped only by near-duplicates. Dissimilar "
-            "slices of one patient may be on both sides of a split, which inflates metrics."
+            f"{opening} a patient identifier, which leaves only near-duplicates to group by. "
+            "Dissimilar slices of one patient may be on both sides of a split, which inflates "
+            "metrics."
         )
     if audit.conflicts:
         groups = count(len(audit.conflicts), "group")
