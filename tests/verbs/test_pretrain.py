@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def done(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretraining, "ROUND", 2)
-        patch.setattr(pretraining, "_CHECKS", 16)
+        patch.setattr(pretraining, "_VALIDATION_PHANTOMS", 16)
         out = tmp_path_factory.mktemp("pretrain") / "backbone"
         return pretrain(out=out, slices=8, size=64, batch_size=2)
 
@@ -75,8 +75,8 @@ def test_weights_beyond_half_precision_stay_what_they_are(tmp_path: Path) -> Non
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="two a step"):
+    with pytest.raises(BadInput, match="--slices must be at least 1"):
         pretrain(out=tmp_path / "out", slices=0)
-    with pytest.raises(BadInput, match="--learning-rate above 0"):
+    with pytest.raises(BadInput, match=r"--learning-rate in \(0, 1\]"):
         pretrain(out=tmp_path / "out", learning_rate=0)
     assert not any(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A backbone that learned from another dataset first: shared by runs, told of, and free of leaks."""
+"""A backbone that learned from another dataset first: shared by runs, recorded, and free of leaks."""
 
 import json
 import shutil
@@ -41,13 +41,13 @@ def untrainable(trained, monkeypatch):
     monkeypatch.setattr("falx.pretraining.backbone.Transfer", None)
 
 
-def told(folder):
-    return json.loads((folder / "environment.json").read_text())
+def recorded(folder):
+    return json.loads((folder / "run.json").read_text())
 
 
-def test_the_environment_tells_what_was_learned_from_and_how_well(trained):
-    about = told(trained.folder)["pretraining"]
-    assert about == trained.pretraining
+def test_the_record_holds_what_was_learned_from_and_how_well(trained):
+    about = recorded(trained.folder)["pretraining"]
+    assert about == trained.record.pretraining
     numbers = {
         name: about[name] for name in ("name", "slices", "excluded", "trained_on", "held_out")
     }
@@ -58,7 +58,7 @@ def test_the_environment_tells_what_was_learned_from_and_how_well(trained):
         "trained_on": 27,
         "held_out": 3,
     }
-    assert about["phantoms"] == 0.5
+    assert about["phantom_fraction"] == 0.5
     assert 0 <= about["accuracy"] <= 1
     assert 0 <= about["auc"] <= 1
     assert about["seconds"] > 0
@@ -72,12 +72,12 @@ def test_the_report_and_the_card_tell_it_in_a_sentence(trained, tmp_path):
 
 def test_the_log_tells_how_many_slices_were_left_out(trained):
     log = (trained.folder / "log.jsonl").read_text("utf-8")
-    assert "27 of 35 slices of mixed; 5 share a group with a slice of the data" in log
+    assert "27 of 35 slices of mixed; 5 are excluded because they share a group" in log
     assert "pretraining, epoch 1" in log
 
 
 def test_the_command_that_repeats_the_run_names_the_other_dataset(trained, mixed):
-    assert f"--pretrain-on {mixed}" in told(trained.folder)["command"]
+    assert f"--pretrain-on {mixed}" in recorded(trained.folder)["command"]
 
 
 def test_what_the_backbone_has_seen_counts_as_seen_when_the_run_is_evaluated(trained, mixed, kinds):
@@ -90,8 +90,8 @@ def test_what_the_backbone_has_seen_counts_as_seen_when_the_run_is_evaluated(tra
 
 
 def test_a_run_without_it_says_nothing_of_it(run):
-    assert "pretraining" not in told(run)
-    assert "first trained on" not in (run / "report.html").read_text("utf-8")
+    assert recorded(run)["pretraining"] is None
+    assert "The backbone was pretrained on" not in (run / "report.html").read_text("utf-8")
     assert not (run / "pretraining.parquet").exists()
 
 
@@ -102,10 +102,10 @@ def test_folds_side_by_side_share_what_a_training_has_left(
         phantoms, folds=2, jobs=2, changes=changes, weights="random", seed=5,
         pretrain_on=mixed, out=tmp_path / "crossval",
     )  # fmt: skip
-    about = told(done.folder)
+    about = recorded(done.folder)
     assert about["pretraining"]["excluded"] == 5
     assert f"--pretrain-on {mixed}" in about["command"]
-    assert f"--pretrain-on {mixed}" in done.train_command
+    assert f"--pretrain-on {mixed}" in done.record.command_of("train")
     assert SAID in (done.folder / "report.html").read_text("utf-8")
     assert (done.folder / "pretraining.parquet").is_file()
 
