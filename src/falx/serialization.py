@@ -33,8 +33,12 @@ def to_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def dump(content: Any) -> str:
+    """A value as the text of a JSON file that any reader understands."""
+    return json.dumps(to_json(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(file: Path, content: Any) -> None:
-    """Write a value as JSON that any reader understands."""
-    text = json.dumps(to_json(content), indent=2, ensure_ascii=False, allow_nan=False)
+    """Write a value as a JSON file."""
     # A path that is not valid Unicode is escaped, which JSON reads back as it was.
-    file.write_text(text + "\n", "utf-8", errors="backslashreplace")
+    file.write_text(dump(content), "utf-8", errors="backslashreplace")

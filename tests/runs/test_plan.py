@@ -1,13 +1,14 @@
 """A plan is worked out and checked before a training begins."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from falx.declaration import declared
 from falx.errors import BadInput, UnusableData
-from falx.options import declared
 from falx.recipe import load_recipe
 from falx.runs.inputs import find_inputs
 from falx.runs.options import TrainOptions
@@ -34,7 +35,11 @@ def plan(data, *, recipe="demo", split="70/15/15", seed=0, positive=None, change
 
 def command(made):
     record = made.inputs.record(
-        "train", {**made.inputs.options, "split": made.strategy}, split="", seconds=0
+        "train",
+        {**made.inputs.options, "split": made.strategy},
+        Path("runs/x"),
+        split="",
+        seconds=0,
     )
     return record.command
 
@@ -117,7 +122,7 @@ def test_the_command_repeats_the_plan(data):
 
 def test_a_recipe_made_in_python_is_found_beside_the_report(data):
     mine = load_recipe("demo").changed({"name": "mine"})
-    assert "--recipe recipe.yaml" in command(plan(data, recipe=mine))
+    assert "--recipe runs/x/recipe.yaml" in command(plan(data, recipe=mine))
 
 
 def test_a_class_with_fewer_groups_than_parts_is_refused(phantoms, tmp_path):

@@ -231,6 +231,10 @@ def test_classes_of_the_detector_can_be_folded_into_two(phantoms, others, short,
     assert done.reliability.before["brier"].value == pytest.approx(
         np.mean((uncalibrated - truth) ** 2)
     )
+    read = falx.open_run(done.folder)
+    assert read.reliability.before["brier"].value == pytest.approx(
+        done.reliability.before["brier"].value
+    )
 
 
 def test_border_only_predictions_and_tumor_occlusion_are_reported(run, others, tmp_path):

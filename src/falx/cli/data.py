@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from falx.cli.parameters import DataArgument
-from falx.cli.terminal import progress, say, write_json
+from falx.cli.terminal import progress, say, write_text
 from falx.seeds import MAX_SEED
+from falx.serialization import dump
 
 
 def audit(
@@ -43,7 +44,7 @@ def audit(
     if json_file != Path("-"):
         show_audit(found)
     if json_file:
-        write_json(json_file, found.as_dict())
+        write_text(json_file, dump(found.as_dict()))
     if html_file:
         from falx.reporting.pages.audit import write_audit_page
 

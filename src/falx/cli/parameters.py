@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar, get_type_hints
 
 import typer
 
+from falx.declaration import Declared, declared
 from falx.errors import BadInput
-from falx.options import Declared, declared
 
 DataArgument = Annotated[
     Path, typer.Argument(help="Folder with a subfolder for each class, or a CSV or Parquet file.")

@@ -47,11 +47,13 @@ def show_findings(findings: Findings) -> None:
 
 def show_scores(scores: Mapping[str, Scores | None]) -> None:
     """Metrics with their confidence intervals, a column for each set of predictions."""
+    from falx.evaluation.weighted_metrics import METRIC_NAMES
+
     shown = {name: value for name, value in scores.items() if value is not None}
     table = Table("", *[f"{name} (n = {value.n})" for name, value in shown.items()], box=None)
     for metric in next(iter(shown.values())).estimates:
         cells = [str(value.estimates[metric]) for value in shown.values()]
-        table.add_row(metric.replace("_", " "), *cells)
+        table.add_row(METRIC_NAMES[metric], *cells)
     out.print(table)
 
 

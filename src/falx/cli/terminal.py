@@ -6,11 +6,10 @@ error, so that pipes stay clean.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -125,11 +124,6 @@ def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:
     say(f"Wrote {folder}")
     for what, command in steps:
         err.print(Text.assemble((f"  {what}: ", "dim"), command), soft_wrap=True)
-
-
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON to a file, or to standard output for `-`."""
-    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_text(file: Path, text: str) -> None:

@@ -14,11 +14,11 @@ from falx.cli.terminal import (
     say,
     show_next,
     working,
-    write_json,
     write_text,
 )
 from falx.logs import silence_native_stderr
 from falx.runs.options import EvaluateOptions
+from falx.serialization import dump
 
 
 def predict(
@@ -61,7 +61,7 @@ def predict(
     if csv_file:
         write_text(csv_file, findings_io.as_csv(findings))
     if json_file:
-        write_json(json_file, findings_io.as_dict(findings))
+        write_text(json_file, dump(findings_io.as_dict(findings)))
     if strict and findings.unreadable:
         raise typer.Exit(3)
     if not findings.slices:

@@ -217,7 +217,8 @@ class Predictions:
     def frame(self) -> pd.DataFrame:
         """A row a slice and repeat.
 
-        Columns path, index, group, label, repeat, fold, predicted, status, distance, p_CLASS.
+        Columns path, index, group, label, repeat, fold, predicted, status, distance, p_CLASS; and
+        uncalibrated_CLASS where the temperature does not tell what these were.
         """
         return pd.concat([self._frame(repeat) for repeat in range(self.repeats)], ignore_index=True)
 
@@ -231,6 +232,9 @@ class Predictions:
         )
         for code, name in enumerate(self.classes):
             frame[f"p_{name}"] = self.probabilities[repeat, :, code]
+        if self.uncalibrated is not None:
+            for code, name in enumerate(self.classes):
+                frame[f"uncalibrated_{name}"] = self.uncalibrated[repeat, :, code]
         return frame
 
     def _misclassification(self, row: int) -> Misclassification:

@@ -14,10 +14,10 @@ import keras
 
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.sources import entries_of
+from falx.declaration import compared
 from falx.environment import version
 from falx.evaluation.calibration import check_rules
 from falx.model.weights import Weights, find_weights
-from falx.options import compared
 from falx.pretraining.backbone import PretrainedBackbone, pretrained_backbone
 from falx.pretraining.corpus import Corpus, build_corpus, check_other_dataset
 from falx.pretraining.mixed_batches import phantoms_per_batch
@@ -113,19 +113,20 @@ class TrainingInputs:
         }
 
     def record(
-        self, verb: Verb, options: Mapping[str, Any], *, split: str, seconds: float
+        self, verb: Verb, options: Mapping[str, Any], folder: Path, *, split: str, seconds: float
     ) -> Record:
         """Where a run of these inputs comes from.
 
         Args:
             options: of the verb, all of them.
+            folder: of the run.
             split: in words.
             seconds: that training took, feature bank included, in the process that ended it.
         """
         return Record(
             verb=verb,
             arguments=[str(self.data)],
-            options=Record.options_of(verb, options),
+            options=Record.options_of(verb, options, folder),
             title=self.title,
             split=split,
             data={"name": self.catalog.root.name, "sha256": self.catalog.digest()},
@@ -193,7 +194,8 @@ def find_inputs(
         alpha=alpha,
         precision=options["precision"],
         cache_gb=options["cache_gb"],
-        options=options,
+        # 0.5 and "0.5" are one request.
+        options={**options, "operating_point": operating_point},
         corpus=corpus,
     )
 

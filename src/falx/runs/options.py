@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from falx.declaration import Option
 from falx.detect.rules import Rules
 from falx.exporting.choices import ExportPrecision
-from falx.options import Option
 from falx.recipe import Precision, Recipe
 from falx.seeds import MAX_SEED
 

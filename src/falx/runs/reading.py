@@ -21,14 +21,13 @@ from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
 from falx.recipe import load_recipe
 from falx.runs.folder import PARTIAL
-from falx.runs.run import Record, Run
+from falx.runs.run import RECIPE_FILE, Record, Run
 from falx.runs.writing import (
     CATALOG_FILE,
     ENVIRONMENT_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     PREDICTIONS_FILE,
-    RECIPE_FILE,
     RECORD_FILE,
     SPLIT_FILE,
 )
@@ -76,7 +75,7 @@ def _read(folder: Path) -> Run:
     record = Record(**content, environment=environment)
     catalog = Catalog.load(folder / CATALOG_FILE)
     usable = catalog.usable()
-    split = _split(folder / SPLIT_FILE)
+    split = _split(folder / SPLIT_FILE, len(usable))
     # As text: a class may be called 1, and a file NA.
     table = pd.read_csv(folder / PREDICTIONS_FILE, dtype="str", keep_default_na=False)
     rows = np.arange(len(usable)) if split is None else split.test
@@ -97,10 +96,12 @@ def _read(folder: Path) -> Run:
     )
 
 
-def _split(file: Path) -> Split | None:
+def _split(file: Path, n: int) -> Split | None:
     if not file.is_file():
         return None
     parts = pd.read_csv(file)["part"].to_numpy(dtype=object)
+    if len(parts) != n:
+        raise ValueError(f"{SPLIT_FILE} names {len(parts)} of {n} slices")
     return Split(*(np.flatnonzero(parts == name) for name in PARTS))
 
 
@@ -121,6 +122,8 @@ def _predictions(
     if not repeats or any(each["path"].tolist() != paths for each in repeats):
         raise ValueError(f"{PREDICTIONS_FILE} and {CATALOG_FILE} name different slices")
     columns = [f"p_{name}" for name in usable.classes]
+    before = [f"uncalibrated_{name}" for name in usable.classes]
+    kept = set(before) <= set(table.columns)
     return Predictions(
         table=usable.table.iloc[rows].reset_index(drop=True),
         classes=usable.classes,
@@ -129,6 +132,7 @@ def _predictions(
         distances=np.stack([_numbers(each, ["distance"])[:, 0] for each in repeats]),
         folds=np.stack([each["fold"].astype(int).to_numpy() for each in repeats]),
         rules=rules,
+        uncalibrated=np.stack([_numbers(each, before) for each in repeats]) if kept else None,
     )
 
 

@@ -13,15 +13,17 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.data.split import Split
+from falx.declaration import command_line, recorded
 from falx.detect.detector import Settings
 from falx.environment import environment
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.metrics import Scores
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.reliability import Reliability
-from falx.options import command_line, recorded
 from falx.recipe import Recipe
 from falx.runs.options import CrossvalOptions, EvaluateOptions, TrainOptions
+
+RECIPE_FILE = "recipe.yaml"
 
 Verb = Literal["train", "crossval", "evaluate"]
 Kind = Literal["training", "cross-validation", "evaluation"]
@@ -87,14 +89,15 @@ class Record:
         return command_line(verb, self.arguments, _OPTIONS[verb], self.options)
 
     @classmethod
-    def options_of(cls, verb: Verb, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that a record keeps: those that the result depends on, ready for JSON."""
-        # A recipe made in Python is found beside the record that names it.
-        named = {
-            name: "recipe.yaml" if isinstance(value, Recipe) else value
-            for name, value in values.items()
-        }
-        return recorded(_OPTIONS[verb], named)
+    def options_of(cls, verb: Verb, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """The options that a record keeps: those that the result depends on, ready for JSON.
+
+        Args:
+            folder: of the run, which holds a recipe that was made in Python, changes included.
+        """
+        if isinstance(values.get("recipe"), Recipe):
+            values = {**values, "recipe": folder / RECIPE_FILE, "changes": None}
+        return recorded(_OPTIONS[verb], values)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import pandas as pd
 
 from falx.data.split import split_table
 from falx.evaluation.predictions import Predictions
-from falx.runs.run import Run
+from falx.runs.run import RECIPE_FILE, Run
 from falx.serialization import to_json, write_json
 
 RECORD_FILE = "run.json"
 ENVIRONMENT_FILE = "environment.json"
-RECIPE_FILE = "recipe.yaml"
 CATALOG_FILE = "catalog.parquet"
 PREDICTIONS_FILE = "predictions.csv"
 METRICS_FILE = "metrics.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
+from falx.declaration import command_line, takes
 from falx.deployment.benchmark import Row, benchmark
 from falx.deployment.benchmark_table import as_markdown, as_table
 from falx.deployment.source import open_source
@@ -14,7 +15,6 @@ from falx.detect.detector import KERAS_FILE, detector_folder
 from falx.environment import environment
 from falx.errors import BadInput
 from falx.extras import check_installed
-from falx.options import command_line, takes
 from falx.progress import Listener, silent
 from falx.reporting.figures import style
 from falx.reporting.figures.benchmark import benchmark_bars

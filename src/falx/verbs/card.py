@@ -42,5 +42,6 @@ def card(run: str | Path, *, out: str | Path | None = None) -> CardFiles:
     folder = Path(out) if out else found.folder
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"'{folder}' is a file; name a folder with --out.")
-    document = model_card(Report(found, audit(found.catalog)))
+    check = found.evaluation.label_check if found.kind == "cross-validation" else None
+    document = model_card(Report(found, audit(found.catalog, label_check=check)))
     return CardFiles(*write_document(document, folder, NAME))

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from falx.data.auditing import audit
+from falx.declaration import takes
 from falx.detect.rules import Rules
 from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
 from falx.logs import log_to_file
-from falx.options import takes
 from falx.progress import Listener, Progress, silent
 from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
@@ -89,7 +89,9 @@ def crossval(
         split = f"leak-free {folds}-fold cross-validation{times}"
         run = Run(
             folder=final_path(folder),
-            record=inputs.record("crossval", options, split=split, seconds=seconds),
+            record=inputs.record(
+                "crossval", options, final_path(folder), split=split, seconds=seconds
+            ),
             catalog=inputs.catalog,
             evaluation=Evaluation(predictions, np.zeros(len(usable), bool)),
             recipe=inputs.recipe,

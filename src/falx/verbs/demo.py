@@ -8,8 +8,8 @@ from typing import Unpack
 
 import pandas as pd
 
+from falx.declaration import takes
 from falx.errors import BadInput
-from falx.options import takes
 from falx.phantom import write_phantoms
 from falx.progress import Listener, silent
 from falx.runs.folder import check_free, stamped

@@ -13,6 +13,7 @@ import pandas as pd
 from falx.data.auditing import audit
 from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import means_none
+from falx.declaration import takes
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.errors import BadInput
 from falx.evaluation.binary import (
@@ -27,7 +28,6 @@ from falx.evaluation.faithfulness import sample_groups, score_faithfulness
 from falx.evaluation.mask_checks import check_masks, score_masks
 from falx.evaluation.occlusion import BorderOnlyScores, score_border_only
 from falx.evaluation.predictions import Predictions
-from falx.options import takes
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.reporting.figures.run import draw_figures
@@ -36,8 +36,8 @@ from falx.reporting.report import Report
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
 from falx.runs.options import EvaluateOptions
-from falx.runs.run import Record, Run
-from falx.runs.writing import CATALOG_FILE, RECIPE_FILE, SPLIT_FILE, write_run
+from falx.runs.run import RECIPE_FILE, Record, Run
+from falx.runs.writing import CATALOG_FILE, SPLIT_FILE, write_run
 from falx.training.setup import open_cache
 from falx.training.views import render_views
 
@@ -102,7 +102,7 @@ def evaluate(
         record=Record(
             verb="evaluate",
             arguments=[str(run), str(data)],
-            options=Record.options_of("evaluate", options),
+            options=Record.options_of("evaluate", options, folder),
             title=f"{detector.settings.recipe} on {catalog.root.name}",
             split=f"all of {catalog.root.name}{binary}",
             data={"name": catalog.root.name, "sha256": catalog.digest()},

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from falx.declaration import takes
 from falx.deployment.attempts import Export, attempts_at, write_export
 from falx.deployment.source import open_source
 from falx.errors import BadInput, ParityError
 from falx.exporting.choices import PRECISIONS, TARGETS, Target
 from falx.extras import check_installed
-from falx.options import takes
 from falx.progress import Listener, silent
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.options import ExportOptions

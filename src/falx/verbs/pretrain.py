@@ -9,10 +9,10 @@ from typing import Any, Unpack
 import keras
 import pandas as pd
 
+from falx.declaration import command_line, recorded, takes
 from falx.environment import environment, version
 from falx.logs import log_to_file
 from falx.model.weights import find_weights, save_weights
-from falx.options import command_line, recorded, takes
 from falx.pretraining.phantoms import BACKBONE, PretrainingConfig, pretrain_on_phantoms
 from falx.progress import Listener, silent
 from falx.reporting.figures import style

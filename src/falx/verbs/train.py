@@ -13,6 +13,7 @@ import pandas as pd
 
 from falx.data.auditing import audit
 from falx.data.class_names import has_negative
+from falx.declaration import takes
 from falx.detect.detector import Detector, load
 from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
@@ -22,7 +23,6 @@ from falx.exporting.detector_folder import export_detector
 from falx.logs import log_to_file
 from falx.model.exportable import ExportableModel
 from falx.model.network import scale_logits
-from falx.options import takes
 from falx.progress import Listener, Progress, silent
 from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
@@ -74,7 +74,11 @@ def train(data: str | Path, *, listener: Listener = silent, **options: Unpack[Tr
         run = Run(
             folder=final_path(folder),
             record=plan.inputs.record(
-                "train", options, split=plan.split_description, seconds=trained.seconds
+                "train",
+                options,
+                final_path(folder),
+                split=plan.split_description,
+                seconds=trained.seconds,
             ),
             catalog=inputs.catalog,
             evaluation=trained.evaluation,

@@ -35,7 +35,7 @@ def test_both_aucs_are_given():
         (0.4, 0.6, "no sign that predictions rest on the border"),
         (0.8, 1.0, "The border alone predicts the class"),
         (0.0, 0.2, "Border-only predictions anti-correlate with the label"),
-        (nan, nan, "no sign that predictions rest on the border"),
+        (nan, nan, "no conclusion can be drawn"),
     ],
 )
 def test_the_border_is_judged_by_the_interval(low, high, verdict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from falx.evaluation.occlusion import BorderOnlyScores, OcclusionScores
@@ -37,6 +38,8 @@ def _border_words(scores: BorderOnlyScores) -> str:
 
 
 def _border_verdict(scores: BorderOnlyScores) -> str:
+    if math.isnan(scores.roc_auc.low):
+        return "Without a confidence interval, no conclusion can be drawn."
     if scores.roc_auc.low > _CHANCE:
         return (
             "The border alone predicts the class: part of the performance may rest on how slices "

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import falx
 from falx.cli.parameters import assignments, with_options
+from falx.declaration import Option, command_line, compared, declared, recorded, takes
 from falx.errors import BadInput
-from falx.options import Option, command_line, compared, declared, recorded, takes
 from falx.runs.options import CrossvalOptions, EvaluateOptions, TrainOptions
 
 
