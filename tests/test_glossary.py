@@ -18,8 +18,8 @@ PLAIN = {
     # Headings in plain English, which need no definition.
     "by class", "by fold", "by study", "classes and shortcuts", "data and audit", "figures",
     "heat maps", "limitations", "next steps", "performance", "reproducibility", "summary",
-    "unusable files", "usable slices of each class", "what predicts the class without the brain",
-    "groups",
+    "groups", "unusable files", "usable slices of each class",
+    "what predicts the class without the brain",
 }  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def texts() -> dict[str, str]:
         *(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.j2"),
         *(ROOT / "src").rglob("*.yaml"), *(ROOT / "src" / "falx" / "exporting" / "page").glob("*"),
         *(path for path in (ROOT / "docs").glob("*.md") if path != GLOSSARY), ROOT / "README.md",
-        *(path for path in (ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md")),
+        *(ROOT / "benchmarks").glob("*.py"), ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
     ]  # fmt: skip
     said = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files}
     for name, command in get_command(app).commands.items():
