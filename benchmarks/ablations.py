@@ -48,7 +48,9 @@ def main() -> None:
         row = estimates
         if evaluation is not first:
             metrics = bootstrap(evaluation.predictions)
-            gains = {metric: gain(metrics[metric], reference[metric]) for metric in METRICS}
+            gains = {
+                metric: gain(metrics[metric], reference[metric], evaluation) for metric in METRICS
+            }
             row = estimates | {f"{metric}_gain": value for metric, value in gains.items()}
         rows[name] = row
         print(f"{name:24} {as_row(row)}")
@@ -82,10 +84,13 @@ def bootstrap(predictions: Predictions) -> dict[str, tuple[float, Floats]]:
     )
 
 
-def gain(metric: tuple[float, Floats], reference: tuple[float, Floats]) -> Estimate:
+def gain(
+    metric: tuple[float, Floats], reference: tuple[float, Floats], evaluation: Evaluation
+) -> Estimate:
     """How much a metric exceeds its reference, from both values and their paired replicates."""
     value = metric[0] - reference[0]
-    interval = percentile_interval(value, metric[1] - reference[1])
+    groups = evaluation.scores.groups
+    interval = percentile_interval(value, metric[1] - reference[1], groups)
     return interval or Estimate(value, math.nan, math.nan)
 
 
@@ -93,8 +98,13 @@ def as_row(estimates: dict[str, Estimate]) -> str:
     """Two metrics and, except for the first run, their gains."""
     cells = [f"{estimates[metric]!s:24}" for metric in METRICS]
     gains = [estimates[f"{metric}_gain"] for metric in METRICS if f"{metric}_gain" in estimates]
-    cells += [f"{f'{each.value:+.3f} ({each.low:+.3f} to {each.high:+.3f})':26}" for each in gains]
-    return " ".join(cells)
+    return " ".join([*cells, *(f"{_signed(each):26}" for each in gains)])
+
+
+def _signed(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return f"{estimate.value:+.3f}"
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
 if __name__ == "__main__":

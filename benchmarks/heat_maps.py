@@ -155,7 +155,8 @@ def cell(values: np.ndarray, reference: np.ndarray | None, groups: np.ndarray) -
     if reference is None:
         return str(mean_interval(values, groups))
     apart = difference_interval(values - reference, groups)
-    return f"{values.mean():.3f}, {apart.value:+.3f} ({apart.low:+.3f} to {apart.high:+.3f})"
+    span = "" if np.isnan(apart.low) else f" ({apart.low:+.3f} to {apart.high:+.3f})"
+    return f"{values.mean():.3f}, {apart.value:+.3f}{span}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from falx import cli
 from falx.cli import terminal
 from falx.notice import NOTICE
+from helpers import head_slices, write_nifti, write_series
 
 
 @pytest.fixture
@@ -75,13 +76,30 @@ def test_an_unknown_option_is_wrong_use(falx):
     assert falx("train", "data", "--sede", "1")[0] == 2
 
 
-def test_predict_shows_a_table_and_names_what_it_could_not_read(falx, run, slices):
+def test_predict_shows_a_table_and_names_what_it_left_out(falx, run, slices):
     code, out, remarks = falx("predict", run, slices)
     assert code == 0
     assert out.count(".png") == 3
     assert "p(yes)" in out
-    assert "broken.jpg" in remarks
+    assert "1 file was left out" in remarks
+    assert "'broken.jpg' is not a JPEG" in remarks
     assert NOTICE in remarks
+
+
+def test_predict_shows_a_line_for_each_volume_and_none_for_its_slices(falx, run, tmp_path):
+    file = write_nifti(tmp_path / "t1.nii.gz", head_slices())
+    code, out, remarks = falx("predict", run, file)
+    assert code == 0
+    assert out.count("t1.nii.gz") == 1
+    assert "1 study: 1 " in out
+    assert "Answers for the 16 slices of these studies" in remarks
+
+
+def test_strict_exits_with_3_where_slices_were_left_out(falx, run, tmp_path):
+    write_series(tmp_path, head_slices())
+    assert falx("predict", run, tmp_path, "--strict")[0] == 0
+    write_series(tmp_path, head_slices()[:1], first=101)
+    assert falx("predict", run, tmp_path, "--strict")[0] == 3
 
 
 def test_strict_exits_with_3_where_a_file_could_not_be_read(falx, run, slices):
@@ -95,13 +113,15 @@ def test_a_pipe_gets_nothing_but_json(falx, run, slices):
     answer = json.loads(out)
     assert code == 0
     assert len(answer["slices"]) == 3
-    assert [one["path"].endswith("broken.jpg") for one in answer["unreadable"]] == [True]
+    assert [one["path"].endswith("broken.jpg") for one in answer["left_out"]] == [True]
 
 
 def test_a_pipe_gets_nothing_but_csv(falx, run, slices):
     _, out, _ = falx("predict", run, slices, "--csv", "-")
     lines = out.splitlines()
-    assert lines[0] == "path,index,status,label,probability,p_no,p_yes,distance,study,problem"
+    assert lines[0] == (
+        "path,index,status,label,probability,p_no,p_yes,distance,study,series,level,region,problem"
+    )
     assert len(lines) == 1 + 3 + 1
 
 
@@ -236,11 +256,15 @@ def test_nothing_is_downloaded_for_data_that_are_not_there(falx, tmp_path, monke
     assert one_sentence(remarks)
 
 
-def test_a_predict_that_could_read_nothing_is_no_success(falx, run, tmp_path):
+def test_a_predict_that_could_use_nothing_is_no_success(falx, run, tmp_path):
     (tmp_path / "notes.jpg").write_text("no image")
-    code, _, remarks = falx("predict", run, tmp_path / "notes.jpg")
+    write_series(tmp_path, head_slices()[4:6], Modality="CT")
+    code, _, remarks = falx("predict", run, tmp_path)
     assert code == 2
-    assert "None of 1 files could be read" in remarks
+    assert "a CT image, not MR" in remarks
+    assert remarks.splitlines()[-1] == (
+        "Error: None of 3 files holds an MR slice that can be used; give such files."
+    )
 
 
 def test_the_version_is_shown(falx):

@@ -12,7 +12,7 @@ import falx
 from falx.cli.parameters import assignments, with_options
 from falx.declaration import Option, command_line, compared, declared, recorded, takes
 from falx.errors import BadInput
-from falx.runs.options import CrossvalOptions, EvaluateOptions, TrainOptions
+from falx.runs.options import AuditOptions, CrossvalOptions, EvaluateOptions, TrainOptions
 
 
 class Options(TypedDict, total=False):
@@ -100,6 +100,7 @@ def test_a_change_is_a_field_and_a_value(change):
 @pytest.mark.parametrize(
     ("function", "options"),
     [
+        (falx.audit, AuditOptions),
         (falx.train, TrainOptions),
         (falx.crossval, CrossvalOptions),
         (falx.evaluate, EvaluateOptions),

@@ -15,15 +15,18 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from falx import statistics
 from falx.errors import BadInput
 from falx.statistics import (
+    MIN_GROUPS,
     Estimate,
     RankedScores,
     bootstrap_groups,
     difference_interval,
     exact_interval,
     mean_interval,
+    mean_over_repeats,
     percentile_interval,
     proportion_interval,
     ranking_metrics,
+    ratio_interval,
     wilson_interval,
 )
 
@@ -72,19 +75,19 @@ def test_a_chunk_of_resamples_is_small(columns: int | None, size: int) -> None:
 
 def test_percentile_interval_is_the_central_95_percent_of_defined_replicates() -> None:
     replicates = np.array([*np.linspace(0, 1, 101), math.nan, math.inf])
-    found = percentile_interval(0.5, replicates)
+    found = percentile_interval(0.5, replicates, 10)
     assert found is not None
     assert bounds(found) == pytest.approx((0.5, 0.025, 0.975))
 
 
 def test_percentile_interval_is_widened_to_the_value() -> None:
-    found = percentile_interval(0.1, np.array([0.2, 0.3, 0.4]))
+    found = percentile_interval(0.1, np.array([0.2, 0.3, 0.4]), 10)
     assert found is not None
     assert found.low == found.value == 0.1
 
 
 def test_percentile_interval_is_none_where_replicates_agree() -> None:
-    assert percentile_interval(0.5, np.array([0.5, 0.5 + 1e-14])) is None
+    assert percentile_interval(0.5, np.array([0.5, 0.5 + 1e-14]), 10) is None
 
 
 @pytest.mark.parametrize(
@@ -93,9 +96,33 @@ def test_percentile_interval_is_none_where_replicates_agree() -> None:
 def test_percentile_interval_is_undefined_without_value_or_replicates(
     value: float, replicates: list[float]
 ) -> None:
-    found = percentile_interval(value, np.array(replicates))
+    found = percentile_interval(value, np.array(replicates), 10)
     assert found is not None
     assert bounds(found) == pytest.approx((value, math.nan, math.nan), nan_ok=True)
+
+
+def test_fewer_than_ten_groups_have_no_interval() -> None:
+    """Whatever their resamples show, or whether they agree."""
+    for replicates in ([0.2, 0.3, 0.4], [0.3, 0.3]):
+        found = percentile_interval(0.3, np.array(replicates), MIN_GROUPS - 1)
+        assert found is not None
+        assert bounds(found) == pytest.approx((0.3, math.nan, math.nan), nan_ok=True)
+    enough = percentile_interval(0.3, np.array([0.2, 0.4]), MIN_GROUPS)
+    assert enough is not None
+    assert bounds(enough) == pytest.approx((0.3, 0.205, 0.395))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_few_groups_of_one_outcome_keep_the_exact_interval_of_their_count(value: float) -> None:
+    """Three patients, all right: 1 of 3 is not excluded, and the interval says so."""
+    assert percentile_interval(value, np.array([value, value]), 3) is None
+    assert mean_interval(np.full(30, value), np.arange(30) % 3) == proportion_interval(value, 3)
+
+
+def test_mean_of_few_groups_is_only_a_value() -> None:
+    values = np.random.default_rng(0).random(90)
+    assert str(mean_interval(values, np.arange(90) % 9)) == f"{values.mean():.3f}"
+    assert "to" in str(mean_interval(values, np.arange(90) % 10))
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -138,6 +165,30 @@ def test_mean_of_values_that_always_agree_has_no_interval(values: Any, groups: A
     assert found.value == pytest.approx(np.mean(values))
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+def test_ratio_interval_is_that_of_a_ratio_of_sums() -> None:
+    """False positives a volume: a patient with more volumes weighs more."""
+    rng = np.random.default_rng(0)
+    events, volumes, groups = rng.poisson(3, 40), rng.integers(1, 4, 40), np.arange(40) // 2
+    drawn = counts(20)
+    above, below = (np.bincount(groups, values) for values in (events, volumes))
+    ratios = (drawn @ above) / (drawn @ below)
+    found = ratio_interval(events, volumes, groups)
+    wanted = (events.sum() / volumes.sum(), *np.quantile(ratios, [0.025, 0.975]))
+    assert bounds(found) == pytest.approx(wanted, abs=1e-14)
+
+
+def test_ratio_that_never_varies_has_no_interval() -> None:
+    assert str(ratio_interval(np.full(20, 2), np.ones(20), np.arange(20))) == "2.000"
+
+
+def test_replicates_over_repeats_are_means_of_drawn_repeats() -> None:
+    replicates = np.stack([np.zeros(500), np.ones(500)])
+    found = mean_over_repeats(replicates, 0)
+    assert set(found.tolist()) == {0.0, 0.5, 1.0}
+    assert found.mean() == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_array_equal(mean_over_repeats(replicates[:1], 0), np.zeros(500))
 
 
 def test_difference_interval_is_that_of_the_mean_of_differences() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from falx.data.catalog import Catalog, build_catalog
     from falx.data.read import Slice, read_slices
     from falx.detect.detector import Detector, load
-    from falx.detect.finding import Finding, Findings, StudyFinding
+    from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
     from falx.recipe import Recipe, load_recipe
     from falx.runs.reading import open_run
     from falx.runs.run import Run
@@ -48,6 +48,8 @@ _HOMES = {
     "load": "falx.detect.detector",
     "Finding": "falx.detect.finding",
     "Findings": "falx.detect.finding",
+    "LeftOut": "falx.detect.finding",
+    "SeriesFinding": "falx.detect.finding",
     "StudyFinding": "falx.detect.finding",
     "Recipe": "falx.recipe",
     "load_recipe": "falx.recipe",
@@ -71,8 +73,10 @@ __all__ = [
     "FalxError",
     "Finding",
     "Findings",
+    "LeftOut",
     "Recipe",
     "Run",
+    "SeriesFinding",
     "Slice",
     "StudyFinding",
     "audit",

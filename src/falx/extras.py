@@ -18,7 +18,7 @@ EXTRAS = {
         "scipy",
         "matplotlib",
         "jinja2",
-        "imagehash",
+        "highdicom",
         "filelock",
         "h5py",
         "tensorboard",

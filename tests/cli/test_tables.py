@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from falx.cli.tables import show_heat_map_scores
+from falx.cli.tables import show_heat_map_scores, show_volumes
 from falx.data.catalog import Catalog
 from falx.detect.rules import Rules
 from falx.evaluation.deletion import Curve, DeletionScores, PerturbationCurves
@@ -47,6 +47,50 @@ def test_localization_is_shown_beside_chance(capsys):
     show_heat_map_scores(evaluated(localization=scores))
     assert "pointing game" in (shown := capsys.readouterr().out)
     assert "0.200 (0.100 to 0.300), chance 0.050" in shown
+
+
+def of_volumes(patients: int) -> Evaluation:
+    """Volumes of four slices, the third with a tumor that is found."""
+    n = 4 * patients
+    names = np.repeat([f"p{number}" for number in range(patients)], 4)
+    table = pd.DataFrame(
+        {
+            "path": names, "index": np.arange(n) % 4, "group": np.arange(n) // 4,
+            "label": np.tile(["no", "no", "yes", "no"], patients), "patient": names, "study": "",
+            "series": "", "volume": names, "level": np.arange(n) % 4 / 100, "plane": "axial",
+            "region": "brain",
+            "contrast": False,
+        }
+    )  # fmt: skip
+    positive = np.tile([0.1, 0.3, 0.8, 0.6], patients)
+    usable = Catalog(Path("data"), ("no", "yes"), table)
+    probabilities = np.column_stack([1 - positive, positive])
+    found = Predictions.of_detector(usable, np.arange(n), probabilities, np.ones(n), Rules())
+    return Evaluation(found, None)
+
+
+def test_lesions_levels_and_studies_are_shown_of_volumes(capsys):
+    show_volumes(of_volumes(12))
+    lines = [line.strip().split("  ") for line in capsys.readouterr().out.splitlines()]
+    shown = {line[0]: line[-1].strip() for line in lines}
+    assert shown == {
+        "ROC AUC at the same level": "1.000 (0.735 to 1.000)",
+        "Sensitivity per lesion": "1.000 (0.735 to 1.000)",
+        "False positives a volume": "1.000",
+        "Sensitivity at 1 false positive a volume": "1.000 (0.735 to 1.000)",
+        "Sensitivity at 2 false positives a volume": "1.000 (0.735 to 1.000)",
+        "Sensitivity at 4 false positives a volume": "1.000 (0.735 to 1.000)",
+        "ROC AUC by study (n = 12)": "undefined",
+        "Sensitivity by study (n = 12)": "1.000 (0.735 to 1.000)",
+        "Specificity by study (n = 12)": "undefined",
+    }
+
+
+def test_single_slices_are_no_volumes(capsys):
+    single = of_volumes(2)
+    single.predictions.table[["volume", "level"]] = ["", np.nan]
+    show_volumes(single)
+    assert capsys.readouterr().out == ""
 
 
 def test_without_measurements_nothing_is_shown(capsys):

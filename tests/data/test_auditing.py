@@ -57,6 +57,19 @@ def test_identical_files_near_duplicates_and_conflicts_are_told_apart(data):
     assert found.distinct == 60
 
 
+def test_labels_of_a_patient_may_differ_but_those_of_near_duplicates_may_not(data, tmp_path):
+    files = sorted(data.rglob("*.png"))
+    copy = data / "no" / "copy.jpg"
+    write(copy, cv2.imread(str(files[-1]), 0))
+    table = tmp_path / "table.csv"
+    rows = [f"{file},{file.parent.name},P{number % 10}" for number, file in enumerate(files)]
+    table.write_text("\n".join(["path,label,patient", *rows, f"{copy},no,P9"]))
+    catalog = build_catalog(table)
+    found = audit(catalog)
+    assert found.distinct == 10
+    assert named(catalog, found.conflicts) == [{f"data/yes/{files[-1].name}", "data/no/copy.jpg"}]
+
+
 def test_leaks_between_predefined_parts_are_counted(data, tmp_path):
     files = sorted(data.rglob("*.png"))
     for number, file in enumerate(files):
@@ -94,7 +107,7 @@ def test_a_set_that_gives_its_classes_away_by_size_is_alarming(tmp_path):
         pixels = make_phantom(number, tumor=False, size=112 if tumor else 96).pixels
         write(tmp_path / ("yes" if tumor else "no") / f"{number}.png", pixels)
     usable = build_catalog(tmp_path).usable()
-    properties, _ = probe_shortcuts(usable.table, usable.labels, usable.groups)
+    properties, _ = probe_shortcuts(usable.table, usable.labels, usable.groups, classes=2)
     assert properties.probe == "file properties"
     assert properties.auc > 0.95
     assert properties.alarming
@@ -108,7 +121,7 @@ def test_a_mark_outside_the_head_is_found_by_the_probe_of_the_background(tmp_pat
             pixels[-10:-4, 4:16] = 200
         write(tmp_path / ("yes" if tumor else "no") / f"{number}.png", pixels)
     usable = build_catalog(tmp_path).usable()
-    _, background = probe_shortcuts(usable.table, usable.labels, usable.groups)
+    _, background = probe_shortcuts(usable.table, usable.labels, usable.groups, classes=2)
     assert background.auc > 0.9
     assert background.alarming
 
@@ -117,8 +130,18 @@ def test_phantoms_have_no_shortcut(data):
     assert not any(shortcut.alarming for shortcut in audit(build_catalog(data)).shortcuts)
 
 
-def test_shortcuts_are_not_probed_with_fewer_groups_than_folds(data):
+def test_few_groups_are_probed_in_fewer_folds_and_without_an_interval(data):
     for file in sorted((data / "yes").iterdir())[4:]:
+        file.unlink()
+    found = audit(build_catalog(data)).shortcuts
+    assert [probe.probe for probe in found] == [
+        "file properties", "the background outside the head",
+    ]  # fmt: skip
+    assert all(0 <= probe.auc <= 1 and np.isnan(probe.low) for probe in found)
+
+
+def test_a_class_of_one_group_cannot_be_probed(data):
+    for file in sorted((data / "yes").iterdir())[1:]:
         file.unlink()
     assert audit(build_catalog(data)).shortcuts == ()
 

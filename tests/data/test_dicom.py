@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from falx.data.dicom import is_segmentation, segmented_series, series_uid
 from falx.data.read import Limits, read_slices
+from falx.data.slices import Acquisition
 from falx.errors import UnreadableImage
+from small_scans import content, dicom, head, segmentation, series
 
 NAME = Path("IM0001")
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -228,6 +232,20 @@ def test_transfer_syntaxes_and_color_models(name, frames, shape, color):
     assert slices[0].color == color
 
 
+@pytest.mark.parametrize(
+    ("syntax", "name"),
+    [
+        ("1.2.840.10008.1.2.4.102", "MPEG-4 AVC/H.264 High Profile / Level 4.1"),
+        ("1.2.840.10008.1.2.4.92", "JPEG 2000 Part 2 Multi-component Image Compression"),
+    ],
+)
+def test_a_transfer_syntax_that_is_not_read_is_named(syntax, name):
+    dataset = pydicom.dcmread(SHIPPED / "MR_small_jp2klossless.dcm")
+    dataset.file_meta.TransferSyntaxUID = syntax
+    with pytest.raises(UnreadableImage, match=f"compressed as {name}.*, which falx does not read"):
+        read(content(dataset))
+
+
 def test_colors_come_out_alike_however_they_were_compressed():
     expected = read(shipped("SC_rgb_rle"))[0].pixels
     for name in ("SC_rgb_jpeg_gdcm", "SC_rgb_jpeg_dcmtk", "SC_rgb_dcmtk_+eb+cy+np"):
@@ -316,29 +334,32 @@ def test_gray_levels_that_are_not_numbers_are_refused(elements):
 
 @pytest.mark.parametrize("error", [TypeError, AttributeError, KeyError, RuntimeError])
 @pytest.mark.parametrize(
-    ("name", "elements"),
+    ("module", "name", "elements"),
     [
-        ("percentile_normalize", {}),
-        ("_windowed", {"WindowCenter": "200.5", "WindowWidth": "201"}),
-        ("_is_padding", {}),
-        ("Slice", {}),
+        ("levels", "percentile_normalize", {}),
+        ("levels", "_windowed", {"WindowCenter": "200.5", "WindowWidth": "201"}),
+        ("levels", "_is_padding", {}),
+        ("", "displayed", {}),
+        ("", "Slice", {}),
     ],
 )
-def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(monkeypatch, name, elements, error):
+def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(
+    monkeypatch, module, name, elements, error
+):
     from falx.data import dicom
 
     def broken(*_, **__):
         raise error("a bug of falx")
 
-    monkeypatch.setattr(dicom, name, broken)
+    monkeypatch.setattr(getattr(dicom, module) if module else dicom, name, broken)
     with pytest.raises(error, match="a bug of falx"):
         read(made(RAMP, **elements))
 
 
 def test_too_many_pixels_are_refused_before_decoding(monkeypatch):
-    from falx.data import dicom
+    from falx.data.dicom import pixels
 
-    monkeypatch.setattr(dicom, "pixel_array", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(pixels, "pixel_array", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(UnreadableImage, match="4 x 3 x 5 pixels"):
         read(made(np.zeros((5, 3, 4), np.uint16)), limits=Limits(pixels=59))
 
@@ -363,3 +384,202 @@ def test_reading_dicom_opens_no_socket_and_needs_no_pillow():
         " ('MR_small_jp2klossless.dcm', 'SC_rgb_jpeg_dcmtk.dcm')] == [1, 1]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# One voxel a level: x to the patient's left, y to posterior, z to superior.
+VOXELS = np.random.default_rng(0).integers(0, 4096, (9, 11, 13)).astype(np.uint16)
+SHOWN = {
+    "axial": lambda at: VOXELS[:, :, at].T,
+    "coronal": lambda at: VOXELS[:, at, ::-1].T,
+    "sagittal": lambda at: VOXELS[at, :, ::-1].T,
+}
+POSITIONS = {"axial": 3.0, "coronal": -3.0, "sagittal": -3.0}
+"""Of the slices at 3 along z, y and x, towards superior, anterior and right."""
+FRAMES = [
+    (*axes, *signs)
+    for axes in itertools.permutations(range(3), 2)
+    for signs in itertools.product((1, -1), repeat=2)
+]
+
+
+def sampled(row, column, row_sign, column_sign, **elements):
+    """The slice at 3 along the remaining axis, stored with the indices growing as asked."""
+    axis = 3 - row - column
+    stored = np.take(VOXELS, 3, axis=axis)
+    stored = (stored.T if row < column else stored)[::column_sign, ::row_sign]
+    corner = np.zeros(3)
+    corner[axis] = 3
+    corner[row] = 0 if row_sign > 0 else VOXELS.shape[row] - 1
+    corner[column] = 0 if column_sign > 0 else VOXELS.shape[column] - 1
+    orientation = [*(row_sign * np.eye(3)[row]), *(column_sign * np.eye(3)[column])]
+    return content(dicom(stored, orientation, corner, **elements))
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=str)
+def test_any_frame_of_axes_gives_the_slice_as_shown(frame):
+    (slice_,) = read(sampled(*frame))
+    plane = ("sagittal", "coronal", "axial")[3 - frame[0] - frame[1]]
+    assert (slice_.plane, slice_.position) == (plane, POSITIONS[plane])
+    np.testing.assert_allclose(slice_.pixels, SHOWN[plane](3) / 4096, atol=1e-6)
+
+
+@pytest.mark.parametrize("position", ["HFS", "HFP", "FFS", "FFP", "HFDR", None])
+def test_only_the_orientation_matters_and_not_how_the_patient_lay(position):
+    (slice_,) = read(sampled(0, 1, -1, -1, PatientPosition=position))
+    assert slice_.plane == "axial"
+    np.testing.assert_allclose(slice_.pixels, SHOWN["axial"](3) / 4096, atol=1e-6)
+
+
+def test_an_oblique_slice_is_shown_as_stored():
+    half = np.sqrt(0.5)
+    stored = VOXELS[:, :, 3]
+    (slice_,) = read(content(dicom(stored, (1, 0, 0, 0, half, half), (0, 0, 10))))
+    assert slice_.plane == "oblique"
+    assert slice_.position == pytest.approx(10 * half)
+    np.testing.assert_allclose(slice_.pixels, stored / 4096, atol=1e-6)
+
+
+def test_spacing_follows_the_slice_as_shown():
+    # Stored with rows along y and columns along z: a sagittal slice on its side.
+    content_ = sampled(2, 1, 1, 1, PixelSpacing=[1, 2])
+    (slice_,) = read(content_)
+    assert slice_.plane == "sagittal"
+    assert slice_.pixels.shape == (26, 11)
+    assert slice_.spacing == 1
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ImageOrientationPatient": None},
+        {"ImageOrientationPatient": ["0"] * 6},
+        {"ImagePositionPatient": None},
+        {"ImagePositionPatient": [], "ImageOrientationPatient": []},
+    ],
+)
+def test_without_an_orientation_or_a_position_the_position_is_unknown(elements):
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], **elements)))
+    assert np.isnan(slice_.position)
+    assert slice_.plane == ("axial" if "ImagePositionPatient" in elements and
+                            len(elements) == 1 else "")  # fmt: skip
+
+
+def test_a_spacing_that_is_only_a_ratio_is_no_length():
+    elements = {"PixelSpacing": None, "PixelAspectRatio": ["2", "1"]}
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], **elements)))
+    assert slice_.pixels.shape == (18, 11)
+    assert np.isnan(slice_.spacing)
+
+
+def test_frames_of_an_enhanced_image_have_a_position_and_orientation_of_their_own():
+    def groups(orientation, corner):
+        return item(
+            PlaneOrientationSequence=[item(ImageOrientationPatient=list(orientation))],
+            PlanePositionSequence=[item(ImagePositionPatient=list(corner))],
+            FrameAnatomySequence=[item(AnatomicRegionSequence=[item(CodeMeaning="Brain")])],
+            MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "M", "NONE"])],
+        )
+
+    stored = np.stack([VOXELS[:9, :9, 0], VOXELS[:9, :9, 1], VOXELS[:9, :9, 2]])
+    frames = [
+        groups((1, 0, 0, 0, 1, 0), (0, 0, 4)),
+        groups((-1, 0, 0, 0, 1, 0), (8, 0, 9)),
+        groups((1, 0, 0, 0, 0, -1), (0, 2, 0)),
+    ]
+    window = {"WindowCenter": 2048, "WindowWidth": 4096, "VOILUTFunction": "LINEAR_EXACT"}
+    slices = read(made(stored, Modality="MR", PerFrameFunctionalGroupsSequence=frames, **window))
+    assert [slice_.plane for slice_ in slices] == ["axial", "axial", "coronal"]
+    assert [slice_.position for slice_ in slices] == [4, 9, -2]
+    assert {slice_.frames for slice_ in slices} == {3}
+    assert {slice_.acquisition.body_part for slice_ in slices} == {"BRAIN"}
+    assert slices[0].acquisition.image_type == ("ORIGINAL", "PRIMARY", "M", "NONE")
+    np.testing.assert_allclose(slices[1].pixels, stored[1][:, ::-1] / 4096, atol=1e-6)
+
+
+def test_what_the_header_says_of_the_acquisition_is_kept():
+    elements = {
+        "Modality": "MR", "BodyPartExamined": "BRAIN ", "SeriesDescription": "T1 axial + C",
+        "ContrastBolusAgent": "gadobutrol", "ImageType": ["ORIGINAL", "PRIMARY", "M"],
+    }  # fmt: skip
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], SOPInstanceUID="1.9", **elements)))
+    assert slice_.acquisition == Acquisition(
+        "MR", "BRAIN", ("ORIGINAL", "PRIMARY", "M"), "T1 axial + C", contrast=True,
+        sop_class="MR Image Storage",
+    )  # fmt: skip
+    assert slice_.uid == "1.9"
+    assert read(made(RAMP))[0].acquisition == Acquisition(
+        sop_class="Secondary Capture Image Storage"
+    )
+
+
+def test_a_private_sop_class_has_no_name():
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], SOPClassUID="1.2.840.113619.4.26")))
+    assert slice_.acquisition.sop_class == ""
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "NONE", "None given", "no", "No contrast", "without", "UNKNOWN", "n/a", "N", "-", "0"],
+)
+def test_what_stands_for_no_contrast_agent_is_none(written):
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], ContrastBolusAgent=written)))
+    assert not slice_.acquisition.contrast
+
+
+@pytest.mark.parametrize("written", ["Gd", "Dotarem", "NOVA contrast", "Normagraf", "YES", "15 ml"])
+def test_any_other_text_names_a_contrast_agent(written):
+    (slice_,) = read(content(dicom(VOXELS[:, :, 0], ContrastBolusAgent=written)))
+    assert slice_.acquisition.contrast
+
+
+@pytest.mark.parametrize(
+    ("agent", "administered", "contrast"),
+    [
+        ("Gadolinium", None, True),
+        ("Gadolinium", "YES", True),
+        ("Gadolinium", "NO", False),
+        ("None", None, False),
+    ],
+)
+def test_the_contrast_agent_of_an_enhanced_image_is_in_its_sequences(agent, administered, contrast):
+    named = item(CodeValue="C-17800", CodingSchemeDesignator="SRT", CodeMeaning=agent)
+    dataset = dicom(VOXELS[:, :, 0], ContrastBolusAgentSequence=[named])
+    if administered:
+        usage = item(ContrastBolusAgentAdministered=administered)
+        dataset.SharedFunctionalGroupsSequence = [item(ContrastBolusUsageSequence=[usage])]
+    assert read(content(dataset))[0].acquisition.contrast is contrast
+
+
+@pytest.mark.parametrize(
+    ("modality", "reason"),
+    [("SEG", "a segmentation, not an image; name it as a mask"),
+     ("RTDOSE", "a radiotherapy dose, not an image; leave it out")],
+)  # fmt: skip
+def test_segmentations_and_doses_are_refused_with_the_reason(modality, reason):
+    with pytest.raises(UnreadableImage, match=f"^'IM0001' is {reason}"):
+        read(content(dicom(VOXELS[:, :, 0], Modality=modality)))
+
+
+def test_the_dose_that_comes_with_pydicom_and_a_report_are_refused():
+    with pytest.raises(UnreadableImage, match="is a radiotherapy dose, not an image"):
+        read(shipped("rtdose"))
+    with pytest.raises(UnreadableImage, match=r"without pixels \(.*SR.*\); leave it out"):
+        read(shipped("test-SR"))
+
+
+def test_series_and_segmented_series_are_told_by_the_header_alone(tmp_path):
+    images = series(head((20, 24, 3)))
+    outlines = np.zeros((3, 24, 20), bool)
+    outlines[1, 5:9, 5:9] = True
+    mask = segmentation(images, outlines)
+    (tmp_path / "mask.dcm").write_bytes(content(mask))
+    (tmp_path / "image.dcm").write_bytes(content(images[0]))
+    (tmp_path / "text.dcm").write_text("no DICOM")
+    of_images = str(images[0].SeriesInstanceUID)
+    assert is_segmentation(tmp_path / "mask.dcm")
+    assert not is_segmentation(tmp_path / "image.dcm")
+    assert not is_segmentation(tmp_path / "text.dcm")
+    assert segmented_series(tmp_path / "mask.dcm") == series_uid(tmp_path / "image.dcm")
+    assert series_uid(tmp_path / "image.dcm") == of_images
+    assert segmented_series(tmp_path / "image.dcm") == ""
+    assert (series_uid(tmp_path / "text.dcm"), segmented_series(tmp_path / "text.dcm")) == ("", "")

@@ -1,13 +1,16 @@
 """Evidence is drawn where the network sees it, in pixels of the original slice."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from falx.detect import overlay
 from falx.detect.detector import load
-from falx.detect.finding import evidence_for
+from falx.detect.finding import Finding, evidence_for
 from falx.detect.heat_map import HeatMap, upsample
 from falx.detect.overlay import draw_overlay, write_overlays
 from falx.errors import BadInput
@@ -15,6 +18,7 @@ from falx.image.crop import Box
 from falx.image.render import Region, render_with_region
 from falx.phantom import make_phantom, write_phantoms
 from falx.recipe import Rendering
+from helpers import head_slices, write_nifti, write_series
 
 
 def one_position(row, column, region, shape, positions=7):
@@ -138,7 +142,58 @@ def test_overlays_are_numbered_in_the_order_of_the_findings(run, tmp_path):
     write_overlays(findings, tmp_path / "maps")
     names = [f"{n:04d}-{one.path.stem}.png" for n, one in enumerate(findings, start=1)]
     assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == names
-    assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 412
+    assert cv2.imread(str(tmp_path / "maps" / names[0])).shape[0] == 384 + 2 * 28
+
+
+def finding(file, **about):
+    return Finding(file, status="answer", distance=1.0, label="yes", probability=0.9123,
+                   probabilities={"no": 0.0877, "yes": 0.9123}, **about)  # fmt: skip
+
+
+@pytest.fixture
+def captions(monkeypatch):
+    """The captions that are drawn, in order."""
+    drawn = []
+
+    def listen(pixels, heat_map, caption):
+        drawn.append(caption)
+        return draw_overlay(pixels, heat_map, caption)
+
+    monkeypatch.setattr(overlay, "draw_overlay", listen)
+    return drawn
+
+
+def test_an_overlay_of_a_volume_says_which_slice_it_is_of(captions, tmp_path):
+    file = write_nifti(tmp_path / "t1.nii", head_slices())
+    findings = [
+        finding(file, index=7, level=0.4667, region="brain"),
+        replace(finding(file, index=15), status="refer"),
+        Finding(file, 2, "out_of_distribution", 9.0, level=0.1333, region="skull base"),
+    ]
+    write_overlays(findings, tmp_path / "maps")
+    assert captions == [
+        "t1.nii, index 7 (slice 8 of 16), level 0.47, brain\nyes, p(yes) 0.912",
+        "t1.nii, index 15 (slice 16 of 16)\nyes, p(yes) 0.912, refer",
+        "t1.nii, index 2 (slice 3 of 16), level 0.13, skull base\nout of distribution, no label",
+    ]
+
+
+def test_an_overlay_of_a_file_of_one_slice_says_its_level_where_that_is_known(captions, tmp_path):
+    first, second = write_series(tmp_path / "series", head_slices()[7:9])
+    findings = [finding(first, index=0, level=0.5, region="brain"), finding(second, index=0)]
+    write_overlays(findings, tmp_path / "maps")
+    assert captions == [
+        f"{first.name}, level 0.50, brain\nyes, p(yes) 0.912",
+        f"{second.name}\nyes, p(yes) 0.912",
+    ]
+
+
+def test_each_line_of_a_caption_is_drawn_below_the_other():
+    pixels = make_phantom(0, tumor=True, size=128).pixels.astype(np.float32) / 255
+    image = draw_overlay(pixels, None, "one\ntwo")
+    assert image.shape[0] == 384 + 2 * 28
+    assert image[384:412].any()
+    assert image[412:].any()
 
 
 def test_overlays_are_not_mixed_with_older_ones(run, tmp_path):

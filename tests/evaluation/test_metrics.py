@@ -253,13 +253,36 @@ def test_trials_of_the_exact_interval_are_groups_not_slices() -> None:
     assert found.estimates["accuracy"].low == pytest.approx(0.025 ** (1 / 20))
 
 
-def test_one_group_has_the_exact_interval_or_none() -> None:
+def test_fewer_than_ten_groups_have_no_interval() -> None:
+    labels, p = np.arange(36) % 2, predictions(36, 2)[1]
+    nine = score(labels, p, np.arange(36) // 4, CLASSES, resamples=20)
+    assert all(math.isnan(estimate.low) for estimate in nine.estimates.values())
+    twelve = score(labels, p, np.arange(36) // 3, CLASSES, resamples=20)
+    assert not any(math.isnan(estimate.low) for estimate in twelve.estimates.values())
+
+
+def test_the_groups_that_count_are_those_that_contribute() -> None:
+    """Of twenty groups, nine have positives: too few for sensitivity, enough for specificity."""
+    labels = np.repeat([1, 1, 0, 0, 0], [5, 4, 4, 4, 3])
+    p = binary(np.random.default_rng(0).random(20))
+    found = score(labels, p, np.arange(20), CLASSES, resamples=200).estimates
+    for name in ("sensitivity", "roc_auc", "average_precision", "mcc", "balanced_accuracy"):
+        assert math.isnan(found[name].low), name
+    for name in ("accuracy", "specificity", "log_loss", "brier"):
+        assert found[name].low < found[name].value, name
+
+
+def test_one_group_has_no_interval() -> None:
     labels, p = predictions(12, 2)
     found = score(labels, p, np.zeros(12, dtype=int), CLASSES, resamples=20)
-    accuracy = found.estimates["accuracy"]
-    assert accuracy.low < accuracy.value < accuracy.high
-    assert accuracy.high - accuracy.low > 0.8
+    assert math.isnan(found.estimates["accuracy"].low)
     assert math.isnan(found.estimates["log_loss"].low)
+
+
+def test_few_groups_without_an_error_keep_the_exact_interval() -> None:
+    labels = np.repeat([0, 1], [3, 3])
+    found = score(labels, binary([0.1] * 3 + [0.9] * 3), np.arange(6), CLASSES, resamples=20)
+    assert found.estimates["accuracy"].low == pytest.approx(0.025 ** (1 / 6))
 
 
 def test_metrics_that_need_two_classes_are_undefined_with_one() -> None:

@@ -1,5 +1,7 @@
 """Randomization: heat maps of randomized networks, reproducible, and mirrored as the detector's."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -33,8 +35,8 @@ def test_randomized_maps_differ_and_the_same_seed_gives_the_same(classes):
     assert first.n == 6
     for value in first.correlation.values():
         assert -1 <= value.value <= 1
-    assert scored(0) == first
-    assert scored(1) != first
+    assert to_json(scored(0)) == to_json(first)
+    assert to_json(scored(1)) != to_json(first)
 
 
 def test_with_test_time_augmentation_mirrored_views_score_the_same():
@@ -53,6 +55,12 @@ def test_with_test_time_augmentation_mirrored_views_score_the_same():
 def test_maps_that_stay_similar_do_not_pass():
     assert scores(Estimate(0.1, 0, 0.2)).passed
     assert not scores(Estimate(0.45, 0.3, 0.6)).passed
+
+
+def test_without_an_interval_there_is_no_verdict():
+    found = scores(Estimate(0.1, math.nan, math.nan))
+    assert found.passed is None
+    assert to_json(found)["passed"] is None
 
 
 def test_the_verdict_is_in_the_json():

@@ -12,12 +12,11 @@ from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from falx.evaluation.subgroups import (
     FACTORS,
     MAX_SUBGROUPS,
-    MIN_GROUPS,
     NOT_STATED,
     Subgroup,
     score_subgroups,
 )
-from falx.statistics import Estimate
+from falx.statistics import MIN_GROUPS, Estimate
 
 TWO = ("no", "yes")
 N = 120

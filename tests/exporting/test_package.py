@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import falx
-from falx.detect.detector import Settings
 from falx.detect.rules import Rules
+from falx.detect.settings import Settings
 from falx.exporting.formats import FORMATS
 from falx.exporting.package import classify_script, write_package
 from falx.exporting.quantize import prepared

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.image.crop import Box, background_level, head_box, head_mask
+from falx.image.crop import Box, background_level, head_box, head_extent, head_mask
 
 
 def slice_with_head(
@@ -68,3 +68,63 @@ def test_the_box_follows_the_head_to_within_two_pixels_of_the_working_size(x, y,
 def test_a_box_holds_at_least_one_pixel():
     with pytest.raises(ValueError, match="at least one pixel"):
         Box(3, 3, 3, 5)
+
+
+def with_scalp(level, *, noise=0.02, size=(240, 200)):
+    """A brain of gray 0.8 within a ring of scalp, that many times as bright, on noise."""
+    pixels = np.zeros(size, np.float32)
+    center = (size[1] // 2, size[0] // 2)
+    cv2.ellipse(pixels, center, (80, 100), 0, 0, 360, 0.8 * level, cv2.FILLED)
+    cv2.ellipse(pixels, center, (70, 90), 0, 0, 360, 0.8, cv2.FILLED)
+    generator = np.random.default_rng(0)
+    return np.clip(pixels + np.abs(generator.normal(0, noise, size)), 0, 1).astype(np.float32)
+
+
+def edges(box):
+    return np.array([box.top, box.left, box.bottom, box.right])
+
+
+WITH_SCALP = np.array([20, 20, 221, 181])
+
+
+def scalp_fraction(reach):
+    """Fraction of that slice within so many pixels of the head."""
+    return np.pi * (80 + reach) * (100 + reach) / (240 * 200)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.5, 0.25])
+def test_the_extent_holds_a_dim_scalp(level):
+    box, fraction = head_extent(with_scalp(level))
+    assert np.abs(edges(box) - WITH_SCALP).max() <= 2
+    assert scalp_fraction(0) <= fraction <= scalp_fraction(2)
+
+
+def test_the_box_of_a_single_slice_may_cut_a_dim_scalp():
+    """Why volumes are judged by their extent."""
+    assert edges(head_box(with_scalp(0.25)))[0] > 25
+
+
+@given(scale=st.sampled_from([0.5, 1, 2, 3]), level=st.floats(0.25, 1), noise=st.floats(0, 0.02))
+def test_the_extent_scales_with_the_slice(scale, level, noise):
+    pixels = with_scalp(level, noise=noise)
+    scaled = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    box, fraction = head_extent(scaled)
+    tolerance = 3 * max(1.0, max(scaled.shape) / 256)
+    assert np.abs(edges(box) - scale * WITH_SCALP).max() <= tolerance
+    assert scalp_fraction(-1) <= fraction <= scalp_fraction(2 * max(1.0, 1 / scale))
+    assert box.bottom <= scaled.shape[0]
+    assert box.right <= scaled.shape[1]
+
+
+def test_the_extent_of_a_bright_head_is_its_box():
+    assert head_extent(slice_with_head())[0] == head_box(slice_with_head())
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_a_slice_in_which_nothing_stands_out_has_no_extent(level):
+    assert head_extent(np.full((40, 50), level, np.float32)) is None
+
+
+def test_noise_alone_has_no_extent():
+    noise = np.random.default_rng(0).normal(0, 0.01, (200, 200))
+    assert head_extent(np.abs(noise).astype(np.float32)) is None

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from falx.image.render import render
+from falx.image.crop import Box, background_level, head_box
+from falx.image.render import Region, render, render_levels, render_with_region, to_levels
 from falx.recipe import Rendering
 
 
@@ -46,3 +47,58 @@ def test_cropped_in_proportion_the_head_keeps_its_shape_and_the_rest_is_backgrou
 def test_extreme_shapes_become_squares_too(shape):
     pixels = np.random.default_rng(0).random(shape, np.float32)
     assert render(pixels, Rendering(size=96)).shape == (96, 96)
+
+
+HEAD = Box(20, 10, 100, 50)
+
+
+@pytest.mark.parametrize("crop", ["head", "none"])
+@pytest.mark.parametrize("aspect", ["keep", "stretch"])
+def test_levels_render_as_the_slice_that_they_come_from(crop, aspect):
+    pixels = np.clip(tall_slice() + np.random.default_rng(0).random((120, 60)) / 8, 0, 1)
+    pixels = pixels.astype(np.float32)
+    rendering = Rendering(size=64, crop=crop, aspect=aspect)
+    view, region = render_levels(
+        to_levels(pixels), background_level(pixels), rendering, head_box(pixels)
+    )
+    expected, expected_region = render_with_region(pixels, rendering)
+    np.testing.assert_array_equal(view, expected)
+    assert region == expected_region
+    assert (view.dtype, view.shape) == (np.uint8, (64, 64))
+
+
+def test_the_box_that_is_given_is_shown_and_not_that_of_the_slice():
+    rendering = Rendering(size=64, aspect="stretch")
+    _, region = render_with_region(tall_slice(), rendering, Box(30, 5, 90, 55))
+    assert region == Region(30, 5, 90, 55)
+    view = render(tall_slice(), rendering, Box(40, 20, 80, 40))
+    assert view.min() == 204
+
+
+def test_in_proportion_the_region_reaches_beyond_the_slice():
+    rendering = Rendering(size=64, aspect="keep")
+    _, region = render_with_region(tall_slice(), rendering, HEAD)
+    assert region == Region(20, -10, 100, 70)
+    assert (region.height, region.width) == (80, 80)
+
+
+def test_what_lies_beyond_the_slice_is_background():
+    pixels = np.where(tall_slice() > 0, tall_slice(), np.float32(0.3)).astype(np.float32)
+    # The head of 80 x 40 pixels has 20 columns of background at either side.
+    view, _ = render_levels(to_levels(pixels), 0.3, Rendering(size=160, aspect="keep"), HEAD)
+    assert set(np.unique(view[:, :38])) == set(np.unique(view[:, -38:])) == {76}
+    assert set(np.unique(view[:, 42:118])) == {204}
+
+
+def test_without_a_crop_the_box_does_not_matter():
+    rendering = Rendering(size=64, crop="none", aspect="stretch")
+    levels = to_levels(tall_slice())
+    with_box, region = render_levels(levels, 0.0, rendering, HEAD)
+    without, _ = render_levels(levels, 0.0, rendering, None)
+    np.testing.assert_array_equal(with_box, without)
+    assert region == Region(0, 0, 120, 60)
+
+
+def test_gray_levels_are_rounded_to_8_bits():
+    pixels = np.array([[0, 0.5 / 255, 0.6 / 255, 1]], np.float32)
+    assert to_levels(pixels).tolist() == [[0, 0, 1, 255]]

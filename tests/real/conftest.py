@@ -27,6 +27,18 @@ def msoud() -> Path:
 
 
 @pytest.fixture(scope="session")
+def heads() -> Path:
+    """Label maps of twenty whole heads."""
+    return _there(SHARED / "data" / "heads")
+
+
+@pytest.fixture(scope="session")
+def syntaxes() -> Path:
+    """DICOM files of rare transfer syntaxes."""
+    return _there(SHARED / "data" / "dicom" / "syntaxes")
+
+
+@pytest.fixture(scope="session")
 def weights() -> Path:
     """MobileNetV2 as trained on ImageNet."""
     return _there(SHARED / "weights" / "mobilenet_v2_imagenet.weights.h5")

@@ -45,6 +45,14 @@ def _table(labels: list[str], groups: np.ndarray, first: int = 0, **columns) -> 
         "split": "",
         "patient": "",
         "study": "",
+        "series": "",
+        "volume": "",
+        "level": np.nan,
+        "region": "",
+        "contrast": False,
+        "tumor_area": np.nan,
+        "weak_label": False,
+        "plane": "",
         "problem": "",
         "group": groups,
         "sha256": [f"{first + row:064x}" for row in range(n)],
@@ -108,6 +116,40 @@ def make_evaluation() -> Callable[..., Evaluation]:
         )
         known = None if leaked is None else np.arange(n) < leaked
         return Evaluation(predictions, known, **measured)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def of_volumes(make_evaluation) -> Callable[..., Evaluation]:
+    """A function that makes an evaluation of volumes of ten slices, one of each patient.
+
+    The middle four have a tumor; levels, probabilities and errors are those of `make_evaluation`.
+    """
+
+    def make(patients=12, correct=0.8, **options) -> Evaluation:
+        n = 10 * patients
+        names = np.repeat([f"p{number:02}" for number in range(patients)], 10)
+        index = np.arange(n) % 10
+        columns = {
+            "group": np.repeat(np.arange(patients), 10),
+            "index": index,
+            "path": [f"{name}.nii.gz" for name in names],
+            "patient": names,
+            "volume": names,
+            "level": index / 9,
+            "plane": "axial",
+            "region": "brain",
+            "contrast": False,
+        }
+        shares = correct if isinstance(correct, tuple) else (correct,)
+        return make_evaluation(
+            tuple(round(share * n) for share in shares),
+            n,
+            labels=((index > 3) & (index < 8)).astype(int),
+            columns=columns,
+            **options,
+        )
 
     return make
 

@@ -11,7 +11,8 @@ from falx.errors import BadInput
 from falx.image.render import render
 from falx.recipe import Augmentation, Rendering
 from falx.training.disk_cache import DiskCache
-from falx.training.views import PLAIN, render_views
+from falx.training.views import PLAIN, plain_digest, render_views
+from small_scans import head, tumor, write_nifti
 
 RENDERING = Rendering(size=64)
 AUGMENTATION = Augmentation(rotation=20, shift_x=0.1)
@@ -111,3 +112,32 @@ def test_gray_level_transforms_leave_the_warp_unchanged(catalog, cache):
     rows = np.arange(5)
     np.testing.assert_array_equal(negative.take(1, rows), 255 - plain.take(1, rows))
     np.testing.assert_array_equal(negative.take(PLAIN, rows), plain.take(PLAIN, rows))
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory):
+    """A catalog of one volume."""
+    folder = tmp_path_factory.mktemp("volume")
+    write_nifti(folder / "P1" / "t1.nii", head((48, 56, 20)), (1, 1, 5))
+    write_nifti(folder / "P1" / "t1_mask.nii", tumor((48, 56, 20)).astype(np.uint8), (1, 1, 5))
+    return build_catalog(folder).usable()
+
+
+def test_slices_of_a_volume_are_rendered_by_its_one_box(volume, cache):
+    views = render_views(volume, RENDERING, cache)
+    slices = {each.index: each for each in read_slices(volume.file(0))}
+    boxes = {volume.head(row) for row in range(len(volume))}
+    assert len(boxes) == 1
+    indices = volume.table["index"].tolist()
+    by_volume = [render(slices[index].pixels, RENDERING, *boxes) for index in indices]
+    alone = [render(slices[index].pixels, RENDERING) for index in indices]
+    np.testing.assert_array_equal(views.plain, by_volume)
+    assert (np.stack(by_volume)[-1] != alone[-1]).any()
+
+
+def test_another_box_is_another_view(volume, cache):
+    other = volume.usable()
+    other.table["head_top"] += 5
+    assert plain_digest(other, RENDERING) != plain_digest(volume, RENDERING)
+    first, second = (render_views(each, RENDERING, cache) for each in (volume, other))
+    assert (first.plain != second.plain).any()

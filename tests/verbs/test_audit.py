@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import falx
 from falx import cli
 from falx.errors import BadInput, BrokenRun
+from helpers import head_slices, write_nifti
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +70,23 @@ def test_label_issues_are_in_the_table_the_json_and_the_page(
     }  # fmt: skip
     assert 'id="label-issues"' in page.read_text()
     assert "suggested: yes; p(no) is 0.10" in page.read_text()
+
+
+def test_masks_of_volumes_label_their_slices_by_the_area_that_is_asked_for(tmp_path):
+    """Disks of 113, 317 and 709 mm2 in three of 16 slices; slices 8 mm apart."""
+    head = head_slices()
+    mask = np.zeros(head.shape, np.uint8)
+    for row, radius in ((6, 6), (7, 10), (8, 15)):
+        cv2.circle(mask[row], (48, 48), radius, 1, cv2.FILLED)
+    write_nifti(tmp_path / "p1" / "t1.nii.gz", head)
+    write_nifti(tmp_path / "p1" / "t1_seg.nii.gz", mask)
+    write_nifti(tmp_path / "p2" / "t1.nii.gz", head_slices(seed=5))
+    write_nifti(tmp_path / "p2" / "t1_seg.nii.gz", 0 * mask)
+    for tumor_area, n in ((0, 3), (200, 2), (500, 1)):
+        found = falx.audit(tmp_path, tumor_area=tumor_area, tumor_margin=0)
+        assert list(found.counts.values()) == [29, n]
+    near = falx.audit(tmp_path, tumor_area=0, tumor_margin=10)
+    assert list(near.counts.values()) == [27, 3]
 
 
 def test_without_a_cross_validation_labels_are_not_checked(phantoms):

@@ -6,16 +6,19 @@ import shutil
 import cv2
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 
 import falx
+import small_scans
 from falx.data.catalog import build_catalog
-from falx.errors import BadInput
+from falx.errors import BadInput, UnreadableImage
 from falx.evaluation.calibration import apply_temperature
 from falx.phantom import write_phantoms
 from falx.serialization import to_json
 from falx.training.setup import open_cache
 from falx.training.views import render_views
+from helpers import head_slices, write_nifti, write_series
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +153,7 @@ def test_without_the_keras_network_nothing_is_randomized(decided, others, tmp_pa
 def test_masks_that_are_not_there_are_one_sentence(run, others, tmp_path):
     with pytest.raises(BadInput, match="is no folder; name one that holds masks"):
         falx.evaluate(run, others, masks=tmp_path / "nowhere", out=tmp_path / "out")
-    with pytest.raises(BadInput, match="No slice has both"):
+    with pytest.raises(BadInput, match=r"holds no mask of an image of '.*others'; a mask lies in"):
         falx.evaluate(run, others, masks=tmp_path, out=tmp_path / "out")
 
 
@@ -159,7 +162,8 @@ def test_a_mask_of_another_size_is_named(run, others, tmp_path):
     shutil.copytree(others.with_name("others-masks"), masks)
     file = sorted((masks / "yes").iterdir())[0]
     cv2.imwrite(str(file), np.ones((9, 9), np.uint8))
-    with pytest.raises(BadInput, match=f"{file.name}' is not of the size"):
+    sentence = f"{file.name}' has slices of 9 x 9 pixels, and its image of 96 x 96; mend or remove"
+    with pytest.raises(UnreadableImage, match=sentence):
         falx.evaluate(run, others, masks=masks, out=tmp_path / "out")
 
 
@@ -179,8 +183,155 @@ def test_a_slice_is_never_its_own_mask(run, others, tmp_path):
     table.parent.mkdir()
     files = sorted(others.glob("*/*.png"))
     pd.DataFrame({"path": files, "label": [file.parent.name for file in files]}).to_csv(table)
-    with pytest.raises(BadInput, match="not below the data's folder"):
-        falx.evaluate(run, table, masks=tmp_path, out=tmp_path / "out")
+    with pytest.raises(BadInput, match="holds no mask of an image of"):
+        falx.evaluate(run, table, masks=others, out=tmp_path / "out")
+    with pytest.raises(BadInput, match="holds no mask of an image of"):
+        falx.evaluate(run, others, masks=others, out=tmp_path / "out")
+
+
+TUMOR = slice(6, 9)
+"""The slices of a head that a mask outlines a tumor in."""
+
+
+def outlines(head):
+    """A disk of 12 pixels in three slices of a head, uint8."""
+    mask = np.zeros(head.shape, np.uint8)
+    for slice_ in mask[TUMOR]:
+        cv2.circle(slice_, (40, 50), 12, 1, cv2.FILLED)
+    return mask
+
+
+@pytest.fixture
+def accepting(run, tmp_path):
+    """A detector that rejects nothing as out of distribution."""
+    return with_rule(run, tmp_path / "accepting", ood_threshold=None)
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """A head as yes/1.nii.gz and one as no/2.nii.gz, the mask of the first in a folder beside."""
+    folder = tmp_path_factory.mktemp("volumes")
+    for name in ("data/yes", "data/no", "masks/yes"):
+        (folder / name).mkdir(parents=True)
+    head = head_slices(tumor=True)
+    write_nifti(folder / "data" / "yes" / "1.nii.gz", head)
+    write_nifti(folder / "masks" / "yes" / "1.nii.gz", outlines(head))
+    write_nifti(folder / "data" / "no" / "2.nii.gz", head_slices(seed=5))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segmented(tmp_path_factory):
+    """The same as DICOM series, and a DICOM segmentation of the first."""
+    folder = tmp_path_factory.mktemp("segmented")
+    head = head_slices(tumor=True)
+    files = write_series(folder / "data" / "yes" / "1", head, PatientID="A")
+    uids = {"StudyInstanceUID": "1.9", "SeriesInstanceUID": "1.8"}
+    write_series(folder / "data" / "no" / "2", head_slices(seed=5), PatientID="B", **uids)
+    images = [pydicom.dcmread(file) for file in files]
+    (folder / "masks").mkdir()
+    small_scans.segmentation(images, outlines(head)).save_as(folder / "masks" / "seg.dcm")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["volumes", "segmented"])
+def test_heat_maps_of_volumes_are_compared_with_nifti_masks_and_dicom_segmentations(
+    accepting, kind, request, tmp_path
+):
+    folder = request.getfixturevalue(kind)
+    done = falx.evaluate(
+        accepting, folder / "data", masks=folder / "masks", faithfulness_slices=0,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    # Masks say which slices of the volume show its tumor.
+    assert done.catalog.usable().counts == {"no": 29, "yes": 3}
+    assert not done.catalog.table["weak_label"].any()
+    assert done.scores.n == 32
+    assert done.evaluation.localization.n == 3
+    assert done.evaluation.occlusion.outlined == 3
+
+
+def test_a_nifti_mask_and_a_dicom_segmentation_of_the_same_tumor_score_the_same(
+    accepting, volumes, segmented, tmp_path
+):
+    nifti, dicom = (
+        falx.evaluate(
+            accepting, folder / "data", masks=folder / "masks", faithfulness_slices=0,
+            out=tmp_path / folder.name,
+        ).evaluation.localization
+        for folder in (volumes, segmented)
+    )  # fmt: skip
+    assert nifti.energy_inside_chance == pytest.approx(dicom.energy_inside_chance, rel=0.01)
+    # Volumes are scaled to gray levels as a whole, DICOM slices by their window.
+    assert nifti.energy_inside.value == pytest.approx(dicom.energy_inside.value, abs=0.1)
+
+
+def test_masks_beside_the_images_are_found_without_naming_them(accepting, volumes, tmp_path):
+    data = tmp_path / "patients"
+    for number, label in ((1, "yes"), (2, "no")):
+        (data / f"p{number}").mkdir(parents=True)
+        shutil.copy(
+            volumes / "data" / label / f"{number}.nii.gz", data / f"p{number}" / "t1.nii.gz"
+        )
+    head = head_slices()
+    write_nifti(data / "p1" / "t1_seg.nii.gz", outlines(head))
+    write_nifti(data / "p2" / "t1_seg.nii.gz", np.zeros(head.shape, np.uint8))
+    done = falx.evaluate(accepting, data, faithfulness_slices=0, out=tmp_path / "out")
+    assert done.catalog.usable().counts == {"no": 29, "yes": 3}
+    assert done.evaluation.localization.n == 3
+
+
+def test_a_volume_mask_of_another_size_is_one_sentence(accepting, volumes, tmp_path):
+    (tmp_path / "masks" / "yes").mkdir(parents=True)
+    mask = outlines(np.zeros((16, 48, 64), np.uint8))
+    write_nifti(tmp_path / "masks" / "yes" / "1.nii.gz", mask)
+    sentence = (
+        r"1\.nii\.gz' has slices of 64 x 48 pixels, and its image of 96 x 96; mend or remove it"
+    )
+    with pytest.raises(UnreadableImage, match=sentence):
+        falx.evaluate(accepting, volumes / "data", masks=tmp_path / "masks", out=tmp_path / "out")
+
+
+def test_gray_levels_are_no_mask(accepting, volumes, tmp_path):
+    (tmp_path / "masks" / "yes").mkdir(parents=True)
+    half = np.full((16, 96, 96), 0.5, np.float32)
+    write_nifti(tmp_path / "masks" / "yes" / "1.nii.gz", half)
+    with pytest.raises(UnreadableImage, match=r"1\.nii\.gz' holds gray levels, not labels"):
+        falx.evaluate(accepting, volumes / "data", masks=tmp_path / "masks", out=tmp_path / "out")
+
+
+def test_a_segmentation_of_other_images_is_no_mask_of_these(accepting, segmented, tmp_path):
+    uids = {"StudyInstanceUID": "1.7", "SeriesInstanceUID": "1.6"}
+    files = write_series(tmp_path / "other", head_slices(), **uids)
+    images = [pydicom.dcmread(file) for file in files]
+    (tmp_path / "masks").mkdir()
+    segmentation = small_scans.segmentation(images, outlines(head_slices()))
+    segmentation.save_as(tmp_path / "masks" / "seg.dcm")
+    with pytest.raises(BadInput, match="holds no mask of an image of"):
+        falx.evaluate(accepting, segmented / "data", masks=tmp_path / "masks", out=tmp_path / "out")
+
+
+def test_masks_without_any_tumor_are_one_sentence(accepting, volumes, tmp_path):
+    (tmp_path / "masks" / "yes").mkdir(parents=True)
+    write_nifti(tmp_path / "masks" / "yes" / "1.nii.gz", np.zeros((16, 96, 96), np.uint8))
+    with pytest.raises(BadInput, match="No slice has both a tumor and a mask"):
+        falx.evaluate(accepting, volumes / "data", masks=tmp_path / "masks", out=tmp_path / "out")
+
+
+def test_masks_are_of_no_use_to_a_detector_of_several_classes(phantoms, others, short, tmp_path):
+    trained = falx.train(
+        _in_three_classes(phantoms, tmp_path / "kinds"), changes=short, weights="random",
+        out=tmp_path / "run",
+    )  # fmt: skip
+    kinds = _in_three_classes(others, tmp_path / "others")
+    masks = tmp_path / "masks" / "glioma"
+    masks.mkdir(parents=True)
+    for file in (tmp_path / "others" / "glioma").iterdir():
+        shutil.copy(others.with_name("others-masks") / "yes" / file.name, masks)
+    with pytest.raises(
+        BadInput, match="Masks are of one class, and the detector has more than two"
+    ):
+        falx.evaluate(trained.folder, kinds, masks=masks.parent, out=tmp_path / "out")
 
 
 def _in_three_classes(data, folder):

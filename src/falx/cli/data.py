@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import DataArgument
+from falx.cli.parameters import DataArgument, with_options
 from falx.cli.terminal import progress, say, write_text
+from falx.runs.options import AuditOptions
 from falx.seeds import MAX_SEED
 from falx.serialization import dump
 
 
+@with_options(AuditOptions)
 def audit(
     data: DataArgument,
     json_file: Annotated[
@@ -22,16 +24,7 @@ def audit(
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write a page with thumbnails.")
     ] = None,
-    crossval: Annotated[
-        Path | None,
-        typer.Option(
-            "--crossval",
-            help="Run folder of a cross-validation of DATA; shows its label issues.",
-        ),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option("--positive", help="Which of two classes is the positive one.")
-    ] = None,
+    **options: Any,
 ) -> None:
     """Audit a dataset: near-duplicates, leakage, label issues, outliers and shortcuts."""
     from falx.extras import needs
@@ -40,7 +33,7 @@ def audit(
         from falx.cli.tables import show_audit
         from falx.verbs.audit import audit as run_audit
 
-        found = run_audit(data, positive=positive, crossval=crossval, listener=listener)
+        found = run_audit(data, **options, listener=listener)
     if json_file != Path("-"):
         show_audit(found)
     if json_file:

@@ -13,7 +13,11 @@ from falx.declaration import Declared, declared
 from falx.errors import BadInput
 
 DataArgument = Annotated[
-    Path, typer.Argument(help="Folder with a subfolder for each class, or a CSV or Parquet file.")
+    Path,
+    typer.Argument(
+        help="Folder with a subfolder for each class, folder of images with masks, or a CSV or "
+        "Parquet file."
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, or the detector/ in it.")]
 

@@ -5,44 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from falx.cli.terminal import out, say, warn
-from falx.notice import NOTICE
 
 if TYPE_CHECKING:
     from falx.data.auditing import Audit
     from falx.deployment.attempts import Export
     from falx.deployment.benchmark import Row
-    from falx.detect.finding import Finding, Findings, StudyFinding
     from falx.evaluation.evaluation import Evaluation
     from falx.evaluation.metrics import Scores
     from falx.evaluation.reliability import Reliability
     from falx.runs.run import Run
     from falx.verbs.doctor import Check
 
+_STUDY_METRICS = ("roc_auc", "sensitivity", "specificity")
 _OUTLIERS_SHOWN = 5
 _LABEL_ISSUES_SHOWN = 5
 _FILES_SHOWN = 10
-
-
-def show_findings(findings: Findings) -> None:
-    """Answers for studies and slices, and what could not be read."""
-    positive = findings.classes[1] if len(findings.classes) == 2 else "label"
-    columns = ("file", "label", escape(f"p({positive})"), "")
-    table = Table(*columns, box=None, header_style="bold")
-    for slice_ in findings.slices:
-        name = str(slice_.path) if not slice_.index else f"{slice_.path}#{slice_.index}"
-        table.add_row(Text(name), *_answer(slice_))
-    if findings.slices:
-        out.print(table)
-    if findings.studies:
-        out.print(_study_table(findings, positive))
-    for file in findings.unreadable:
-        warn(file.problem)
-    say(NOTICE)
 
 
 def show_scores(scores: Mapping[str, Scores | None]) -> None:
@@ -70,23 +51,54 @@ def show_reliability(reliability: Reliability) -> None:
     out.print(table)
 
 
+def show_volumes(evaluation: Evaluation) -> None:
+    """Lesions found in volumes, ranking at the same level, and studies; nothing without volumes."""
+    from falx.evaluation.weighted_metrics import METRIC_NAMES
+    from falx.reporting.words.volumes import volume_rows
+
+    rows, studies = volume_rows(evaluation), evaluation.studies
+    if not rows:
+        return
+    table = Table(box=None, show_header=False)
+    for name, _, estimate in rows:
+        table.add_row(name, str(estimate))
+    if studies:
+        for name in _STUDY_METRICS:
+            measure = f"{METRIC_NAMES[name]} by study (n = {studies.scores.n})"
+            table.add_row(measure, str(studies.scores.estimates[name]))
+        table.add_row("studies referred", f"{studies.n_referred} of {studies.scores.n}")
+    out.print(table)
+
+
 def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
     """Classes, pretraining, metrics and reliability of a training or a cross-validation."""
-    from falx.reporting.words.report import pretraining_words
+    from falx.reporting.words.report import few_groups_words, pretraining_words
 
     counts = run.catalog.usable().counts
     positive = f"; {list(counts)[1]} is the positive class" if len(counts) == 2 else ""
     say(f"Classes: {', '.join(f'{name} ({n})' for name, n in counts.items())}{positive}")
     if run.record.pretraining:
         say(pretraining_words(run.record.pretraining))
+    show_dataset(run)
     show_scores(scores)
     show_reliability(run.reliability)
+    show_volumes(run.evaluation)
     auc = run.scores.estimates["roc_auc"]
-    if not auc.low > 0.5:
+    if few := few_groups_words(run.scores):
+        warn(few)
+    elif not auc.low > 0.5:
         warn(
             f"The 95 % confidence interval of the AUC does not lie above 0.5: {auc}; train on more "
             "slices, with pretrained weights, or longer."
         )
+
+
+def show_dataset(run: Run) -> None:
+    """What was used of volumes, by which labels, and what was left out."""
+    from falx.reporting.words.dataset import dataset_words
+
+    for sentence in dataset_words(run):
+        say(sentence)
 
 
 def show_label_issues(run: Run) -> None:
@@ -104,6 +116,7 @@ def show_label_issues(run: Run) -> None:
 def show_evaluation(evaluation: Evaluation) -> None:
     """Metrics, reliability, and what was measured on heat maps and occluded slices."""
     from falx.reporting.words.occlusion import occlusion_words
+    from falx.reporting.words.report import few_groups_words
 
     if evaluation.n_leaked:
         warn(
@@ -113,6 +126,9 @@ def show_evaluation(evaluation: Evaluation) -> None:
     rest = evaluation.without_leakage
     show_scores({"all": evaluation.scores, "without leakage": rest.scores if rest else None})
     show_reliability(evaluation.reliability)
+    show_volumes(evaluation)
+    if few := few_groups_words(evaluation.scores):
+        warn(few)
     for sentence in occlusion_words(evaluation.border_only, evaluation.occlusion):
         say(sentence)
     show_heat_map_scores(evaluation)
@@ -262,21 +278,3 @@ def _outliers(audit: Audit) -> list[str]:
 def _first(lines: list[str], shown: int) -> list[str]:
     hidden = len(lines) - shown
     return lines[:shown] + ([f"and {hidden} more, shown by --html"] if hidden > 0 else [])
-
-
-def _study_table(findings: Findings, positive: str) -> Table:
-    columns = ("study", "slices", "label", escape(f"p({positive})"), "", "strongest")
-    table = Table(*columns, box=None)
-    for study in findings.studies:
-        one = study.strongest
-        strongest = f"{one.path}#{one.index}" if one else ""
-        table.add_row(Text(study.study), str(study.n_slices), *_answer(study), Text(strongest))
-    return table
-
-
-def _answer(finding: Finding | StudyFinding) -> tuple[Text, str, Text]:
-    """Label, probability, and the status where it is not a plain answer."""
-    if finding.probability is None:
-        return Text("no answer"), "", Text("out of distribution", style="red")
-    remark = Text("refer", style="yellow") if finding.status == "refer" else Text("")
-    return Text(finding.label or ""), f"{finding.probability:.3f}", remark

@@ -36,11 +36,11 @@ def predict(
         Path | None, typer.Option("--heatmaps", help="Folder to draw heat maps into.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
+        bool, typer.Option("--strict", help="Exit with 3 if anything was left out.")
     ] = False,
 ) -> None:
-    """Classify slices; those of one study are also pooled into one prediction."""
-    from falx.cli.tables import show_findings
+    """Classify slices, and the series and studies that they form."""
+    from falx.cli.answers import show_findings
     from falx.detect import findings_io
     from falx.detect.detector import load
 
@@ -62,21 +62,23 @@ def predict(
         write_text(csv_file, findings_io.as_csv(findings))
     if json_file:
         write_text(json_file, dump(findings_io.as_dict(findings)))
-    if strict and findings.unreadable:
+    if strict and findings.left_out:
         raise typer.Exit(3)
     if not findings.slices:
-        fail(f"None of {len(findings.unreadable)} files could be read; give image files.")
+        files = len({each.path for each in findings.left_out})
+        fail(f"None of {files} files holds an MR slice that can be used; give such files.")
 
 
 @with_options(EvaluateOptions)
 def evaluate(run: RunArgument, data: DataArgument, **options: Any) -> None:
     """Test a detector on labeled slices."""
     with working("falx evaluate", resumes=False) as listener:
-        from falx.cli.tables import show_evaluation
+        from falx.cli.tables import show_dataset, show_evaluation
         from falx.reporting.words.next_steps import next_steps
         from falx.verbs.evaluate import evaluate as run_evaluation
 
         done = run_evaluation(run, data, **options, listener=listener)
+    show_dataset(done)
     show_evaluation(done.evaluation)
     show_next(done.folder, next_steps(done)[:1])
 

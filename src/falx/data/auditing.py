@@ -13,7 +13,8 @@ from falx.data.catalog import Catalog
 from falx.data.duplicates import components, equal_pairs
 from falx.data.label_check import LabelCheck
 from falx.data.outliers import Outlier, find_outliers
-from falx.data.shortcuts import FOLDS, Shortcut, probe_shortcuts
+from falx.data.shortcuts import Shortcut, probe_shortcuts
+from falx.serialization import to_json
 
 Rows = tuple[int, ...]
 
@@ -47,7 +48,7 @@ class Audit:
         identical: sets of byte-identical slices, largest first.
         groups: groups of two slices or more, largest first.
         distinct: number of groups, including those of a single slice.
-        conflicts: groups with more than one label.
+        conflicts: sets of near-duplicates with more than one label, largest first.
         leaks: between predefined parts.
         outliers: by falling score.
         shortcuts: one per probe; empty if a class has too few groups.
@@ -91,7 +92,8 @@ class Audit:
                 for item in self.outliers
             ],
             "shortcuts": [
-                {**asdict(shortcut), "alarming": shortcut.alarming} for shortcut in self.shortcuts
+                to_json({**asdict(shortcut), "alarming": shortcut.alarming})
+                for shortcut in self.shortcuts
             ],
             "label_check": self._label_check(),
         }
@@ -144,12 +146,16 @@ def audit(catalog: Catalog, *, seed: int = 0, label_check: LabelCheck | None = N
         identical=_sets_of_rows(_exact_duplicates(table)),
         groups=group_sets,
         distinct=len(np.unique(groups)),
-        conflicts=tuple(rows for rows in group_sets if len(set(labels[list(rows)])) > 1),
+        conflicts=tuple(
+            rows
+            for rows in _sets_of_rows(table["duplicates"].to_numpy())
+            if len(set(labels[list(rows)])) > 1
+        ),
         leaks=_leaks(table, groups),
         outliers=tuple(find_outliers(table)),
-        shortcuts=tuple(probe_shortcuts(table, labels, groups, seed=seed))
-        if _enough_groups(labels, groups, len(usable.classes))
-        else (),
+        shortcuts=tuple(
+            probe_shortcuts(table, labels, groups, classes=len(usable.classes), seed=seed)
+        ),
         label_check=label_check,
     )
 
@@ -179,10 +185,6 @@ def _leaks(table: pd.DataFrame, groups: np.ndarray) -> tuple[Leak, ...]:
         identical = int(np.isin(digests[rows], digests[others]).sum())
         leaks.append(Leak(part, other, tuple(map(int, leaked)), identical, len(rows)))
     return tuple(leaks)
-
-
-def _enough_groups(labels: np.ndarray, groups: np.ndarray, classes: int) -> bool:
-    return all(len(np.unique(groups[labels == code])) >= FOLDS for code in range(classes))
 
 
 def _name(table: pd.DataFrame, row: int) -> str:

@@ -22,11 +22,16 @@ import pyarrow.parquet as pq
 
 from falx.data import facts
 from falx.data.cache import FactCache, Rows, cache_folder
-from falx.data.class_names import order_classes
+from falx.data.class_names import has_negative, order_classes
 from falx.data.duplicates import components, equal_pairs, near_pairs
+from falx.data.mask_labels import label_by_masks
+from falx.data.mask_rule import MaskRule
+from falx.data.masks import join_masks
+from falx.data.placing import place_rows
 from falx.data.read import read_slices
 from falx.data.sources import Entry, entries_of
 from falx.errors import UnreadableImage, UnusableData
+from falx.image.crop import Box
 from falx.parallel import in_parallel
 from falx.progress import Listener, silent
 
@@ -41,8 +46,10 @@ class Catalog:
     Attributes:
         root: the folder that `path` is relative to.
         classes: names in order of their codes; of two, the second is the positive one.
-        table: one row per slice; columns path, label, split, sha256, bytes, those of
-            falx.data.facts.Facts, and group.
+        table: one row per slice; columns path, label, split, case (what is of one patient by the
+            layout), sha256, bytes, weak_label (whether the label is that of a whole volume), mask
+            (see falx.data.masks.join_masks), tumor_area (in mm2, NaN without a mask), those
+            of falx.data.facts.Facts and of falx.data.placing.place_rows, duplicates and group.
     """
 
     root: Path
@@ -81,6 +88,11 @@ class Catalog:
         """The file that a row was read from."""
         return self.root / str(self.table["path"].iat[row])
 
+    def head(self, row: int) -> Box:
+        """The box around the head in a usable row, the same for all slices of a volume."""
+        edges = self.table[["head_top", "head_left", "head_bottom", "head_right"]].iloc[row]
+        return Box(*(int(edge) for edge in edges))
+
     def save(self, path: Path) -> None:
         """Write as Parquet, with root and classes in the file's metadata."""
         table = pa.Table.from_pandas(self.table, preserve_index=False)
@@ -101,16 +113,19 @@ def build_catalog(
     *,
     positive: str | None = None,
     min_classes: int = 2,
+    masks: MaskRule | None = None,
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> Catalog:
-    """Every slice of a dataset, with its facts and its group.
+    """Every slice of a dataset, with its facts, its place in its volume, and its group.
 
     Args:
-        data: a folder with one subfolder per class (also below `train/ val/ test/`), or a CSV or
-            Parquet file with path, label and optionally patient and split.
+        data: a folder with one subfolder per class (also below `train/ val/ test/`), a folder of
+            images with masks (see falx.data.mask_pairs), or a CSV or Parquet file with path, label
+            and optionally patient, split and mask.
         positive: which of two classes is the positive one, if their names don't tell.
         min_classes: number of classes that the data must have.
+        masks: when a slice with a mask counts as one with a tumor.
         cache: folder of the fact cache; by default FALX_CACHE or the system's.
 
     Raises:
@@ -118,54 +133,105 @@ def build_catalog(
         UnusableData: it has too few classes, or no slice that can be used.
     """
     root, entries = entries_of(data, min_classes=min_classes)
-    classes = order_classes({entry.label for entry in entries}, positive)
+    names = {name for entry in entries for name in (entry.label, entry.negative) if name}
+    classes = order_classes(names, positive)
     digests = list(in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
     known = _all_facts(entries, digests, cache or cache_folder(), listener)
-    rows = [
-        {**row, **_entry_columns(entry, root), "sha256": digest or ""}
-        for entry, digest in zip(entries, digests, strict=True)
-        for row in (known[digest] if digest else _no_rows("the file can't be opened for reading"))
-    ]
-    table = pd.DataFrame(rows)
+    rows = []
+    for entry, digest in zip(entries, digests, strict=True):
+        of_file = known[digest] if digest else _no_rows("the file can't be opened for reading")
+        if further := of_file[0]["further_volumes"]:
+            logger.warning("%d further volumes of %s are left out", further, entry.file)
+        columns = {**_entry_columns(entry, root), "sha256": digest or ""}
+        rows += [{**row, **columns, "patient": _patient(entry, row)} for row in of_file]
+    table = place_rows(pd.DataFrame(rows))
+    table = label_by_masks(table, root, masks or MaskRule(), listener=listener)
+    table = table.assign(weak_label=weak_labels(table, classes))
     if (table["problem"] != "").all():
         raise UnusableData(
             f"None of the {len(entries)} files in '{data}' can be used; the first: "
             f"'{table['path'].iat[0]}', {table['problem'].iat[0]}."
         )
+    table = table.assign(duplicates=duplicate_rows(table))
     return Catalog(root, classes, table.assign(group=group_rows(table)))
+
+
+def duplicate_rows(table: pd.DataFrame) -> np.ndarray:
+    """The set of near-duplicates that each row belongs to: int64 (rows,).
+
+    Rows share a set if they are identical or near-duplicates. A row with a problem and without an
+    identical one is its own set.
+    """
+    usable = np.flatnonzero(table["problem"] == "")
+    looks = (table[column].iloc[usable].tolist() for column in ("thumbnail", "keypoints", "volume"))
+    content = table["sha256"].where(
+        table["sha256"] == "", table["sha256"] + "/" + table["index"].astype(str)
+    )
+    return components(len(table), equal_pairs(content.tolist()), usable[near_pairs(*looks)])
 
 
 def group_rows(table: pd.DataFrame) -> np.ndarray:
     """The group of each row: int64 (rows,).
 
-    Rows share a group if they share a patient, a study, a file of several slices or their content,
-    or are near-duplicates. A row with a problem is its own group.
+    Rows share a group if they share a patient, a case, a study, a series, a volume, a file of
+    several slices, their content, or a set of near-duplicates, which the column `duplicates` holds.
     """
-    hashed = np.flatnonzero(table["problem"] == "")
-    links = [equal_pairs(table[key].tolist()) for key in ("patient", "study", "path", "sha256")]
-    for kind in ("whole_hash", "brain_hash"):
-        links.append(hashed[near_pairs(table[kind].iloc[hashed].tolist())])
-    return components(len(table), *links)
+    keys = ("patient", "case", "study", "series", "volume", "path", "sha256", "duplicates")
+    return components(len(table), *(equal_pairs(table[key].astype(str).tolist()) for key in keys))
+
+
+def weak_labels(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """Which rows have a label that is that of a whole volume: bool (rows,).
+
+    These are the rows of a volume, or of a file of several slices, that have no mask and all have
+    the same label, unless that is "no tumor": it holds for each slice.
+    """
+    volume = table["volume"].where(table["volume"] != "", table["path"])
+    several = (table["volume"] != "") | (table["frames"] > 1)
+    one_label = table.groupby(volume)["label"].transform("nunique") == 1
+    negative = has_negative(classes) & (table["label"] == classes[0])
+    weak = (table["mask"] == "") & several & one_label & ~negative
+    return weak.to_numpy(bool)
 
 
 def shares_group_with(known: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
     """Which rows of another dataset share a group with a row of a known one: bool (rows of other,).
 
-    Patient IDs of the known one are ignored: in another dataset, they mean other people.
+    Patients and cases of the known one are ignored: in another dataset, they mean other people.
+    Numbers of studies and series are unique in the world.
     """
     # The same path means another file here; no real path begins like this.
-    known = known.assign(patient="", path="//known/" + known["path"])
-    groups = group_rows(pd.concat([known, other], ignore_index=True))
+    known = known.assign(
+        patient="",
+        case="",
+        path="//known/" + known["path"],
+        volume=("//known/" + known["volume"]).where(known["volume"] != "", ""),
+    )
+    both = pd.concat([known, other], ignore_index=True)
+    groups = group_rows(both.assign(duplicates=duplicate_rows(both)))
     return np.isin(groups[len(known) :], groups[: len(known)])
 
 
 def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:
-    inside = entry.file.is_relative_to(root)
-    path = entry.file.relative_to(root) if inside else entry.file
-    size = entry.file.stat().st_size if entry.file.exists() else 0
-    columns = {"path": path.as_posix(), "label": entry.label, "split": entry.split, "bytes": size}
-    # The patient in the table takes precedence over the one in the image.
-    return {**columns, "patient": entry.patient} if entry.patient else columns
+    return {
+        "path": _below(entry.file, root),
+        "label": entry.label,
+        "negative": entry.negative,
+        "split": entry.split,
+        "case": entry.case,
+        "bytes": entry.file.stat().st_size if entry.file.exists() else 0,
+        "mask": join_masks(_below(mask, root) for mask in entry.masks),
+    }
+
+
+def _patient(entry: Entry, row: Mapping[str, object]) -> object:
+    """The patient by the table, else by the image's tags, else by its folder."""
+    return entry.patient or row["patient"] or entry.case or entry.folder
+
+
+def _below(file: Path, root: Path) -> str:
+    """The path of a file below the root, or as it is where it lies elsewhere."""
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def _digest(file: Path) -> str | None:
@@ -207,7 +273,7 @@ def _cached(cache: FactCache | None, digests: Sequence[str]) -> dict[str, Rows]:
 
 def _remember(cache: FactCache | None, fresh: Mapping[str, Rows]) -> None:
     """Keep facts, but not of unreadable files: the reason names one path and may be temporary."""
-    read = {digest: rows for digest, rows in fresh.items() if rows[0]["whole_hash"]}
+    read = {digest: rows for digest, rows in fresh.items() if rows[0]["thumbnail"]}
     try:
         if cache and read:
             cache.put(read)

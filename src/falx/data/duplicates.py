@@ -1,54 +1,50 @@
 """Groups of slices: exact duplicates, near-duplicates, and slices of one patient.
 
-Near-duplicates are slices whose perceptual hashes (Zauner 2010; 256 bits of the low frequencies
-of a cosine transform) differ in at most `RADIUS` bits, for the whole slice or for the head alone.
-The search compares all pairs exactly, block by block: bits as -1 and +1 make the Hamming distance
-an inner product, so a matrix product does the work.
+Near-duplicates are found in two stages. Slices that share keypoints are candidates (see
+falx.data.keypoints); candidates are near-duplicates if their thumbnails, once aligned, correlate in
+detail by at least `MIN_SIMILARITY` (see falx.data.alignment).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
-import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from falx.image.crop import Box
+from falx.data.alignment import Look, decode_thumbnail, similarity
+from falx.data.keypoints import Candidates, Keypoints, find_candidates
 
-BITS = 256
-RADIUS = 40
-_BLOCK = 4096
+MIN_SIMILARITY = 0.75
+MAX_REFUSALS = 3
+"""Candidates that link the same two sets of near-duplicates and are compared in vain, at most."""
+_LOOKS_AT_HAND = 4096
 
 
-def perceptual_hash(pixels: np.ndarray, box: Box | None = None) -> str:
-    """The perceptual hash of a slice, or of a box of it: 64 hexadecimal digits.
+def near_pairs(
+    thumbnails: Sequence[str], keypoints: Sequence[str], volumes: Sequence[str] | None = None
+) -> np.ndarray:
+    """Links between near-duplicates: int64 (links, 2).
+
+    They connect each set of near-duplicates; most pairs of a large set are left out. The sets do
+    not depend on the order of the slices.
 
     Args:
-        pixels: float32 (height, width), [0, 1].
+        thumbnails: of each slice, by falx.data.alignment.encode_thumbnail.
+        keypoints: of each slice, encoded.
+        volumes: of each slice, or ""; neighbors in a volume are alike and not compared.
     """
-    part = pixels if box is None else box.of(pixels)
-    levels = np.ascontiguousarray(np.rint(part * 255).astype(np.uint8))
-    return str(imagehash.phash(Image.fromarray(levels), hash_size=16))
-
-
-def near_pairs(hashes: Sequence[str], radius: int = RADIUS) -> np.ndarray:
-    """Links between hashes that differ in at most `radius` bits: int64 (links, 2).
-
-    They connect the same rows as all such pairs would, but most pairs of a large cluster are left
-    out, so that memory stays flat. Rows with an equal hash are linked to the first of them. Time
-    grows with the square of the number of distinct hashes; two cores compare about 10^10 pairs a
-    minute.
-    """
-    values, first, inverse = np.unique(np.asarray(hashes), return_index=True, return_inverse=True)
-    signs = _signs(values)
-    pairs = [np.column_stack([first[inverse], np.arange(len(inverse))])]
-    pairs += [first[_forest(block, len(values))] for block in _close_blocks(signs, radius)]
-    links = np.concatenate(pairs)
-    return links[links[:, 0] != links[:, 1]]
+    looks = list(zip(thumbnails, keypoints, volumes or [""] * len(thumbnails), strict=True))
+    # Looks are compared in an order of their own, so that the order of the slices can't matter.
+    distinct = sorted(set(looks))
+    row = {look: i for i, look in reversed(list(enumerate(looks)))}
+    rows = np.array([row[look] for look in distinct], np.int64)
+    links = rows[_verified(distinct, _candidates(distinct))]
+    alike = equal_pairs([look[0] + look[1] if look[1] else "" for look in looks])
+    return np.concatenate([alike, links])
 
 
 def equal_pairs(keys: Sequence[str]) -> np.ndarray:
@@ -67,27 +63,74 @@ def components(n: int, *pairs: np.ndarray) -> np.ndarray:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def _forest(pairs: np.ndarray, n: int) -> np.ndarray:
-    """The fewest links that connect the same of n rows: each component's rows to its first."""
-    if len(pairs) <= n:
-        return pairs
-    labels = components(n, pairs)
-    first = np.unique(labels, return_index=True)[1]
-    links = np.column_stack([first[labels], np.arange(n)])
-    return links[links[:, 0] != links[:, 1]]
+def _candidates(looks: Sequence[tuple[str, str, str]]) -> Candidates:
+    """Pairs that share keypoints and are not of one volume, those that share most first."""
+    found = find_candidates([points for _, points, _ in looks])
+    _, volumes = np.unique([volume for *_, volume in looks], return_inverse=True)
+    single = np.array([volume == "" for *_, volume in looks], bool)
+    one, other = found.pairs.T
+    kept = np.flatnonzero(single[one] | (volumes[one] != volumes[other]))
+    order = kept[np.lexsort((other[kept], one[kept], -np.abs(found.votes[kept])))]
+    return Candidates(found.pairs[order], found.votes[order])
 
 
-def _signs(values: np.ndarray) -> np.ndarray:
-    """Hexadecimal hashes as float32 (n, 256) of -1 and +1."""
-    digits = np.frombuffer(bytes.fromhex("".join(values)), np.uint8).reshape(len(values), -1)
-    return np.unpackbits(digits, axis=1).astype(np.float32) * 2 - 1
+def _verified(looks: Sequence[tuple[str, str, str]], candidates: Candidates) -> np.ndarray:
+    """Candidates that are near-duplicates, as many as connect each set of them: int64 (links, 2).
+
+    First the strongest candidates that connect all that could be connected are compared, then the
+    strongest one between any two sets that are still apart, and so on.
+    """
+    open_ = candidates
+    links = refused = np.empty((0, 2), np.int64)
+    chosen = _spanning(open_, len(looks))
+    while len(chosen):
+        same = _compared(looks, open_.pairs[chosen], open_.votes[chosen])
+        links = np.concatenate([links, open_.pairs[chosen[same]]])
+        refused = np.concatenate([refused, open_.pairs[chosen[~same]]])
+        labels = components(len(looks), links)
+        keys = _keys(labels, open_.pairs)
+        counted, refusals = np.unique(_keys(labels, refused), return_counts=True)
+        hopeless = np.isin(keys, counted[refusals >= MAX_REFUSALS])
+        apart = labels[open_.pairs[:, 0]] != labels[open_.pairs[:, 1]]
+        kept = apart & ~hopeless
+        kept[chosen] = False
+        open_ = Candidates(open_.pairs[kept], open_.votes[kept])
+        chosen = np.sort(np.unique(keys[kept], return_index=True)[1])
+    return links
 
 
-def _close_blocks(signs: np.ndarray, radius: int) -> Iterator[np.ndarray]:
-    min_agreement = signs.shape[1] - 2 * radius
-    for top in range(0, len(signs), _BLOCK):
-        for left in range(top, len(signs), _BLOCK):
-            agreement = signs[top : top + _BLOCK] @ signs[left : left + _BLOCK].T
-            rows, columns = np.nonzero(agreement >= min_agreement)
-            pairs = np.column_stack([rows + top, columns + left])
-            yield pairs[pairs[:, 0] < pairs[:, 1]]
+def _spanning(candidates: Candidates, n: int) -> np.ndarray:
+    """Which candidates form the spanning forest of first candidates: int64, sorted."""
+    rank = np.arange(1, len(candidates.pairs) + 1)
+    rows, columns = candidates.pairs.T
+    tree = minimum_spanning_tree(coo_array((rank, (rows, columns)), shape=(n, n)))
+    return np.sort(tree.data.astype(np.int64)) - 1
+
+
+def _keys(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """One number for each pair of sets that the pairs link: int64 (pairs,)."""
+    ends = np.sort(labels[pairs], axis=1)
+    keys: np.ndarray = ends[:, 0] * (len(labels) + 1) + ends[:, 1]
+    return keys
+
+
+def _compared(
+    looks: Sequence[tuple[str, str, str]], pairs: np.ndarray, votes: np.ndarray
+) -> np.ndarray:
+    """Which pairs are near-duplicates: bool (pairs,)."""
+
+    @lru_cache(_LOOKS_AT_HAND)
+    def look(row: int) -> Look:
+        thumbnail, points, _ = looks[row]
+        return Look(decode_thumbnail(thumbnail), Keypoints.decode(points))
+
+    def same(one: int, other: int, vote: int) -> bool:
+        seen = look(other).mirrored() if vote < 0 else look(other)
+        return similarity(look(one), seen, MIN_SIMILARITY) >= MIN_SIMILARITY
+
+    # Pairs of one slice in a row, so that it is at hand; threads would wait for one another.
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    results = np.empty(len(pairs), bool)
+    ordered = np.column_stack([pairs, votes])[order].tolist()
+    results[order] = [same(one, other, vote) for one, other, vote in ordered]
+    return results

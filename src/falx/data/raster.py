@@ -82,7 +82,7 @@ def read(path: Path, content: bytes, kind: str, limits: Limits) -> list[Slice]:
     white = 4095 if max(image.max() for image in images) <= 4095 else 65535
     for index, image in enumerate(images):
         pixels, color = _gray(image, white)
-        slices.append(Slice(pixels, path, index, kind, color))
+        slices.append(Slice(pixels, path, index, len(images), kind, color))
     return slices
 
 

@@ -35,17 +35,16 @@ def read_slices(
         MissingExtra: it needs a reader that is not installed.
     """
     limits = limits or Limits()
-    content = _content(path, limits) if content is None else content
+    content = read_content(path, limits) if content is None else content
     _check_size(path, len(content), limits)
-    kind = raster.kind_of(content)
-    # A DICOM file may have the header of a TIFF in its preamble (PS3.10 7.1), so DICOM comes first.
-    if content[128:132] == b"DICM" or (not kind and _is_bare_dicom(content)):
+    if is_dicom(content):
         from falx.data import dicom
 
         return dicom.read(path, content, limits)
+    kind = raster.kind_of(content)
     if kind:
         return raster.read(path, content, kind, limits)
-    if _is_nifti(content):
+    if is_nifti(content):
         from falx.data import nifti
 
         return nifti.read(path, content, limits)
@@ -105,7 +104,12 @@ def _inside(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def _content(path: Path, limits: Limits) -> bytes:
+def read_content(path: Path, limits: Limits) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UnreadableImage: it can't be opened, is no regular file, empty, or beyond the limits.
+    """
     try:
         status = path.stat()
         # Reading a pipe would block forever.
@@ -129,6 +133,12 @@ def _check_size(path: Path, size: int, limits: Limits) -> None:
         )
 
 
+def is_dicom(content: bytes) -> bool:
+    """Whether a file is DICOM, with or without the preamble, by its first bytes."""
+    # The preamble may hold the header of a TIFF (PS3.10 7.1).
+    return content[128:132] == b"DICM" or (not raster.kind_of(content) and _is_bare_dicom(content))
+
+
 def _is_bare_dicom(content: bytes) -> bool:
     """Whether a file without the preamble begins with an element of group 0002 or 0008."""
     group = int.from_bytes(content[:2], "little")
@@ -138,7 +148,8 @@ def _is_bare_dicom(content: bytes) -> bool:
     return group in (0x0002, 0x0008) and element < 0x0100 and (explicit or implicit)
 
 
-def _is_nifti(content: bytes) -> bool:
+def is_nifti(content: bytes) -> bool:
+    """Whether a file is NIfTI, or packed by gzip and so may be, by its first bytes."""
     if content[:2] == b"\x1f\x8b":
         return True
     return content[344:348] in (b"n+1\0", b"ni1\0") or content[4:8] in (b"n+2\0", b"ni2\0")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,31 +16,74 @@ LOW, HIGH = 0.5, 99.5
 """Percentiles of gray that become black and white where the file states no window."""
 
 
+Plane = Literal["axial", "coronal", "sagittal", "oblique", ""]
+"""The plane of a slice; empty where the file doesn't say."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the headers say about how a slice was acquired; empty where they say nothing.
+
+    Attributes:
+        modality: as in DICOM, such as "MR".
+        body_part: BodyPartExamined, in capitals.
+        image_type: values of ImageType, in capitals.
+        description: SeriesDescription.
+        contrast: whether a contrast agent is named.
+        sop_class: name of the SOP class, such as "MR Image Storage".
+    """
+
+    modality: str = ""
+    body_part: str = ""
+    image_type: tuple[str, ...] = ()
+    description: str = ""
+    contrast: bool = False
+    sop_class: str = ""
+
+
 @dataclass(frozen=True)
 class Slice:
-    """A decoded 2-D grayscale image.
+    """A decoded 2-D grayscale image, as a radiologist sees it where its orientation is known.
+
+    That is the patient's right at the left of axial and coronal slices, and anterior at the left
+    of sagittal ones; anterior or superior is up.
 
     Attributes:
         pixels: float32 (height, width), [0, 1].
         path: the file it came from.
-        index: frame of a multi-frame file, or axial position in a volume, from 0.
+        index: frame of a multi-frame file, or position in a volume, from 0.
+        frames: how many its file holds, those that are no slice included.
         format: "jpeg", "png", "bmp", "tiff", "webp", "dicom" or "nifti".
         color: whether the file's channels differ.
         patient: PatientID, or "".
         study: StudyInstanceUID, or "".
         series: SeriesInstanceUID, or "".
+        uid: SOPInstanceUID, or "".
         instance: InstanceNumber.
+        plane: of the slice.
+        position: of the slice along the normal of its plane, in mm towards superior, anterior or
+            right; NaN where unknown.
+        spacing: of the pixels, which are square, in mm; NaN where unknown.
+        acquisition: what the headers say.
+        further_volumes: of its file, that are not read; the first of a series is.
     """
 
     pixels: np.ndarray
     path: Path
     index: int = 0
+    frames: int = 1
     format: str = ""
     color: bool = False
     patient: str = ""
     study: str = ""
     series: str = ""
+    uid: str = ""
     instance: int | None = None
+    plane: Plane = ""
+    position: float = math.nan
+    spacing: float = math.nan
+    acquisition: Acquisition = Acquisition()
+    further_volumes: int = 0
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -93,13 +138,23 @@ def percentile_normalize(values: np.ndarray, mask: np.ndarray | None = None) -> 
         values: of any shape; those that are not finite become 0.
         mask: bool, of the same shape; the values that the percentiles are taken of, by default all.
     """
+    return normalize(values, *gray_limits(values if mask is None else values[mask]))
+
+
+def gray_limits(values: np.ndarray) -> tuple[float, float]:
+    """The values that become black and white: the 0.5 and 99.5 percentiles of the finite ones."""
     finite = np.isfinite(values)
-    counted = finite if mask is None else finite & mask
-    if not counted.any():
-        return np.zeros(values.shape, np.float32)
-    low, high = np.percentile(values[counted], [LOW, HIGH])
-    span = max(float(high - low), np.finfo(np.float32).tiny)
-    scaled = np.where(finite, (values.astype(np.float64) - low) / span, 0)
+    counted = values.ravel(order="K") if finite.all() else values[finite]
+    if not counted.size:
+        return 0.0, 1.0
+    low, high = np.percentile(counted, [LOW, HIGH])
+    return float(low), float(high)
+
+
+def normalize(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as float32 in [0, 1], from `low` to `high`; those that are not finite become 0."""
+    span = max(high - low, float(np.finfo(np.float32).tiny))
+    scaled = np.where(np.isfinite(values), (values.astype(np.float64) - low) / span, 0)
     return np.clip(scaled, 0, 1).astype(np.float32)
 
 

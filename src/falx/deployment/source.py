@@ -13,7 +13,8 @@ import numpy as np
 from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.deployment.parity import Parity, compare
-from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, detector_folder
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, detector_folder
+from falx.detect.settings import Settings
 from falx.errors import BadInput, BrokenRun
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.detector_folder import check_parity

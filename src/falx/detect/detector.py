@@ -7,39 +7,34 @@ scikit-learn, pandas or matplotlib.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from falx.data.read import Slice, find_files, read_slices
+from falx.data.read import find_files
+from falx.data.slices import Slice
 from falx.detect.engine import BATCH, Engine
 from falx.detect.finding import (
     Finding,
     Findings,
-    Unreadable,
+    LeftOut,
+    SeriesFinding,
+    StudyFinding,
     class_probabilities,
     evidence_for,
-    study_findings,
 )
 from falx.detect.heat_map import HeatMap
+from falx.detect.pooling import SeriesHeader, series_finding, study_finding
 from falx.detect.rules import Rules, decide, status_of
-from falx.errors import BadInput, BrokenRun, UnreadableImage
-from falx.image.render import Region, render_with_region
-from falx.notice import NOTICE
-from falx.parallel import cores
-from falx.progress import Listener, Progress, silent
-from falx.recipe import Rendering
+from falx.detect.scans import Item, rendered, rendered_slices
+from falx.detect.settings import SETTINGS_FILE, Settings
+from falx.errors import BadInput, BrokenRun
+from falx.image.crop import Box
+from falx.progress import Listener, silent
 
-SCHEMA = 4
-"""Of detector.json; to be raised when its keys change."""
-
-SETTINGS_FILE = "detector.json"
 NETWORK_FILE = "network.xml"
 WEIGHTS_FILE = "network.bin"
 KERAS_FILE = "network.keras"
@@ -51,58 +46,8 @@ the mirrored map of the mirrored view, which takes twice as long and localizes b
 docs/heat-maps.md)."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All of a detector except its network; written as detector.json.
-
-    Attributes:
-        classes: names in order; of two, the second is the positive one.
-        rules: thresholds for probabilities and distances.
-        flip_tta: whether the network averages over a view and its mirror image.
-        recipe: name of the recipe that it was trained by.
-        network_sha256: of network.xml and network.bin, concatenated.
-    """
-
-    classes: tuple[str, ...]
-    rendering: Rendering
-    rules: Rules
-    flip_tta: bool
-    recipe: str
-    network_sha256: str
-    schema: int = SCHEMA
-    notice: str = NOTICE
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise ValueError(f"`classes` must be two or more, got {len(self.classes)}")
-
-    def save(self, folder: Path) -> None:
-        """Write detector.json into a folder."""
-        content = {**asdict(self), "rendering": self.rendering.model_dump()}
-        (folder / SETTINGS_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Settings:
-        """Read what `save` wrote.
-
-        Raises:
-            BrokenRun: the file is damaged or from another version of falx.
-        """
-        file = folder / SETTINGS_FILE
-        try:
-            content = json.loads(file.read_text("utf-8"))
-            if content["schema"] != SCHEMA:
-                raise BrokenRun(
-                    f"'{file}' has schema {content['schema']}, and this version of falx reads "
-                    f"{SCHEMA}; train again, or use the version that wrote it."
-                )
-            rendering, rules = Rendering(**content.pop("rendering")), Rules(**content.pop("rules"))
-            classes = tuple(content.pop("classes"))
-            return cls(classes=classes, rendering=rendering, rules=rules, **content)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BrokenRun(
-                f"'{file}' is damaged ({error}); train or copy the run anew."
-            ) from error
+LOST = "its file names no series, so where it lies in the head is unknown"
+"""Why a DICOM slice of known plane, but of no series, is referred."""
 
 
 class Detector:
@@ -149,7 +94,7 @@ class Detector:
         maps: Maps = "plain",
         listener: Listener = silent,
     ) -> Findings:
-        """Findings for files, folders and glob patterns; unreadable files are listed, not raised.
+        """Findings for files, folders and glob patterns; what can't be used is listed, not raised.
 
         Args:
             maps: how heat maps are computed; "flip_tta" for those that are to be looked at.
@@ -162,21 +107,50 @@ class Detector:
         if not files:
             where = ", ".join(f"'{path}'" for path in paths) or "an empty list"
             raise BadInput(f"There is no file in {where}; name images or their folder.")
-        unreadable: list[Unreadable] = []
+        left_out: list[LeftOut] = []
+        headers: dict[tuple[str, str], SeriesHeader] = {}
         findings: list[Finding] = []
-        for batch in _batches(self._rendered(files, unreadable, listener)):
+        for batch in _batches(rendered(files, self.settings.rendering, left_out, listener)):
+            headers |= {
+                (item.study, item.series.series): item.series for item in batch if item.series
+            }
             findings.extend(self._findings(batch, maps))
-        settings = self.settings
-        studies = study_findings(findings, settings.classes, settings.rules)
-        return Findings(settings.classes, tuple(findings), studies, tuple(unreadable))
+        studies = self._studies(findings, headers)
+        return Findings(self.settings.classes, tuple(findings), studies, tuple(left_out))
 
-    def predict_slices(self, slices: Sequence[Slice], *, maps: Maps = "plain") -> list[Finding]:
-        """Findings for decoded slices; several of one file are a study, as in `predict`."""
-        if not slices:
-            return []
-        n_in_file = Counter(slice_.path for slice_ in slices)
-        items = [self._item(slice_, n_in_file[slice_.path] > 1) for slice_ in slices]
-        return self._findings(items, maps)
+    def predict_slices(
+        self, slices: Sequence[Slice], *, heads: Sequence[Box] | None = None, maps: Maps = "plain"
+    ) -> list[Finding]:
+        """Findings for decoded slices, each by itself.
+
+        Args:
+            heads: box of the head in each, where it is known from its volume.
+            maps: how heat maps are computed.
+        """
+        items = rendered_slices(slices, self.settings.rendering, heads)
+        return self._findings(items, maps) if items else []
+
+    def _studies(
+        self, findings: Iterable[Finding], headers: Mapping[tuple[str, str], SeriesHeader]
+    ) -> tuple[StudyFinding, ...]:
+        """The findings of studies that hold a series of two slices or more, in order."""
+        members: dict[tuple[str, str], list[Finding]] = {}
+        for finding in findings:
+            if finding.series:
+                members.setdefault((finding.study, finding.series), []).append(finding)
+        studies: dict[str, list[SeriesFinding]] = {}
+        for (study, series), of_series in members.items():
+            if len(of_series) > 1:
+                answer = self._series(headers[study, series], of_series)
+                studies.setdefault(study, []).append(answer)
+        return tuple(study_finding(study, series) for study, series in studies.items())
+
+    def _series(self, header: SeriesHeader, members: Sequence[Finding]) -> SeriesFinding:
+        settings = self.settings
+        untrained = settings.rules.why_untrained(header.plane)
+        return series_finding(
+            header, members, settings.classes, settings.rules, untrained=untrained
+        )
 
     def _infer(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""
@@ -186,66 +160,40 @@ class Detector:
             heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
         return logits, heat_maps, distances
 
-    def _findings(self, items: Sequence[_Item], maps: Maps) -> list[Finding]:
+    def _findings(self, items: Sequence[Item], maps: Maps) -> list[Finding]:
         views = np.stack([item.view for item in items])
         logits, heat_maps, distances = self._infer(views, maps)
         rows = zip(items, class_probabilities(logits), heat_maps, distances, strict=True)
         return [self._finding(*row) for row in rows]
 
     def _finding(
-        self, item: _Item, probabilities: np.ndarray, heat_map: np.ndarray, distance: float
+        self, item: Item, probabilities: np.ndarray, heat_map: np.ndarray, distance: float
     ) -> Finding:
         classes, rules = self.settings.classes, self.settings.rules
         status = status_of(probabilities, distance, rules)
-        unlabeled = Finding(item.path, item.index, status, float(distance), item.study)
+        unlabeled = Finding(
+            item.path,
+            item.index,
+            status,
+            float(distance),
+            study=item.study,
+            series=item.series.series if item.series else "",
+            level=item.level,
+            region=item.head_region,
+        )
         if status == "out_of_distribution":
             return unlabeled
         label, probability = decide(probabilities, classes, rules.threshold)
+        reason = rules.why_untrained(item.plane) or (LOST if item.is_lost else "")
         return replace(
             unlabeled,
+            status="refer" if reason else status,
+            reason=reason,
             label=label,
             probability=probability,
             probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
             heat_map=HeatMap(evidence_for(heat_map, classes.index(label)), item.region, item.shape),
         )
-
-    def _rendered(
-        self, files: Sequence[Path], unreadable: list[Unreadable], listener: Listener
-    ) -> Iterator[_Item]:
-        """The rendered slices of files; threads decode ahead of the network."""
-        with ThreadPoolExecutor(cores()) as executor:
-            for start in range(0, len(files), 2 * BATCH):
-                chunk = files[start : start + 2 * BATCH]
-                for offset, result in enumerate(executor.map(self._render_file, chunk), start=1):
-                    listener(Progress("Predicting", start + offset, len(files)))
-                    if isinstance(result, Unreadable):
-                        unreadable.append(result)
-                    else:
-                        yield from result
-
-    def _render_file(self, file: Path) -> list[_Item] | Unreadable:
-        try:
-            slices = read_slices(file)
-        except UnreadableImage as error:
-            return Unreadable(file, str(error))
-        return [self._item(slice_, len(slices) > 1) for slice_ in slices]
-
-    def _item(self, slice_: Slice, is_multi_slice: bool) -> _Item:
-        study = slice_.study or slice_.patient or (str(slice_.path) if is_multi_slice else "")
-        view, region = render_with_region(slice_.pixels, self.settings.rendering)
-        return _Item(slice_.path, slice_.index, study, slice_.pixels.shape, region, view)
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A view and its source."""
-
-    path: Path
-    index: int
-    study: str
-    shape: tuple[int, int]
-    region: Region
-    view: np.ndarray
 
 
 def load(run: str | Path) -> Detector:
@@ -293,7 +241,7 @@ def detector_folder(run: Path) -> Path:
     )
 
 
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     batch = []
     for item in items:
         batch.append(item)

@@ -13,7 +13,8 @@ from falx.offline import without_module
 with without_module("openvino.tools.ovc"):
     import openvino
 
-BATCH = 32
+BATCH = 8
+"""Views at once. On two cores, 8 are as fast as 32, and take 230 MB less."""
 
 
 class Engine:

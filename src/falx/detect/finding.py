@@ -1,15 +1,15 @@
-"""Findings: a detector's answers for slices, and for studies of several slices."""
+"""Findings: a detector's answers for slices, for the series that they form, and for studies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from falx.detect.heat_map import HeatMap
-from falx.detect.rules import Rules, Status, decide, status_of
+from falx.detect.rules import Status
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,20 @@ class Finding:
 
     path: Path
     index: int
-    """Frame of a multi-frame file, or axial position in a volume, from 0."""
+    """Frame of a multi-frame file, or position in a volume, from 0."""
     status: Status
     distance: float
     """Mahalanobis distance from the training slices."""
+    reason: str = ""
+    """Why the status is not an answer, where that is not a matter of numbers."""
     study: str = ""
     """What the slice belongs to: a study UID, a patient ID, or a file of several slices."""
+    series: str = ""
+    """A series UID, or a file of several slices."""
+    level: float = math.nan
+    """Relative height in its volume, [0, 1]; NaN for a slice of no volume."""
+    region: str = ""
+    """Of the head (see falx.data.volumes.Region)."""
     label: str | None = None
     probability: float | None = None
     """Of the positive class of two, else of the label."""
@@ -33,29 +41,90 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class StudyFinding:
-    """A detector's answer for a study, without its out-of-distribution slices.
+class SeriesFinding:
+    """A detector's answer for the slices of one series, or of one file.
 
-    It has no label if all slices are out of distribution.
+    It has no label if most of its slices, or most of those that could hold an answer, are out of
+    distribution.
+
+    Attributes:
+        series: UID or path.
+        name: description of the series, or name of the file.
+        plane: of its slices; "" where unknown.
+        contrast: whether its header names a contrast agent.
+        original: whether its header does not say that it was derived from other images.
+        n_slices: slices that were predicted.
+        n_pooled: those among them that could hold an answer (see falx.detect.pooling).
+        n_out_of_distribution: those of the latter that are unlike the training slices.
+        reason: why the status is what it is.
+        strongest: of the pooled slices, the one with the highest probability of the positive class
+            of two, else of the label.
     """
 
-    study: str
+    series: str
+    name: str
+    plane: str
+    contrast: bool
+    original: bool
     n_slices: int
+    n_pooled: int
     n_out_of_distribution: int
     status: Status
+    reason: str = ""
     label: str | None = None
     probability: float | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     strongest: Finding | None = None
-    """The slice with the highest probability, of the positive class of two, else of the label."""
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """A file that could not be read, and why."""
+class StudyFinding:
+    """A detector's answer for a study: that for one of its series.
+
+    Attributes:
+        study: UID, patient ID, or path of a file.
+        series: the answers for all, in order of appearance.
+        chosen: the one that the study is answered by; None where none is suitable.
+        reason: why that one, or why none.
+    """
+
+    study: str
+    series: tuple[SeriesFinding, ...]
+    chosen: SeriesFinding | None
+    reason: str
+
+    @property
+    def status(self) -> Status:
+        """That of the chosen series; out of distribution without one."""
+        return self.chosen.status if self.chosen else "out_of_distribution"
+
+    @property
+    def label(self) -> str | None:
+        """That of the chosen series, if it has one."""
+        return self.chosen.label if self.chosen else None
+
+    @property
+    def probability(self) -> float | None:
+        """That of the chosen series, if it has one."""
+        return self.chosen.probability if self.chosen else None
+
+    @property
+    def strongest(self) -> Finding | None:
+        """The strongest slice of the chosen series."""
+        return self.chosen.strongest if self.chosen else None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file, or some slices of it, that was not predicted, and why.
+
+    Attributes:
+        n: slices of the file; None for all.
+    """
 
     path: Path
     problem: str
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +138,7 @@ class Findings:
     classes: tuple[str, ...]
     slices: tuple[Finding, ...] = ()
     studies: tuple[StudyFinding, ...] = ()
-    unreadable: tuple[Unreadable, ...] = field(default=())
+    left_out: tuple[LeftOut, ...] = field(default=())
 
 
 def class_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -95,56 +164,3 @@ def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
         return heat_maps[..., 0]
     evidence: np.ndarray = heat_maps[..., label] - heat_maps.mean(axis=-1)
     return evidence
-
-
-def pool(probabilities: np.ndarray, top_fraction: float) -> np.ndarray:
-    """Class probabilities (classes,) of a study from those of its slices (n, classes).
-
-    The mean over the `top_fraction` of slices, at least one, with the lowest probability of the
-    first, negative class. A tumor shows in some slices of a volume, so the mean of all would dilute
-    it. Without a negative class, the fraction is 1 (see falx.evaluation.studies).
-    """
-    count = max(1, round(top_fraction * len(probabilities)))
-    order = np.argsort(probabilities[:, 0], kind="stable")
-    pooled: np.ndarray = probabilities[order[:count]].mean(axis=0)
-    return pooled
-
-
-def study_findings(
-    findings: Iterable[Finding], classes: Sequence[str], rules: Rules
-) -> tuple[StudyFinding, ...]:
-    """The findings of studies with two slices or more, in order of appearance."""
-    studies: dict[str, list[Finding]] = {}
-    for finding in findings:
-        if finding.study:
-            studies.setdefault(finding.study, []).append(finding)
-    return tuple(
-        _study_finding(study, members, classes, rules)
-        for study, members in studies.items()
-        if len(members) > 1
-    )
-
-
-def _study_finding(
-    study: str, members: Sequence[Finding], classes: Sequence[str], rules: Rules
-) -> StudyFinding:
-    in_distribution = [member for member in members if member.status != "out_of_distribution"]
-    n_out_of_distribution = len(members) - len(in_distribution)
-    if not in_distribution:
-        return StudyFinding(study, len(members), n_out_of_distribution, "out_of_distribution")
-    table = np.array(
-        [[member.probabilities[name] for name in classes] for member in in_distribution]
-    )
-    pooled = pool(table, rules.top_fraction)
-    label, probability = decide(pooled, classes, rules.threshold)
-    shown = 1 if len(classes) == 2 else list(classes).index(label)
-    return StudyFinding(
-        study=study,
-        n_slices=len(members),
-        n_out_of_distribution=n_out_of_distribution,
-        status=status_of(pooled, in_distribution[0].distance, rules),
-        label=label,
-        probability=probability,
-        probabilities=dict(zip(classes, map(float, pooled), strict=True)),
-        strongest=in_distribution[int(np.argmax(table[:, shown]))],
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -42,7 +43,8 @@ def write_overlays(
             number += 1
             if finding.index not in slices:
                 raise BadInput(f"'{path}' changed while falx was using it; run again.")
-            image = draw_overlay(slices[finding.index].pixels, finding.heat_map, _caption(finding))
+            slice_ = slices[finding.index]
+            image = draw_overlay(slice_.pixels, finding.heat_map, _caption(finding, slice_.frames))
             name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
             (folder / f"{name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
             listener(Progress("Drawing", number, len(findings)))
@@ -65,7 +67,9 @@ def make_folder(folder: Path) -> None:
 
 
 def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = "") -> np.ndarray:
-    """The slice, the slice under its heat map, and a color bar: uint8 (412, width, 3), BGR.
+    """The slice, the slice under its heat map, and a color bar: uint8 (height, width, 3), BGR.
+
+    The height is 384, and 28 for each line of the caption, at least one.
 
     Colors are the perceptually uniform Inferno, from no evidence to the slice's maximum; the white
     contour is at half the maximum. The numbers of the color bar are contributions to the logit.
@@ -73,6 +77,7 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = ""
     Args:
         pixels: float32 (height, width), [0, 1].
         heat_map: None for the slice alone.
+        caption: one or several lines.
     """
     scale = _HEIGHT / pixels.shape[0]
     size = (max(1, round(pixels.shape[1] * scale)), _HEIGHT)
@@ -94,15 +99,33 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = ""
     image = np.hstack([plain, gap, overlay, gap, _color_bar(maximum)])
     if heat_map and not maximum:
         caption = "; ".join(filter(None, (caption, "no evidence for it")))
-    return np.vstack([image, _caption_strip(caption, image.shape[1])])
+    strips = [_caption_strip(line, image.shape[1]) for line in caption.split("\n")]
+    return np.vstack([image, *strips])
 
 
-def _caption(finding: Finding) -> str:
+def _caption(finding: Finding, frames: int) -> str:
+    """Which slice it is of, and below it, the answer.
+
+    Args:
+        frames: how many its file holds; if there are several, the slice is told by its index, from
+            0 as in tables, and its number, from 1.
+    """
+    index = finding.index
+    where = [
+        finding.path.name,
+        f"index {index} (slice {index + 1} of {frames})" if frames > 1 else "",
+        f"level {finding.level:.2f}" if math.isfinite(finding.level) else "",
+        finding.region,
+    ]
+    return f"{', '.join(filter(None, where))}\n{_answer(finding)}"
+
+
+def _answer(finding: Finding) -> str:
     if finding.label is None:
-        return f"{finding.path.name}: out of distribution, no label"
+        return "out of distribution, no label"
     positive = list(finding.probabilities)[1] if len(finding.probabilities) == 2 else finding.label
-    caption = f"{finding.path.name}: {finding.label}, p({positive}) {finding.probability:.3f}"
-    return f"{caption}, refer" if finding.status == "refer" else caption
+    answer = f"{finding.label}, p({positive}) {finding.probability:.3f}"
+    return f"{answer}, refer" if finding.status == "refer" else answer
 
 
 def _caption_strip(text: str, width: int) -> np.ndarray:

@@ -7,15 +7,41 @@ alpha is its label alone (split conformal prediction; see falx.evaluation.calibr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 Status = Literal["answer", "refer", "out_of_distribution"]
 """The prediction set is the label alone; or it is not, so a person should read the slice; or there
 is no label, since the image is unlike the training slices."""
+
+
+@dataclass(frozen=True)
+class StudyRules:
+    """What turns the pooled probability of a study's slices into an answer, of two classes.
+
+    Attributes:
+        slope, intercept: of Platt scaling (Platt, 1999), applied to the logit of the pooled
+            probability.
+        threshold: operating point.
+        conformal_threshold: lowest probability of a class in a prediction set.
+        n: studies that these were chosen on.
+    """
+
+    slope: float
+    intercept: float
+    threshold: float
+    conformal_threshold: float
+    n: int
+
+    def calibrated(self, pooled: np.ndarray) -> np.ndarray:
+        """Class probabilities (..., 2) of studies from pooled ones (..., 2)."""
+        inside = np.clip(pooled[..., 1], 1e-6, 1 - 1e-6)
+        logit = self.slope * np.log(inside / (1 - inside)) + self.intercept
+        positive = 1 / (1 + np.exp(-logit))
+        return np.stack([1 - positive, positive], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -32,7 +58,10 @@ class Rules:
         conformal_threshold: lowest probability of a class in a prediction set.
         ood_threshold: largest distance that is not out of distribution; None for no threshold.
         top_fraction: of a study's slices whose mean is the study's probability (see
-            falx.detect.finding.pool).
+            falx.detect.pooling.pool).
+        study: rules for whole studies; None where too few studies were at hand to choose them, so
+            that every study is referred.
+        planes: of the training slices, as far as their files said.
     """
 
     threshold: float = 0.5
@@ -42,6 +71,8 @@ class Rules:
     conformal_threshold: float = 0.5
     ood_threshold: float | None = None
     top_fraction: float = 0.1
+    study: StudyRules | None = None
+    planes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("threshold", "alpha", "conformal_threshold", "top_fraction"):
@@ -50,6 +81,24 @@ class Rules:
                 raise ValueError(f"`{name}` must be in [0, 1], got {value}")
         if not self.temperature > 0:
             raise ValueError(f"`temperature` must be positive, got {self.temperature}")
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Rules:
+        """From the values that dataclasses.asdict gives, or JSON made of them."""
+        study = content["study"]
+        planes = tuple(content["planes"])
+        return cls(**{**content, "study": study and StudyRules(**study), "planes": planes})
+
+    def why_untrained(self, plane: str) -> str:
+        """Why slices of a plane can't be answered for, or "".
+
+        Where the training data named no plane, only axial slices and those of unknown plane are.
+        """
+        if plane in ("", *(self.planes or ("axial",))):
+            return ""
+        if not self.planes:
+            return f"its slices are {plane}, and the training data did not say that they held such"
+        return f"its slices are {plane}, and those of the training data {' or '.join(self.planes)}"
 
 
 def decide(

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from falx.data.class_names import has_negative
 from falx.data.label_check import LabelCheck, check_labels
+from falx.evaluation.levels import LevelScores, score_levels
 from falx.evaluation.metrics import Scores, score, score_repeats
+from falx.evaluation.patients import PatientScores, score_patients
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.reliability import Reliability, score_reliability
-from falx.evaluation.studies import StudyScores, find_studies, score_studies
+from falx.evaluation.studies import StudyScores, score_studies
 from falx.evaluation.subgroups import Factor, score_subgroups
+from falx.evaluation.volumes import VolumeScores, score_volumes
 from falx.serialization import to_json
 
 if TYPE_CHECKING:
@@ -93,18 +95,23 @@ class Evaluation:
 
     @cached_property
     def studies(self) -> StudyScores | None:
-        """Scores by study; None where no study of two slices or more has an answer.
+        """Scores by study; None where no study of two slices or more has an answer."""
+        return score_studies(self.predictions)
 
-        None for a cross-validation, too: its folds answer by rules of their own.
-        """
-        found = self.predictions
-        if found.is_cross_validated:
-            return None
-        studies = find_studies(found.table, found.labels, negative=has_negative(found.classes))
-        return score_studies(
-            studies, found.probabilities[0], found.groups, found.median_rules, found.classes,
-            out_of_distribution=found.statuses[0] == "out_of_distribution",
-        )  # fmt: skip
+    @cached_property
+    def levels(self) -> LevelScores | None:
+        """ROC AUC at the same level; None where no slice is of a volume."""
+        return score_levels(self.predictions)
+
+    @cached_property
+    def volumes(self) -> VolumeScores | None:
+        """Detection of lesions in volumes; None where no slice is of a volume."""
+        return score_volumes(self.predictions)
+
+    @cached_property
+    def patients(self) -> tuple[PatientScores, ...]:
+        """Scores of each patient, as far as patients are known."""
+        return score_patients(self.predictions)
 
     @cached_property
     def by_fold(self) -> tuple[FoldScores, ...]:
@@ -138,6 +145,8 @@ class Evaluation:
         optional = {
             "without_leakage": rest.scores if rest else None,
             "studies": self.studies,
+            "level": self.levels,
+            "volumes": self.volumes,
             "localization": self.localization,
             "faithfulness": self.faithfulness,
             "border_only": self.border_only,

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from falx.data.catalog import Catalog
+from falx.data.class_names import has_negative
+from falx.data.mask_labels import NO_CLASS, NO_MASK, TOO_LITTLE, TOO_NEAR, label_by_masks
+from falx.data.mask_pairs import masks_in, segmentations_in
+from falx.data.mask_rule import MaskRule
+from falx.data.masks import join_masks, read_mask, read_masks
 from falx.data.read import read_slices
 from falx.data.slices import Slice
+from falx.data.sources import WITHOUT_TUMOR
 from falx.detect.detector import Detector
 from falx.detect.heat_map import HeatMap
-from falx.errors import BadInput
+from falx.errors import BadInput, UnreadableImage
 from falx.evaluation.localization import LocalizationScores, score_localization
 from falx.evaluation.occlusion import OcclusionScores, occluded_views, score_occlusion
+from falx.image.crop import Box
 from falx.progress import Listener, Progress
 
 
@@ -27,46 +35,91 @@ class MaskScores:
     occlusion: OcclusionScores
 
 
-def check_masks(masks: Path, classes: tuple[str, ...]) -> None:
-    """Check that there are masks, and a detector that they apply to.
+def attach_masks(catalog: Catalog, folder: Path, rule: MaskRule) -> Catalog:
+    """A catalog whose column `mask` names the masks in a folder, of the images that have any.
+
+    Slices with a label of a whole volume get one of their own from these masks.
 
     Raises:
-        BadInput: there are none, or the detector has more than two classes.
+        BadInput: the folder does not exist, or holds no mask of any image.
+        UnreadableImage: the mask of a volume can't be read, or is of another size or place.
     """
-    if not masks.is_dir():
+    if not folder.is_dir():
         raise BadInput(
-            f"'{masks}' is no folder; name one that holds masks under the paths of their slices."
+            f"'{folder}' is no folder; name one that holds masks under the paths of their images."
         )
-    if len(classes) != 2:
+    table = catalog.table
+    paths = [catalog.root / path for path in table["path"]]
+    found = masks_in(folder.absolute(), catalog.root, paths)
+    named = [join_masks(map(str, found.get(path, ()))) for path in paths]
+    masks = pd.Series(named, table.index, dtype=object)
+    masks = masks.where(masks != "", _segmentations(table, folder.absolute()))
+    if not (masks != "").any():
         raise BadInput(
-            "Masks are of one class, and the detector has more than two; leave them out."
+            f"'{folder}' holds no mask of an image of '{catalog.root}'; a mask lies in "
+            "FOLDER/<path of its image>."
         )
+    return _labeled(replace(catalog, table=table.assign(mask=masks)), rule)
 
 
-def score_masks(detector: Detector, usable: Catalog, masks: Path, listener: Listener) -> MaskScores:
+def _labeled(catalog: Catalog, rule: MaskRule) -> Catalog:
+    """A catalog whose weak labels are replaced by those from masks."""
+    table, classes = catalog.table, catalog.classes
+    weak = (table["weak_label"] & (table["mask"] != "") & (table["problem"] == "")).to_numpy(bool)
+    if not weak.any():
+        return catalog
+    negative = classes[0] if has_negative(classes) else WITHOUT_TUMOR if len(classes) == 1 else ""
+    part = label_by_masks(table[weak].assign(negative=negative), catalog.root, rule)
+    for problem in set(part["problem"]) - {"", NO_MASK, NO_CLASS, TOO_LITTLE, TOO_NEAR}:
+        raise UnreadableImage(problem)
+    columns = ["label", "problem", "tumor_area"]
+    labeled = table.assign(weak_label=table["weak_label"] & ~weak)
+    labeled.loc[weak, columns] = part[columns]
+    names = classes if negative in ("", *classes) else (negative, *classes)
+    return replace(catalog, table=labeled, classes=names)
+
+
+def _segmentations(table: pd.DataFrame, folder: Path) -> pd.Series:
+    """The DICOM segmentations that name each DICOM slice as their source, or ""."""
+    found: list[list[str]] = [[] for _ in table.index]
+    dicom = np.flatnonzero((table["format"] == "dicom") & (table["problem"] == "")).tolist()
+    indices, uids = table["index"].tolist(), table["uid"].tolist()
+    for file in segmentations_in(folder) if len(dicom) else []:
+        mask = read_mask(file)
+        for row in dicom:
+            if mask.covers(indices[row], uids[row]):
+                found[row].append(str(file))
+    return pd.Series([join_masks(files) for files in found], table.index, dtype=object)
+
+
+def score_masks(detector: Detector, usable: Catalog, listener: Listener) -> MaskScores:
     """Compare heat maps with masks, and inpaint the tumors that masks outline.
 
     Args:
         detector: of two classes.
         usable: its positive slices with a mask count; those whose mask is empty are left out, and
             of heat maps also those that are out-of-distribution.
-        masks: a folder with a mask under the path of each slice.
 
     Raises:
-        BadInput: nothing is left, or a mask is of another size than its slice.
+        BadInput: nothing is left, or the detector has more than two classes.
+        UnreadableImage: a mask can't be read, or is of another size or place than its slice.
     """
+    if len(detector.settings.classes) != 2:
+        raise BadInput(
+            "Masks are of one class, and the detector has more than two; leave them out."
+        )
     heat_maps: list[HeatMap] = []
     outlines: list[np.ndarray] = []
     groups: list[int] = []
     occluded: list[np.ndarray] = []
     occluded_groups: list[int] = []
     rejected = 0
-    for slice_, outline, group in _outlined(usable, masks, listener):
-        views = occluded_views(slice_.pixels, outline, detector.settings.rendering)
+    for slice_, head, outline, group in _outlined(usable, listener):
+        views = occluded_views(slice_.pixels, outline, detector.settings.rendering, head)
         if views is not None:
             occluded.append(views)
             occluded_groups.append(group)
-        (finding,) = detector.predict_slices([slice_], maps="flip_tta")
+        (finding,) = detector.predict_slices([slice_], heads=[head], maps="flip_tta")
         if finding.heat_map is None:
             rejected += 1
             continue
@@ -85,27 +138,22 @@ def score_masks(detector: Detector, usable: Catalog, masks: Path, listener: List
     )
 
 
-def _outlined(
-    usable: Catalog, masks: Path, listener: Listener
-) -> Iterator[tuple[Slice, np.ndarray, int]]:
-    """Positive slices with a mask that is not empty, bool (height, width), and their group."""
-    positive = usable.table.assign(group=usable.groups)[usable.labels == 1]
-    files = positive.groupby("path", sort=False)
-    for number, (path, rows) in enumerate(files, start=1):
-        listener(Progress("Masks", number, len(files)))
-        relative = Path(str(path))
-        if relative.is_absolute() or ".." in relative.parts:
-            raise BadInput(f"'{path}' is not below the data's folder, so no mask can be found.")
-        if not (masks / relative).is_file():
-            continue
-        outlines = {each.index: each.pixels > 0 for each in read_slices(masks / relative)}
-        slices = {each.index: each for each in read_slices(usable.root / relative)}
-        for index, group in zip(rows["index"], rows["group"], strict=True):
-            outline = outlines.get(index)
-            if outline is None or outline.shape != slices[index].pixels.shape:
-                raise BadInput(
-                    f"The mask '{masks / relative}' is not of the size of '{path}'; mend or remove "
-                    "it."
-                )
-            if outline.any():
-                yield slices[index], outline, int(group)
+def _outlined(usable: Catalog, listener: Listener) -> Iterator[tuple[Slice, Box, np.ndarray, int]]:
+    """Positive slices with a mask that is not empty, with head, bool (height, width), and group."""
+    table = usable.table.assign(row=np.arange(len(usable)))
+    outlined = table[(usable.labels == 1) & (table["mask"] != "")]
+    files = outlined.groupby("path", sort=False)
+    done = 0
+    for (cell, plane), of_mask in outlined.groupby(["mask", "plane"], sort=False):
+        masks = read_masks(usable.root, str(cell), plane=str(plane))
+        for path, rows in of_mask.groupby("path", sort=False):
+            done += 1
+            listener(Progress("Masks", done, len(files)))
+            file = usable.root / str(path)
+            slices = {each.index: each for each in read_slices(file)}
+            for row, index in zip(rows["row"], rows["index"], strict=True):
+                slice_ = slices[index]
+                outline = masks.outline(index, slice_.uid, slice_.pixels.shape, slice_.frames)
+                if outline is not None and outline.any():
+                    yield slice_, usable.head(row), outline, int(usable.groups[row])
+            masks.check_place(file)

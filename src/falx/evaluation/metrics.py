@@ -7,6 +7,7 @@ value itself is the same code with every weight 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from falx.errors import BadInput
 from falx.evaluation.weighted_metrics import (
     CLASS_METRICS,
     METRIC_NAMES,
+    PROPORTIONS,
     MetricInputs,
     compute_metrics,
     contributing_groups,
@@ -28,6 +30,7 @@ from falx.statistics import (
     Floats,
     Ints,
     bootstrap_groups,
+    mean_over_repeats,
     percentile_interval,
     proportion_interval,
 )
@@ -113,7 +116,8 @@ def score(
     in which it is undefined are left out of its interval.
 
     The interval is widened to hold the value where a metric's bias pushes the replicates to one
-    side, as with the calibration error. Where all replicates agree (no errors, or a single group)
+    side, as with the calibration error. Where fewer than ten groups contribute to a metric there is
+    none (NaN), unless the metric is 0 or 1 in all of them. Where all replicates agree (no errors)
     it is the exact Clopper-Pearson interval, a trial being a group that contributes to the metric:
     for sensitivity those with positives, for precision those with predicted positives, for a macro
     average those of the smallest class. For F1 it is that of TP / (TP + FP + FN), of which F1 is a
@@ -287,8 +291,7 @@ def _bootstrap(repeats: Sequence[MetricInputs], resamples: int, seed: int) -> tu
     once = np.ones((1, repeats[0].labels.size))
     values = np.mean([compute_metrics(inputs, once)[0] for inputs in repeats], axis=0)
     each = np.stack([_replicates(inputs, resamples, seed) for inputs in repeats])
-    drawn = np.random.default_rng((seed, 1)).integers(len(repeats), size=(resamples, len(repeats)))
-    return values, each[drawn, np.arange(resamples)[:, None]].mean(axis=1)
+    return values, mean_over_repeats(each, seed)
 
 
 def _replicates(inputs: MetricInputs, resamples: int, seed: int) -> Floats:
@@ -304,14 +307,16 @@ def _replicates(inputs: MetricInputs, resamples: int, seed: int) -> Floats:
     )
 
 
-def _estimate(name: str, value: float, replicates: Floats, trials: float) -> Estimate:
-    found = percentile_interval(value, replicates)
+def _estimate(name: str, value: float, replicates: Floats, groups: int) -> Estimate:
+    found = percentile_interval(value, replicates, groups)
     if found:
         return found
+    if name not in PROPORTIONS:
+        return Estimate(value, math.nan, math.nan)
     if name != "f1":
-        return proportion_interval(value, trials)
+        return proportion_interval(value, groups)
     # F1 is a monotone function of the Jaccard index TP / (TP + FP + FN), which is a proportion.
-    jaccard = proportion_interval(value / (2 - value), trials)
+    jaccard = proportion_interval(value / (2 - value), groups)
     return Estimate(value, *(2 * bound / (1 + bound) for bound in (jaccard.low, jaccard.high)))
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from falx.evaluation.metrics import score
-from falx.image.crop import head_box
+from falx.image.crop import Box, head_box
 from falx.image.render import render
 from falx.recipe import Rendering
 from falx.statistics import Estimate, difference_interval, mean_interval
@@ -111,7 +111,9 @@ def score_border_only(
     return BorderOnlyScores(len(views), border_only, full)
 
 
-def occluded_views(pixels: np.ndarray, mask: np.ndarray, rendering: Rendering) -> np.ndarray | None:
+def occluded_views(
+    pixels: np.ndarray, mask: np.ndarray, rendering: Rendering, head: Box | None = None
+) -> np.ndarray | None:
     """Views of a slice as it is, with its tumor inpainted, and with the mirrored region inpainted.
 
     All three show the same rectangle of the slice.
@@ -119,11 +121,12 @@ def occluded_views(pixels: np.ndarray, mask: np.ndarray, rendering: Rendering) -
     Args:
         pixels: float32 (height, width), [0, 1].
         mask: of the tumor, bool of the same shape; not empty.
+        head: the box of the head, if it is known.
 
     Returns:
         uint8 (3, size, size); None where the mirrored region touches the tumor or leaves the slice.
     """
-    region, head = dilate(mask), head_box(pixels)
+    region, head = dilate(mask), head or head_box(pixels)
     control = _mirrored(region, head.left + head.right - 1)
     if control is None:
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,18 @@ class Predictions:
         return self.table["label"].map(codes).to_numpy(np.int64)
 
     @property
+    def positive(self) -> np.ndarray:
+        """Which slices are of any class but the first: bool (n,)."""
+        above: np.ndarray = self.labels > 0
+        return above
+
+    @property
+    def tumor_probabilities(self) -> np.ndarray:
+        """Probability of any class but the first: float64 (repeats, n)."""
+        rest: np.ndarray = self.probabilities[:, :, 1:].sum(axis=2)
+        return rest
+
+    @property
     def groups(self) -> np.ndarray:
         """Group of each slice: int64 (n,)."""
         return self.table["group"].to_numpy(np.int64)
@@ -162,10 +175,12 @@ class Predictions:
     @property
     def median_rules(self) -> Rules:
         """The rules of all folds, each number the median; of one detector, its own."""
-        every = [asdict(rules) for repeat in self.rules for rules in repeat]
+        every = [rules for repeat in self.rules for rules in repeat]
         numbers = ("threshold", "temperature", "conformal_threshold", "ood_threshold")
-        medians = {name: _median([rules[name] for rules in every]) for name in numbers}
-        return Rules(**every[0] | medians)
+        medians: dict[str, Any] = {
+            name: _median([getattr(rules, name) for rules in every]) for name in numbers
+        }
+        return replace(every[0], **medians)
 
     @cached_property
     def predicted_codes(self) -> np.ndarray:
@@ -183,7 +198,17 @@ class Predictions:
     def statuses(self) -> np.ndarray:
         """Status of each slice (see falx.detect.rules): str (repeats, n)."""
         each = zip(self.slice_rules, self.probabilities, self.distances, strict=True)
-        return np.stack([rules.statuses(values, distances) for rules, values, distances in each])
+        found = np.stack([rules.statuses(values, distances) for rules, values, distances in each])
+        # A plane that was not trained is referred, as falx predict does.
+        return np.where((found == "answer") & self._untrained, "refer", found)
+
+    @property
+    def _untrained(self) -> np.ndarray:
+        """Whether the plane of each slice was not trained: bool (repeats, n)."""
+        rules = self.rules[0][0]
+        untrained = {plane: bool(rules.why_untrained(plane)) for plane in set(self.table["plane"])}
+        one = self.table["plane"].map(untrained).to_numpy(bool)
+        return np.tile(one, (self.repeats, 1))
 
     @cached_property
     def times_wrong(self) -> np.ndarray:

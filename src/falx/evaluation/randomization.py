@@ -10,6 +10,7 @@ neither vanish nor explode on their way through the network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,9 +50,13 @@ class RandomizationScores:
     correlation: dict[str, Estimate]
 
     @property
-    def passed(self) -> bool:
-        """Whether maps of a fully randomized network differ significantly from the trained."""
-        return self.correlation[STAGES[-1]].high < SIMILAR
+    def passed(self) -> bool | None:
+        """Whether maps of a fully randomized network differ significantly from the trained.
+
+        None where too few groups were measured for an interval.
+        """
+        high = self.correlation[STAGES[-1]].high
+        return None if math.isnan(high) else high < SIMILAR
 
     @property
     def survives_random_head(self) -> bool:

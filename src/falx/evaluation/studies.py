@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss
 
-from falx.detect.finding import pool
+from falx.data.class_names import has_negative
+from falx.data.placing import rows_of
+from falx.detect.finding import Finding
+from falx.detect.pooling import SeriesHeader, series_finding, study_finding
 from falx.detect.rules import Rules
-from falx.evaluation.metrics import Scores, score
+from falx.evaluation.metrics import Scores, score_repeats
+from falx.evaluation.predictions import Predictions
 
 TOP_FRACTIONS = (0.1, 0.25, 0.5, 1.0, 0.0)
 """Candidates, the default first; 0 is the single most likely slice."""
@@ -30,12 +34,6 @@ class Studies:
     rows: tuple[np.ndarray, ...]
     labels: np.ndarray
 
-    def without(self, left_out: np.ndarray) -> Studies:
-        """The same but for some slices, bool (n,), and for studies that had none but these."""
-        rows = [each[~left_out[each]] for each in self.rows]
-        kept = [number for number, each in enumerate(rows) if len(each)]
-        return Studies(tuple(rows[number] for number in kept), self.labels[kept])
-
 
 @dataclass(frozen=True)
 class StudyScores:
@@ -43,13 +41,19 @@ class StudyScores:
 
     Attributes:
         top_fraction: of a study's slices, those most likely to show a tumor, whose mean probability
-            is the study's; 0 is the single most likely one.
-        n_out_of_distribution: studies rejected, since all their slices were.
-        scores: of the others.
+            is the study's; 0 is the single most likely one. None where the folds of a
+            cross-validation chose different ones.
+        n_out_of_distribution: studies rejected, since most of the slices that could hold an answer
+            were; in a repeated cross-validation, in at least one repeat.
+        n_referred: of the others, those that a person should read, in at least one repeat; all of
+            them where the detector was not calibrated on studies.
+        scores: of all but those rejected; NaN where undefined, such as the AUC of studies of one
+            class.
     """
 
-    top_fraction: float
+    top_fraction: float | None
     n_out_of_distribution: int
+    n_referred: int
     scores: Scores
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,94 +61,138 @@ class StudyScores:
         return {
             "top_fraction": self.top_fraction,
             "out_of_distribution": self.n_out_of_distribution,
+            "referred": self.n_referred,
             **self.scores.as_dict(),
         }
 
 
 def find_studies(table: pd.DataFrame, labels: np.ndarray, *, negative: bool = True) -> Studies:
-    """The studies among usable rows of a catalog: rows of one study, else patient, else file.
+    """The studies among usable rows of a catalog: rows with the same key of `study_keys`.
 
     Args:
         labels: class code of each row, int (rows,).
         negative: whether class 0 stands against all others.
     """
-    keys = study_keys(table)
-    named = np.flatnonzero(keys != "")
-    members = [named[keys[named] == key] for key in pd.unique(keys[named])]
-    several = tuple(rows for rows in members if len(rows) > 1)
+    several = tuple(rows for rows in rows_of(study_keys(table)) if len(rows) > 1)
     return Studies(
         several, np.array([_label(labels[rows], negative) for rows in several], np.int64)
     )
 
 
 def study_keys(table: pd.DataFrame) -> np.ndarray:
-    """The study, patient or file of each row, or an empty string: str (rows,)."""
+    """The study of each row, else its volume, patient or file, or an empty string: str (rows,)."""
     several = table["path"].duplicated(keep=False)
     file = table["path"].where(several, "")
     patient = table["patient"].where(table["patient"] != "", file)
-    return table["study"].where(table["study"] != "", patient).to_numpy(dtype=object)
+    volume = table["volume"].where(table["volume"] != "", patient)
+    return table["study"].where(table["study"] != "", volume).to_numpy(dtype=object)
 
 
-def choose_top_fraction(
-    studies: Studies, probabilities: np.ndarray, *, negative: bool = True
-) -> float:
-    """The fraction of most likely slices whose mean probability separates the studies best.
-
-    By log loss on the studies of the validation part; the first of `TOP_FRACTIONS` where these are
-    too few to decide: fewer than ten, or none of some class. Where no class is negative, slices of
-    a study can't be ranked, and the mean of all is taken.
+def pooled_studies(predictions: Predictions, studies: Studies, top_fraction: float) -> np.ndarray:
+    """Pooled class probabilities of each study before any calibration of studies.
 
     Args:
-        probabilities: float (rows, classes) of the rows that `studies` counts in.
+        predictions: of one detector, in one repeat.
+        top_fraction: of a study's slices that decide.
+
+    Returns:
+        float (studies, classes); NaN for a study without a suitable series.
     """
-    classes = probabilities.shape[1]
-    if not negative:
-        return 1.0
-    if len(studies.rows) < 10 or len(np.unique(studies.labels)) < classes:
-        return TOP_FRACTIONS[0]
-    losses = [
-        log_loss(studies.labels, pooled(studies, probabilities, fraction), labels=range(classes))
-        for fraction in TOP_FRACTIONS
-    ]
-    return TOP_FRACTIONS[int(np.argmin(losses))]
+    rules = replace(predictions.rules[0][0], top_fraction=top_fraction, study=None)
+    pooled = np.full((len(studies.rows), len(predictions.classes)), np.nan)
+    for number, rows in enumerate(studies.rows):
+        answer = _answer(predictions, 0, rows, rules)
+        if answer:
+            pooled[number] = answer.probabilities
+    return pooled
 
 
-def pooled(studies: Studies, probabilities: np.ndarray, top_fraction: float) -> np.ndarray:
-    """Class probabilities of each study: float (studies, classes)."""
-    return np.stack([pool(probabilities[rows], top_fraction) for rows in studies.rows])
-
-
-def score_studies(
-    studies: Studies,
-    probabilities: np.ndarray,
-    groups: np.ndarray,
-    rules: Rules,
-    classes: tuple[str, ...],
-    *,
-    out_of_distribution: np.ndarray,
-) -> StudyScores | None:
+def score_studies(predictions: Predictions) -> StudyScores | None:
     """Scores by study, or None where no study has an answer.
 
-    Each is answered as falx.detect.finding.study_findings does: out-of-distribution slices are left
-    out, and a study of such slices alone is rejected and not scored.
-
-    Args:
-        probabilities: calibrated, float (n, classes).
-        groups: of the slices, int (n,).
-        rules: of the detector.
-        out_of_distribution: which slices are, bool (n,).
+    Each is answered as a detector does (see falx.detect.pooling), by the rules of the fold that it
+    is in: all slices of a study are of one group, and so of one fold. A study that has no suitable
+    series in one of the repeats is rejected and not scored. Intervals are over groups and repeats.
     """
-    answered = studies.without(out_of_distribution)
-    if not answered.rows:
+    found = predictions
+    studies = find_studies(found.table, found.labels, negative=has_negative(found.classes))
+    answers = [
+        [_answer(found, repeat, rows, _rules_of(found, repeat, rows)) for rows in studies.rows]
+        for repeat in range(found.repeats)
+    ]
+    kept = [number for number, each in enumerate(zip(*answers, strict=True)) if all(each)]
+    if not kept:
         return None
-    scores = score(
-        answered.labels,
-        pooled(answered, probabilities, rules.top_fraction),
-        np.array([groups[rows[0]] for rows in answered.rows]),
-        classes,
-        threshold=rules.threshold,
+    answered = [[each for number in kept if (each := of[number])] for of in answers]
+    scores = score_repeats(
+        studies.labels[kept],
+        [np.array([each.probabilities for each in of_repeat]) for of_repeat in answered],
+        found.groups[[studies.rows[number][0] for number in kept]],
+        found.classes,
+        threshold=[np.array([each.threshold for each in of_repeat]) for of_repeat in answered],
     )
-    return StudyScores(rules.top_fraction, len(studies.rows) - len(answered.rows), scores)
+    fractions = {each.top_fraction for of_repeat in answered for each in of_repeat}
+    of_study = zip(*answered, strict=True)
+    return StudyScores(
+        top_fraction=fractions.pop() if len(fractions) == 1 else None,
+        n_out_of_distribution=len(studies.rows) - len(kept),
+        n_referred=sum(not all(each.is_answered for each in repeats) for repeats in of_study),
+        scores=scores,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """Class probabilities of a study, (classes,), and the rules that they are read by."""
+
+    probabilities: list[float]
+    threshold: float
+    top_fraction: float
+    is_answered: bool
+
+
+def _rules_of(predictions: Predictions, repeat: int, rows: np.ndarray) -> Rules:
+    """The rules of the fold that a study's rows are in."""
+    return predictions.rules[repeat][predictions.folds[repeat, rows[0]] - 1]
+
+
+def _answer(
+    predictions: Predictions, repeat: int, rows: np.ndarray, rules: Rules
+) -> _Answer | None:
+    """A detector's answer for the study of some rows; None where no series is suitable."""
+    columns = ["path", "series", "volume", "plane", "contrast", "region"]
+    members: dict[SeriesHeader, list[Finding]] = {}
+    of_study = predictions.table.iloc[rows][columns].itertuples(index=False)
+    for row, (path, series, volume, plane, contrast, region) in zip(rows, of_study, strict=True):
+        name = series or volume
+        header = SeriesHeader(name, name, plane, bool(contrast))
+        probabilities = predictions.probabilities[repeat, row].tolist()
+        members.setdefault(header, []).append(
+            Finding(
+                path=Path(path),
+                index=int(row),
+                status=predictions.statuses[repeat, row],
+                distance=float(predictions.distances[repeat, row]),
+                region=region,
+                probabilities=dict(zip(predictions.classes, probabilities, strict=True)),
+            )
+        )
+    answers = [
+        series_finding(
+            header, slices, predictions.classes, rules, untrained=rules.why_untrained(header.plane)
+        )
+        for header, slices in members.items()
+    ]
+    chosen = study_finding("", answers).chosen
+    if chosen is None:
+        return None
+    by = rules.study if rules.study and len(predictions.classes) == 2 else rules
+    return _Answer(
+        [chosen.probabilities[name] for name in predictions.classes],
+        by.threshold,
+        rules.top_fraction,
+        chosen.status == "answer",
+    )
 
 
 def _label(labels: np.ndarray, negative: bool) -> int:

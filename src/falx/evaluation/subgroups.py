@@ -17,12 +17,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from falx.data.sources import SPLIT_FOLDERS
+from falx.data.patient_folders import SPLIT_FOLDERS
 from falx.evaluation.metrics import score_repeats
-from falx.statistics import RESAMPLES, Estimate
+from falx.statistics import MIN_GROUPS, RESAMPLES, Estimate
 
-MIN_GROUPS = 10
-"""Behind each number; with 10 and no error, the upper bound of the error rate is 31 %."""
 MAX_SUBGROUPS = 8
 """Of a categorical factor; the rarest categories are pooled."""
 NOT_STATED = "not stated"

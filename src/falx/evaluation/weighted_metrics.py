@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,12 @@ METRIC_NAMES = {
     "mcc": "Matthews correlation",
 }
 """Every metric of `score`, in its order, and its name in reports."""
+
+PROPORTIONS = frozenset(
+    {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "recall", "f1"}
+    | {"roc_auc"}
+)
+"""Metrics of which an exact interval is known; a trial is a group that contributes."""
 
 CALIBRATION_BINS = 15
 CLASS_METRICS = ("precision", "recall", "f1")
@@ -109,25 +114,27 @@ def compute_metrics(inputs: MetricInputs, weights: Floats) -> Floats:
     return np.column_stack([*(overall[name] for name in METRIC_NAMES), precision, recall, f1])
 
 
-def contributing_groups(inputs: MetricInputs) -> list[float]:
-    """Groups behind each column of `compute_metrics`; NaN where no exact interval is known."""
+def contributing_groups(inputs: MetricInputs) -> list[int]:
+    """Groups behind each column of `compute_metrics`: behind sensitivity, those with positives."""
     codes = np.arange(inputs.n_classes)
     actual, predicted = inputs.labels[:, None] == codes, inputs.predicted[:, None] == codes
     of_actual, of_rest = _groups_with(inputs, actual), _groups_with(inputs, ~actual)
     of_predicted = _groups_with(inputs, predicted)
     of_either = _groups_with(inputs, actual | predicted)
     least = (lambda counts: counts[1]) if inputs.n_classes == 2 else np.min
+    of_both = least(np.minimum(of_actual, of_rest))
     overall = {
-        "accuracy": inputs.n_groups,
         "balanced_accuracy": of_actual.min(),
         "sensitivity": least(of_actual),
         "specificity": least(of_rest),
         "precision": least(of_predicted),
         "f1": least(of_either),
-        "roc_auc": least(np.minimum(of_actual, of_rest)),
+        "roc_auc": of_both,
+        "average_precision": of_both,
+        "mcc": of_both,
     }
     return [
-        *(float(overall.get(name, math.nan)) for name in METRIC_NAMES),
+        *(int(overall.get(name, inputs.n_groups)) for name in METRIC_NAMES),
         *np.concatenate([of_predicted, of_actual, of_either]).tolist(),
     ]
 

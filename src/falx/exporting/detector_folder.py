@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from falx.detect.detector import KERAS_FILE, NETWORK_FILE, Settings, network_sha256
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, network_sha256
 from falx.detect.engine import Engine
 from falx.detect.rules import Rules
+from falx.detect.settings import Settings
 from falx.errors import BrokenRun
 from falx.exporting.openvino import write_network
 from falx.model.exportable import ExportableModel

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from falx.detect import rules
-from falx.detect.detector import NETWORK_FILE, Settings, network_sha256
+from falx.detect.detector import NETWORK_FILE, network_sha256
 from falx.detect.rules import Rules
+from falx.detect.settings import Settings
 from falx.exporting import runtimes, standalone
 from falx.exporting.choices import Target
 from falx.exporting.formats import FORMATS

@@ -53,7 +53,7 @@ def classify(files: list[str]) -> int:
     folder = Path(__file__).parent
     about = json.loads((folder / "labels.json").read_text("utf-8"))
     run = OPENERS[about["format"]](folder / about["file"], os.cpu_count() or 1)
-    rules = Rules(**about["rules"])
+    rules = Rules.from_dict(about["rules"])
     exit_code = 0
     for file in files:
         try:

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from falx.detect.detector import Settings
+from falx.detect.settings import Settings
 from falx.environment import version
 from falx.exporting.npm import Package, fetch, member
 from falx.notice import NOTICE

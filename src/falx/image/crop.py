@@ -6,6 +6,7 @@ differs from it. Burned-in text and scanner tables are smaller, so they are left
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -63,9 +64,7 @@ def head_mask(pixels: np.ndarray) -> np.ndarray:
         pixels: float32 (height, width), [0, 1].
     """
     height, width = pixels.shape
-    scale = min(1.0, _WORK_SIZE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small, _ = _small(pixels)
     mask = _largest_component(np.abs(small - background_level(pixels)))
     if mask is None:
         return np.ones((height, width), bool)
@@ -83,14 +82,44 @@ def head_box(pixels: np.ndarray) -> Box:
     return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
-def _largest_component(contrast: np.ndarray) -> np.ndarray | None:
+def head_extent(pixels: np.ndarray) -> tuple[Box, float] | None:
+    """The box around all of the head, dim scalp included, and the fraction of the slice it fills.
+
+    As `head_mask`, but by a quarter of Otsu's threshold: in a volume, whose slices are judged
+    together, a little background does less harm than a lost scalp.
+
+    Args:
+        pixels: float32 (height, width), [0, 1].
+
+    Returns:
+        None where no head is found.
+    """
+    small, scale = _small(pixels)
+    mask = _largest_component(np.abs(small - background_level(pixels)), otsu_fraction=0.25)
+    if mask is None:
+        return None
+    left, top, width, height = cv2.boundingRect(mask)
+    bottom, right = (min(math.ceil(edge / scale), side) for edge, side in
+                     zip((top + height, left + width), pixels.shape, strict=True))  # fmt: skip
+    return Box(int(top / scale), int(left / scale), bottom, right), float(mask.mean())
+
+
+def _small(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """The slice at working size, and its scale."""
+    height, width = pixels.shape
+    scale = min(1.0, _WORK_SIZE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _largest_component(contrast: np.ndarray, *, otsu_fraction: float = 0.5) -> np.ndarray | None:
     """uint8 (height, width) of the largest component, or None if it covers less than 5 %."""
     levels = np.clip(contrast * 255, 0, 255).astype(np.uint8)
     levels = cv2.GaussianBlur(levels, (5, 5), 0)
     otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    # Half of Otsu's threshold: in slices with one very bright part (fat, contrast agent), the full
-    # threshold keeps only that part.
-    threshold = max(otsu / 2, 8)
+    # A fraction of Otsu's threshold: in slices with one very bright part (fat, contrast agent), the
+    # full threshold keeps only that part.
+    threshold = max(otsu * otsu_fraction, 8)
     binary = (levels > threshold).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     binary = cv2.morphologyEx(binary, cv2.MORPH_OPEN, kernel)

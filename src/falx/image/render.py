@@ -47,21 +47,38 @@ def render_with_region(
     pixels: np.ndarray, rendering: Rendering, head: Box | None = None
 ) -> tuple[np.ndarray, Region]:
     """The plain view of a slice, and the rectangle of the slice that it shows."""
-    height, width = pixels.shape
-    whole = Box(0, 0, height, width)
-    box = (head or head_box(pixels)) if rendering.crop == "head" else whole
-    levels = np.rint(box.of(pixels) * 255).astype(np.uint8)
+    box = (head or head_box(pixels)) if rendering.crop == "head" else None
+    return render_levels(to_levels(pixels), background_level(pixels), rendering, box)
+
+
+def to_levels(pixels: np.ndarray) -> np.ndarray:
+    """Gray levels in [0, 1] as uint8, 0 to 255."""
+    levels: np.ndarray = np.rint(pixels * 255).astype(np.uint8)
+    return levels
+
+
+def render_levels(
+    levels: np.ndarray, background: float, rendering: Rendering, head: Box | None
+) -> tuple[np.ndarray, Region]:
+    """The plain view of a slice of known background, and the rectangle that it shows.
+
+    Args:
+        levels: uint8 (height, width).
+        background: gray level in [0, 1] (see falx.image.crop.background_level).
+        head: the box of the head; None for the whole slice, as it is where it is not cropped.
+    """
+    box = head if head and rendering.crop == "head" else Box(0, 0, *levels.shape)
+    shown = box.of(levels)
     padding = abs(box.height - box.width) if rendering.aspect == "keep" else 0
     before, after = padding // 2, padding - padding // 2
     is_tall = box.height > box.width
     top, bottom, left, right = (0, 0, before, after) if is_tall else (before, after, 0, 0)
     if padding:
-        background = round(background_level(pixels) * 255)
-        levels = cv2.copyMakeBorder(
-            levels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(background,)
+        shown = cv2.copyMakeBorder(
+            shown, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(round(background * 255),)
         )
     region = Region(box.top - top, box.left - left, box.bottom + bottom, box.right + right)
-    return _resized(levels, rendering.size), region
+    return _resized(shown, rendering.size), region
 
 
 def _resized(levels: np.ndarray, size: int) -> np.ndarray:

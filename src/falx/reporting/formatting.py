@@ -32,6 +32,12 @@ def span_of(estimate: Estimate) -> str:
     return "" if math.isnan(estimate.low) else interval(estimate)
 
 
+def with_interval(estimate: Estimate, places: int = 3) -> str:
+    """0.895 (0.789 to 0.974), or the value alone where the interval is undefined."""
+    value = number(estimate.value, places)
+    return value if math.isnan(estimate.low) else f"{value} ({interval(estimate, places)})"
+
+
 def number(value: float | None, places: int = 3) -> str:
     """0.895, or a dash where the number is undefined."""
     if value is None or math.isnan(value):

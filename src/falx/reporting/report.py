@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from falx.data.auditing import Audit
 from falx.evaluation.evaluation import Evaluation
@@ -14,11 +15,12 @@ from falx.runs.run import Kind, Record, Run
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG file to show."""
+    """A PNG file to show, and the section of the report that it belongs to."""
 
     title: str
     caption: str
     path: Path
+    section: Literal["figures", "volumes"] = "figures"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from falx.data.catalog import Catalog, build_catalog
+from falx.data.mask_rule import MaskRule
 from falx.data.sources import entries_of
 from falx.declaration import compared
 from falx.environment import version
@@ -176,7 +177,8 @@ def find_inputs(
         check_other_dataset(other, data)
         entries_of(other)
     weights = find_weights(str(options["weights"]), recipe.backbone)
-    catalog = build_catalog(data, positive=options["positive"], listener=listener)
+    masks = MaskRule(options["tumor_area"], options["tumor_margin"])
+    catalog = build_catalog(data, positive=options["positive"], masks=masks, listener=listener)
     operating_point, alpha = str(options["operating_point"]), options["alpha"]
     check_rules(catalog.classes, operating_point=operating_point, alpha=alpha)
     corpus = (

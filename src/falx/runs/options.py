@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from falx.data.mask_rule import MaskRule
 from falx.declaration import Option
 from falx.detect.rules import Rules
 from falx.exporting.choices import ExportPrecision
@@ -44,6 +45,43 @@ _WEIGHTS = (
 )
 
 
+TumorArea = Annotated[
+    float,
+    Option(
+        "Where masks outline tumors: area in mm2 from which a slice counts as one with a tumor; a "
+        "slice with less is left out.",
+        MaskRule.tumor_area,
+        minimum=0,
+    ),
+]
+TumorMargin = Annotated[
+    float,
+    Option(
+        "Where masks outline tumors: distance in mm within which a slice without one, but next to "
+        "one with, is left out.",
+        MaskRule.tumor_margin,
+        minimum=0,
+    ),
+]
+
+
+Positive = Annotated[str | None, Option("Which of two classes is the positive one.")]
+
+
+class AuditOptions(TypedDict, total=False):
+    """What `audit` takes."""
+
+    crossval: Annotated[
+        str | Path | None,
+        Option(
+            "Run folder of a cross-validation of DATA; shows its label issues.", shell=Path | None
+        ),
+    ]
+    positive: Positive
+    tumor_area: TumorArea
+    tumor_margin: TumorMargin
+
+
 class TrainingOptions(TypedDict, total=False):
     """What every training takes."""
 
@@ -67,7 +105,7 @@ class TrainingOptions(TypedDict, total=False):
     ]
     weights: Annotated[str | Path, Option(_WEIGHTS, "imagenet", shell=str, by_content=True)]
     seed: Seed
-    positive: Annotated[str | None, Option("Which of two classes is the positive one.")]
+    positive: Positive
     operating_point: Annotated[
         str | float,
         Option(
@@ -100,6 +138,8 @@ class TrainingOptions(TypedDict, total=False):
             by_content=True,
         ),
     ]
+    tumor_area: TumorArea
+    tumor_margin: TumorMargin
     cache_gb: CacheGb
     out: Out
     resume: Resume
@@ -152,8 +192,9 @@ class EvaluateOptions(TypedDict, total=False):
     masks: Annotated[
         str | Path | None,
         Option(
-            "Folder of tumor masks, each at the relative path of its slice, as falx phantom writes "
-            "them; heat maps are compared with them.",
+            "Folder of tumor masks, each at the relative path of its image, or DICOM "
+            "segmentations; heat maps are compared with them. Masks beside the images are found "
+            "without.",
             shell=Path | None,
         ),
     ]
@@ -169,6 +210,8 @@ class EvaluateOptions(TypedDict, total=False):
         bool,
         Option("Merge the classes into two: no tumor, and any tumor.", default=False),
     ]
+    tumor_area: TumorArea
+    tumor_margin: TumorMargin
     cache_gb: CacheGb
     out: Out
 

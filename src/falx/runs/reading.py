@@ -14,8 +14,9 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.data.split import PARTS, Split
-from falx.detect.detector import KERAS_FILE, SETTINGS_FILE, Settings, network_sha256
+from falx.detect.detector import KERAS_FILE, network_sha256
 from falx.detect.rules import Rules
+from falx.detect.settings import SETTINGS_FILE, Settings
 from falx.errors import BrokenRun
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
@@ -69,7 +70,7 @@ def _check_files(folder: Path) -> None:
 
 def _read(folder: Path) -> Run:
     content = json.loads((folder / RECORD_FILE).read_text("utf-8"))
-    rules = tuple(tuple(Rules(**each) for each in repeat) for repeat in content.pop("rules"))
+    rules = tuple(tuple(map(Rules.from_dict, repeat)) for repeat in content.pop("rules"))
     del content["command"]
     environment = json.loads((folder / ENVIRONMENT_FILE).read_text("utf-8"))
     record = Record(**content, environment=environment)

@@ -14,7 +14,7 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.declaration import command_line, recorded
-from falx.detect.detector import Settings
+from falx.detect.settings import Settings
 from falx.environment import environment
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.metrics import Scores

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.split import split_table
+from falx.evaluation.patients import patient_table
 from falx.evaluation.predictions import Predictions
 from falx.runs.run import RECIPE_FILE, Run
 from falx.serialization import to_json, write_json
@@ -22,6 +23,7 @@ SPLIT_FILE = "split.csv"
 HISTORY_FILE = "history.csv"
 ERRORS_FILE = "errors.csv"
 LABEL_ISSUES_FILE = "label_issues.csv"
+PATIENTS_FILE = "by_patient.csv"
 
 
 def write_run(run: Run, folder: Path) -> None:
@@ -53,6 +55,8 @@ def write_run(run: Run, folder: Path) -> None:
     write_json(folder / METRICS_FILE, metrics)
     _predictions(run).to_csv(folder / PREDICTIONS_FILE, index=False)
     _errors(evaluation.predictions).to_csv(folder / ERRORS_FILE, index=False)
+    if evaluation.patients:
+        patient_table(evaluation.patients).to_csv(folder / PATIENTS_FILE, index=False)
 
 
 def _predictions(run: Run) -> pd.DataFrame:

@@ -132,6 +132,11 @@ class Trainer:
             self.network.set_weights(checkpointer.best)
         return state.history_table()
 
+    def untrained_features(self, *, seed: int) -> np.ndarray:
+        """Features (n, channels) of all plain views by the network before any training."""
+        self._reset(seed)
+        return self.ood_features(np.arange(len(self.views)))
+
     def prepare(self, rows: np.ndarray, *, seed: int) -> None:
         """Fill the feature banks with all views of some rows, before trainings need them.
 

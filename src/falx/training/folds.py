@@ -31,6 +31,7 @@ from falx.training.checkpoint import atomic_write
 from falx.training.fit import Trainer
 from falx.training.ood import fit_mahalanobis, fit_ood_threshold
 from falx.training.setup import TrainingSetup
+from falx.training.weak_labels import learnable
 
 TASK = "Folds"
 _POLL_SECONDS = 0.5
@@ -64,16 +65,20 @@ class FoldResult:
 
     Attributes:
         probabilities: of the test rows, float64 (test, classes).
-        validation_probabilities: of the validation rows, float64 (validation, classes).
         distances: Mahalanobis distances float64 (test,) of the test rows from the training and
             validation rows.
+        validation_probabilities, validation_distances: the same of the validation rows.
+        learnable: which validation rows have a label of their own, or may have that of their volume
+            (see falx.training.weak_labels), bool (validation,).
         ood_threshold: see falx.training.ood.fit_ood_threshold.
         history: see falx.training.fit.Trainer.train.
     """
 
     probabilities: np.ndarray
-    validation_probabilities: np.ndarray
     distances: np.ndarray
+    validation_probabilities: np.ndarray
+    validation_distances: np.ndarray
+    learnable: np.ndarray
     ood_threshold: float | None
     history: pd.DataFrame
 
@@ -215,17 +220,20 @@ def _progress(folds: Sequence[Fold], folder: Path, detail: str = "") -> Progress
 
 def _train_fold(catalog: Catalog, trainer: Trainer, fold: Fold, folder: Path) -> None:
     split = fold.split
-    history = trainer.train(split.train, split.validation, seed=fold.seed)
-    seen = np.concatenate([split.train, split.validation])
+    train, validation = learnable(catalog, trainer, split, seed=fold.seed)
+    history = trainer.train(train, validation, seed=fold.seed)
+    seen = np.concatenate([train, validation])
     features = trainer.ood_features(np.arange(len(catalog)))
-    distances = fit_mahalanobis(features[seen]).distances(features[split.test])
+    reference = fit_mahalanobis(features[seen])
     ood_threshold = fit_ood_threshold(features[seen], catalog.groups[seen])
     with atomic_write(_file(folder, fold)) as stream:
         np.savez(
             stream,
             probabilities=trainer.probabilities(split.test),
+            distances=reference.distances(features[split.test]),
             validation_probabilities=trainer.probabilities(split.validation),
-            distances=distances,
+            validation_distances=reference.distances(features[split.validation]),
+            learnable=np.isin(split.validation, validation),
             ood_threshold=np.array(np.nan if ood_threshold is None else ood_threshold),
             history=np.array(history.to_json(orient="split", double_precision=15)),
         )
@@ -236,8 +244,10 @@ def _load(file: Path) -> FoldResult:
         threshold = float(arrays["ood_threshold"])
         return FoldResult(
             probabilities=arrays["probabilities"],
-            validation_probabilities=arrays["validation_probabilities"],
             distances=arrays["distances"],
+            validation_probabilities=arrays["validation_probabilities"],
+            validation_distances=arrays["validation_distances"],
+            learnable=arrays["learnable"],
             ood_threshold=None if np.isnan(threshold) else threshold,
             history=pd.DataFrame(**json.loads(str(arrays["history"]))),
         )

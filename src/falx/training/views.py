@@ -24,7 +24,7 @@ PLAIN = 0
 FLIPPED = -1
 """Index of the plain view flipped horizontally."""
 
-VERSION = 2
+VERSION = 3
 """To be raised when the same slice is read, rendered or augmented to different pixels."""
 
 
@@ -104,8 +104,8 @@ def render_views(
 
 def plain_digest(catalog: Catalog, rendering: Rendering) -> str:
     """A digest that identifies the plain views of a catalog, before any is rendered."""
-    slice_ids = _slice_ids(catalog)
-    return digest_of(VERSION, cv2.__version__, slice_ids, rendering.model_dump(mode="json"))
+    parts = (_slice_ids(catalog), _heads(catalog), rendering.model_dump(mode="json"))
+    return digest_of(VERSION, cv2.__version__, *parts)
 
 
 def _render_rows(
@@ -123,7 +123,10 @@ def _render_rows(
         unchanged = hashlib.sha256(file.read_bytes()).hexdigest() == hashes[file_rows[0]]
         if not (unchanged and set(indices[file_rows].tolist()) <= set(slices)):
             raise BadInput(f"'{file}' changed while falx was using it; run again.")
-        rendered = [render(slices[int(indices[row])].pixels, rendering) for row in file_rows]
+        rendered = [
+            render(slices[int(indices[row])].pixels, rendering, catalog.head(row))
+            for row in file_rows
+        ]
         return file_rows, np.stack(rendered)
 
     for file_rows, views in in_parallel(render_file, rows_by_file, "Rendering", listener):
@@ -134,3 +137,9 @@ def _slice_ids(catalog: Catalog) -> list[str]:
     """Hash of the file and index within the file of each row."""
     table = catalog.table
     return [f"{sha}:{index}" for sha, index in zip(table["sha256"], table["index"], strict=True)]
+
+
+def _heads(catalog: Catalog) -> list[str]:
+    """The head's box of each row; in a volume, it is not that of the file alone."""
+    columns = ["head_top", "head_left", "head_bottom", "head_right"]
+    return [":".join(map(str, edges)) for edges in catalog.table[columns].to_numpy().tolist()]

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from falx.data import auditing
 from falx.data.auditing import Audit
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.label_check import LabelCheck, carry_over
+from falx.data.mask_rule import MaskRule
+from falx.declaration import takes
 from falx.errors import BadInput
 from falx.progress import Listener, silent
+from falx.runs.options import AuditOptions
 from falx.runs.reading import open_run
 
 
+@takes(AuditOptions)
 def audit(
-    data: str | Path,
-    *,
-    positive: str | None = None,
-    crossval: str | Path | None = None,
-    listener: Listener = silent,
+    data: str | Path, *, listener: Listener = silent, **options: Unpack[AuditOptions]
 ) -> Audit:
     """Look for everything that would distort performance numbers on a dataset.
 
     Args:
-        data: a folder with a subfolder for each class, or a CSV or Parquet file.
-        positive: which of two classes is the positive one, where the names don't say.
-        crossval: the run folder of a cross-validation of these data, to check labels by.
+        data: a folder with a subfolder for each class, a folder of images with masks, or a CSV or
+            Parquet file.
         listener: receives progress.
+        options: see falx.runs.options.AuditOptions.
 
     Raises:
         BadInput: the data can't be found or understood, or `crossval` is of other data or no
@@ -34,8 +35,12 @@ def audit(
         BrokenRun: `crossval` is no run, or damaged.
         UnusableData: there is nothing in the data that can be read.
     """
+    crossval = options["crossval"]
     known = _label_check(Path(crossval)) if crossval else None
-    catalog = build_catalog(Path(data), positive=positive, listener=listener)
+    masks = MaskRule(options["tumor_area"], options["tumor_margin"])
+    catalog = build_catalog(
+        Path(data), positive=options["positive"], masks=masks, listener=listener
+    )
     check = _carried_over(*known, catalog.usable(), crossval) if known and crossval else None
     return auditing.audit(catalog, label_check=check)
 

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from falx.data.auditing import audit
+from falx.data.placing import planes_of
 from falx.declaration import takes
 from falx.detect.rules import Rules
 from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
+from falx.evaluation.study_calibration import calibrate_studies
 from falx.logs import log_to_file
 from falx.progress import Listener, Progress, silent
 from falx.reporting.figures.run import draw_figures
@@ -126,11 +128,8 @@ def _out_of_fold(
     rules: list[list[Rules]] = [[] for _ in range(repeats)]
     for fold, result in zip(folds, results, strict=True):
         repeat, rows = fold.repeat - 1, fold.split.test
-        chosen = calibrate(
-            result.validation_probabilities, usable.labels[fold.split.validation], usable.classes,
-            operating_point=inputs.operating_point, alpha=inputs.alpha,
-        )  # fmt: skip
-        rules[repeat].append(replace(chosen, ood_threshold=result.ood_threshold))
+        chosen = _rules(inputs, fold, result)
+        rules[repeat].append(chosen)
         probabilities[repeat, rows] = apply_temperature(result.probabilities, chosen.temperature)
         distances[repeat, rows] = result.distances
         numbers[repeat, rows] = fold.number
@@ -143,6 +142,24 @@ def _out_of_fold(
         folds=numbers,
         rules=tuple(map(tuple, rules)),
     )
+
+
+def _rules(inputs: TrainingInputs, fold: Fold, result: FoldResult) -> Rules:
+    """The rules of a fold's detector, chosen on its validation part."""
+    usable, rows = inputs.usable, fold.split.validation
+    rules = calibrate(
+        result.validation_probabilities[result.learnable],
+        usable.labels[rows[result.learnable]],
+        usable.classes,
+        operating_point=inputs.operating_point,
+        alpha=inputs.alpha,
+    )
+    rules = replace(rules, ood_threshold=result.ood_threshold, planes=planes_of(usable.table))
+    calibrated = apply_temperature(result.validation_probabilities, rules.temperature)
+    validation = Predictions.of_detector(
+        usable, rows, calibrated, result.validation_distances, rules
+    )
+    return calibrate_studies(validation, top_fraction=inputs.recipe.top_fraction)
 
 
 def _history(folds: Sequence[Fold], results: Sequence[FoldResult]) -> pd.DataFrame:

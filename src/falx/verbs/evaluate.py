@@ -12,7 +12,8 @@ import pandas as pd
 
 from falx.data.auditing import audit
 from falx.data.catalog import Catalog, build_catalog, shares_group_with
-from falx.data.class_names import means_none
+from falx.data.class_names import means_any, means_none
+from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
 from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
 from falx.errors import BadInput
@@ -25,7 +26,7 @@ from falx.evaluation.binary import (
 from falx.evaluation.calibration import apply_temperature
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.faithfulness import sample_groups, score_faithfulness
-from falx.evaluation.mask_checks import check_masks, score_masks
+from falx.evaluation.mask_checks import MaskScores, attach_masks, score_masks
 from falx.evaluation.occlusion import BorderOnlyScores, score_border_only
 from falx.evaluation.predictions import Predictions
 from falx.progress import Listener, silent
@@ -71,15 +72,12 @@ def evaluate(
     folder = Path(options["out"] or stamped(f"evaluate-{Path(data).stem}"))
     check_free(folder, "the evaluation")
     detector = load(run)
-    masks = Path(options["masks"]) if options["masks"] else None
-    if masks:
-        check_masks(masks, detector.settings.classes)
     home = detector_folder(Path(run)).parent
-    catalog = _catalog(Path(data), detector.settings.classes, options["binary"], listener)
+    catalog = _catalog(Path(data), detector.settings.classes, options, listener)
     usable = catalog.usable()
     tested = _predict(detector, usable, options["binary"], options["cache_gb"], listener)
     leaked = leaked_from_training(home, usable)
-    masked = score_masks(detector, usable, masks, listener) if masks else None
+    masked = _masked(detector, usable, options["masks"], listener)
     one_class_maps = options["binary"] and len(detector.settings.classes) > 2
     evaluation = Evaluation(
         tested.predictions,
@@ -151,10 +149,16 @@ class _Tested:
     binary: bool
 
 
-def _catalog(data: Path, classes: tuple[str, ...], binary: bool, listener: Listener) -> Catalog:
-    catalog = build_catalog(data, min_classes=1, listener=listener)
-    if binary:
+def _catalog(
+    data: Path, classes: tuple[str, ...], options: EvaluateOptions, listener: Listener
+) -> Catalog:
+    rule = MaskRule(options["tumor_area"], options["tumor_margin"])
+    catalog = build_catalog(data, min_classes=1, masks=rule, listener=listener)
+    if options["masks"]:
+        catalog = attach_masks(catalog, Path(options["masks"]), rule)
+    if options["binary"]:
         return binary_catalog(catalog, binary_classes(classes, catalog.classes))
+    catalog = _renamed(catalog, classes)
     unknown = sorted(set(catalog.classes) - set(classes))
     if unknown:
         folds = sum(map(means_none, classes)) == 1
@@ -164,6 +168,27 @@ def _catalog(data: Path, classes: tuple[str, ...], binary: bool, listener: Liste
             f"{', '.join(classes)}. Rename the folders to match{fold}."
         )
     return Catalog(catalog.root, classes, catalog.table)
+
+
+def _renamed(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
+    """A catalog with the detector's names of "no tumor" and "tumor", where both have just these."""
+    if len(classes) != 2 or not (means_none(classes[0]) and means_any(classes[1])):
+        return catalog
+    if not all(means_none(name) or means_any(name) for name in catalog.classes):
+        return catalog
+    return binary_catalog(catalog, (classes[0], classes[1]))
+
+
+def _masked(
+    detector: Detector, usable: Catalog, masks: str | Path | None, listener: Listener
+) -> MaskScores | None:
+    """What masks say, where there are any; those beside the images are no reason to fail."""
+    if masks is None and (
+        len(detector.settings.classes) != 2
+        or not ((usable.table["mask"] != "") & (usable.labels == 1)).any()
+    ):
+        return None
+    return score_masks(detector, usable, listener)
 
 
 def _predict(

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from falx.data.auditing import audit
-from falx.data.class_names import has_negative
+from falx.data.placing import planes_of
 from falx.declaration import takes
 from falx.detect.detector import Detector, load
 from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
-from falx.evaluation.studies import choose_top_fraction, find_studies
+from falx.evaluation.study_calibration import calibrate_studies
 from falx.exporting.detector_folder import export_detector
 from falx.logs import log_to_file
 from falx.model.exportable import ExportableModel
@@ -36,6 +36,7 @@ from falx.runs.writing import write_run
 from falx.training.batches import epoch_order
 from falx.training.fit import Trainer
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
+from falx.training.weak_labels import learnable
 
 logger = logging.getLogger(__name__)
 _VIEWS_SHOWN = 24
@@ -130,15 +131,16 @@ def _train_once(
     """Train on the plan's split; leaves the detector in `folder`."""
     split, usable = plan.split, plan.inputs.usable
     began = time.monotonic()
+    train_rows, validation_rows = learnable(usable, trainer, split, seed=plan.inputs.seed)
     history = trainer.train(
-        split.train,
-        split.validation,
+        train_rows,
+        validation_rows,
         seed=plan.inputs.seed,
         folder=folder / CHECKPOINTS,
         tensorboard=folder / "tensorboard" if tensorboard else None,
     )
     seconds = time.monotonic() - began
-    detector = _export(trainer, plan, folder / "detector")
+    detector = _export(trainer, plan, train_rows, validation_rows, folder / "detector")
     rows = np.concatenate([split.validation, split.test])
     probabilities, distances = detector.predict_views(trainer.views.plain[rows])
     predictions = Predictions.of_detector(
@@ -161,48 +163,41 @@ def _train_random_split(plan: Plan, trainer: Trainer, folder: Path) -> _Trained:
     return _train_once(plan.with_random_split(), trainer, inner)
 
 
-def _export(trainer: Trainer, plan: Plan, folder: Path) -> Detector:
+def _export(
+    trainer: Trainer, plan: Plan, train_rows: np.ndarray, validation_rows: np.ndarray, folder: Path
+) -> Detector:
     """Calibrate on validation slices, and export with the rules chosen there.
 
     The trainer's network gives calibrated logits from here on; its next training begins anew.
     """
-    inputs, split = plan.inputs, plan.split
+    inputs = plan.inputs
     usable, classes = inputs.usable, inputs.catalog.classes
-    probabilities = trainer.probabilities(split.validation)
     rules = calibrate(
-        probabilities, usable.labels[split.validation], classes,
+        trainer.probabilities(validation_rows), usable.labels[validation_rows], classes,
         operating_point=inputs.operating_point, alpha=inputs.alpha,
     )  # fmt: skip
-    seen = np.concatenate([split.train, split.validation])
-    features = trainer.ood_features(seen)
-    ood_threshold = fit_ood_threshold(features, usable.groups[seen])
+    seen, rows = np.concatenate([train_rows, validation_rows]), plan.split.validation
+    features = trainer.ood_features(np.arange(len(usable)))
+    ood_threshold = fit_ood_threshold(features[seen], usable.groups[seen])
     if ood_threshold is None:
         logger.warning("In training and validation %s.", NO_OOD_THRESHOLD)
-    calibrated = apply_temperature(probabilities, rules.temperature)
-    rules = replace(
-        rules, ood_threshold=ood_threshold, top_fraction=_top_fraction(plan, calibrated)
-    )
+    reference = fit_mahalanobis(features[seen])
+    rules = replace(rules, ood_threshold=ood_threshold, planes=planes_of(usable.table))
+    # Of a volume, all slices count, whether they were learned from or not.
+    probabilities = apply_temperature(trainer.probabilities(rows), rules.temperature)
+    distances = reference.distances(features[rows])
+    validation = Predictions.of_detector(usable, rows, probabilities, distances, rules)
+    rules = calibrate_studies(validation, top_fraction=inputs.recipe.top_fraction)
     scale_logits(trainer.network, rules.temperature)
     export_detector(
-        ExportableModel(trainer.network, fit_mahalanobis(features), inputs.recipe.flip_tta),
+        ExportableModel(trainer.network, reference, inputs.recipe.flip_tta),
         folder,
         recipe=inputs.recipe,
         classes=classes,
         rules=rules,
-        parity_views=trainer.views.plain[split.test[:_PARITY_VIEWS]],
+        parity_views=trainer.views.plain[plan.split.test[:_PARITY_VIEWS]],
     )
     return load(folder)
-
-
-def _top_fraction(plan: Plan, probabilities: np.ndarray) -> float:
-    """The recipe's, or the best on validation slices with probabilities (n, classes)."""
-    fixed = plan.inputs.recipe.top_fraction
-    if fixed != "validation":
-        return fixed
-    rows, usable = plan.split.validation, plan.inputs.usable
-    negative = has_negative(usable.classes)
-    studies = find_studies(usable.table.iloc[rows], usable.labels[rows], negative=negative)
-    return choose_top_fraction(studies, probabilities, negative=negative)
 
 
 def _training_views(plan: Plan, trainer: Trainer) -> list[np.ndarray]:

@@ -51,6 +51,15 @@ def test_every_link_leads_to_a_section(make_report):
     assert set(links) <= titles
 
 
+def test_volumes_are_scored_where_there_are_any(make_report, of_volumes, text, markdown, row):
+    evaluation = of_volumes()
+    performance = section(markdown(make_report(evaluation, "crossval")), "Performance")
+    assert "12 volumes in 12 groups, with 12 lesions" in performance
+    sensitivity = evaluation.volumes.sensitivity
+    assert row(performance, "Sensitivity per lesion")[0] == written(sensitivity)
+    assert "In volumes." not in text
+
+
 def test_what_only_a_person_knows_is_marked(text):
     for gap in ("ethics approval", "which scanners", "who labeled them", "name and address"):
         assert re.search(rf"\*\*To be filled in:\*\* .*{gap}", text)
@@ -161,7 +170,9 @@ def test_metrics_by_study_are_given_where_there_are_studies(
     distances = [9.0 if patient == "p3" else 1.0 for patient in patients]
     evaluation = make_evaluation(25, 28, distances=distances, columns={"patient": patients})
     text = markdown(make_report(evaluation))
-    caption = "By study: 13 studies of two slices or more; 1 more was rejected as"
+    caption = (
+        "By study: 13 studies of two slices or more; 13 of them referred; 1 more was rejected as"
+    )
     by_study = text[text.index(caption) :]
     accuracy = evaluation.studies.scores.estimates["accuracy"]
     assert row(by_study, "Accuracy") == [written(accuracy)]

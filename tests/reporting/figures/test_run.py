@@ -127,6 +127,15 @@ def test_deletion_is_drawn_where_it_was_measured(make_report, make_evaluation, d
         assert ("deletion_and_insertion.png" in names) == expected
 
 
+def test_volumes_have_figures_of_their_own_section(make_report, of_volumes, tmp_path):
+    run = make_report(of_volumes(), "evaluate").run
+    figures = draw_figures(run, views(run), tmp_path)
+    assert [(each.path.name, each.section) for each in figures][-2:] == [
+        ("free_response.png", "volumes"), ("probability_by_level.png", "volumes"),
+    ]  # fmt: skip
+    assert {each.section for each in figures[:-2]} == {"figures"}
+
+
 def test_repeats_have_errors_by_how_often_and_label_issues(
     make_report, make_evaluation, drawn, sheets
 ):

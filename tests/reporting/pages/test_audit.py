@@ -145,7 +145,7 @@ def test_unusable_files_are_listed_with_reasons(data: Path, audited: Any, writte
     assert "no/tiny.png no tiny: 14 x 12 pixels" in files
     assert "yes/blank.png yes blank: all pixels" in files
     assert "no/broken.png no" in files
-    assert "3 slices can't be decoded, are blank or too small." in page.text
+    assert "3 slices are left out: 1 (" in page.text
 
 
 def test_outliers_are_shown_with_their_reason(data: Path, audited: Any, written: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import math
 import re
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import yaml
 
@@ -15,6 +17,7 @@ from falx.evaluation.localization import LocalizationScores
 from falx.evaluation.weighted_metrics import METRIC_NAMES
 from falx.recipe import Recipe
 from falx.reporting.pages import run as module
+from falx.reporting.report import Figure
 from falx.statistics import Estimate, wilson_interval
 
 FOUR = ("glioma", "meningioma", "notumor", "pituitary")
@@ -249,11 +252,49 @@ def test_metrics_by_study(make_report, make_evaluation, written):
     )
     page = written(make_report(evaluation))
     rows = page.table(
-        "13 studies of two slices or more; 1 more was rejected as out-of-distribution. The "
-        "probability of a study is the mean of the 10 % of its slices most likely to show a tumor."
+        "13 studies of two slices or more; 13 of them referred; 1 more was rejected as "
+        "out-of-distribution. The probability of a study is the mean of the 10 % of its slices most "
+        "likely to show a tumor."
     )
     found = evaluation.studies.scores.estimates["accuracy"]
     assert rows["Accuracy"] == [f"{found.value:.3f} {found.low:.3f} to {found.high:.3f}"]
+
+
+def test_volumes_have_a_section(make_report, of_volumes, written, tmp_path):
+    evaluation = of_volumes()
+    picture = tmp_path / "free_response.png"
+    cv2.imwrite(str(picture), np.zeros((32, 48), np.uint8))
+    figures = (Figure("Free-response", "Lesions.", picture, "volumes"),)
+    page = written(make_report(evaluation, "evaluate", figures=figures))
+    found = evaluation.volumes.sensitivity
+    rows = page.table("Lesions found in volumes")
+    name = "Sensitivity per lesion lesions with a slice classified as positive"
+    assert rows[name] == [f"{found.value:.3f} {found.low:.3f} to {found.high:.3f}"]
+    section = page.section("Volumes", "Misclassified slices")
+    assert "12 volumes in 12 groups, with 12 lesions" in section
+    assert "Free-response. Lesions." in section
+    patients = page.table("Numbers of single patients; a dash")
+    assert list(patients)[1:] == [f"p{number:02}" for number in range(12)]
+    assert patients["p00"] == ["10", "4", "1.000", "1.000", "1.000"]
+    assert {"href": "#figures"} not in page.all("a")
+
+
+def test_without_volumes_there_is_no_such_section(report, written):
+    page = written(report)
+    assert {"href": "#volumes"} not in page.all("a")
+    assert {"id": "volumes"} not in page.all("section")
+
+
+def test_studies_of_folds_with_rules_of_their_own(make_report, of_volumes, written):
+    evaluation = of_volumes(folds=1)
+    (rules,) = evaluation.predictions.rules[0]
+    mixed = replace(
+        evaluation.predictions,
+        folds=np.repeat([1, 2], 60)[None],
+        rules=((rules, replace(rules, top_fraction=0.5)),),
+    )
+    page = written(make_report(replace(evaluation, predictions=mixed), "crossval"))
+    assert "slices most likely to show a tumor, by the rule of its fold." in page.text
 
 
 def test_an_undefined_metric_by_study_is_a_dash(make_report, make_evaluation, written):

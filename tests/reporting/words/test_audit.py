@@ -1,6 +1,7 @@
 """Verdicts: each says what was found and what to do, the most urgent first."""
 
 from dataclasses import replace
+from math import nan
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from falx.data.auditing import Leak
 from falx.data.catalog import Catalog
 from falx.data.label_check import LabelCheck, LabelIssue
 from falx.data.outliers import Outlier
-from falx.data.shortcuts import Shortcut
+from falx.data.shortcuts import LEVEL_PROBE, Shortcut
 from falx.reporting.words.audit import verdicts
 
 
@@ -52,14 +53,21 @@ def test_imbalanced_classes_are_worth_a_look(make_audit):
 
 
 @pytest.mark.parametrize(
-    ("rows", "meaning"),
+    ("rows", "problems", "meaning"),
     [
-        ((3,), "1 slice can't be decoded, is blank or too small."),
-        ((3, 4), "2 slices can't be decoded, are blank or too small."),
+        ((3,), ["blank: one gray level"], "1 slice is left out: 1 (blank: one gray level)."),
+        (
+            (3, 4, 5),
+            ["'a.dcm' is a report.", "a CT image, not MR", "'b.dcm' is a report."],
+            "3 slices are left out: 2 (the file is a report), 1 (a CT image, not MR).",
+        ),
     ],
 )
-def test_unusable_files_are_counted(make_audit, rows, meaning):
-    found = verdict(make_audit(unreadable=rows), "Unusable files")
+def test_unusable_files_are_counted_by_reason(make_audit, rows, problems, meaning):
+    audit = make_audit(unreadable=rows)
+    audit.catalog.table["problem"] = ""
+    audit.catalog.table.loc[list(rows), "problem"] = problems
+    found = verdict(audit, "Unusable files")
     assert (found.figure, found.state, found.meaning) == (str(len(rows)), "look", meaning)
 
 
@@ -163,9 +171,30 @@ def test_a_shortcut_is_judged_by_its_interval(make_audit, low, auc, high, state)
     assert ("Save all images in the same way" in found.advice) == (state == "act")
 
 
+def test_a_shortcut_of_too_few_groups_is_unsettled(make_audit):
+    """Five patients: an AUC of 0.9 may be chance, and 0.55 is nothing to look at."""
+    name = "Shortcut: file properties"
+    high = verdict(make_audit(shortcuts=(Shortcut("file properties", 0.9, nan, nan),)), name)
+    assert (high.state, high.figure) == ("look", "0.90")
+    assert "has an AUC of 0.90; 0.50 is chance." in high.meaning
+    assert high.advice.startswith("Too few groups for a confidence interval")
+    low = verdict(make_audit(shortcuts=(Shortcut("file properties", 0.55, nan, nan),)), name)
+    assert (low.state, low.advice) == ("fine", "")
+
+
+@pytest.mark.parametrize("bounds", [(0.7, 0.86), (nan, nan)])
+def test_the_level_in_a_volume_is_anatomy_and_no_defect(make_audit, bounds):
+    level = Shortcut(LEVEL_PROBE, 0.78, *bounds)
+    found = verdict(make_audit(shortcuts=(level,)), "Level in the volume")
+    assert (found.state, found.figure, level.alarming) == ("look", "0.78", False)
+    assert "alone predicts the class with an AUC of 0.78" in found.meaning
+    assert "This is anatomy, not a defect of the files" in found.meaning
+    assert found.advice.startswith("Compare slices at the same level")
+
+
 def test_that_shortcuts_were_not_probed_is_said(make_audit):
     found = verdict(make_audit(), "Shortcuts")
-    assert (found.state, found.meaning) == ("look", "Not probed: a class has fewer than 5 groups.")
+    assert (found.state, found.meaning) == ("look", "Not probed: a class has fewer than 2 groups.")
 
 
 def test_every_verdict_but_a_fine_one_says_what_to_do(make_audit):

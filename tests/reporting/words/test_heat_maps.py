@@ -1,5 +1,7 @@
 """Heat maps in words: what deletion, insertion and randomization show, and no more."""
 
+import math
+
 import pytest
 
 from falx.evaluation.deletion import Curve, DeletionScores, PerturbationCurves
@@ -64,6 +66,16 @@ def test_deletion_is_judged_by_the_intervals_of_the_gains(
     found = words(deletion(over_random, over_other, insertion_over_other))
     assert verdict in found
     assert "is 0.30 in the order of the map and 0.50 in random order." in found
+
+
+def test_without_intervals_no_conclusion_is_drawn():
+    unknown = Estimate(0.2, math.nan, math.nan)
+    found = words(deletion(unknown, unknown, unknown))
+    assert "Without confidence intervals, no conclusion can be drawn." in found
+    assert "chance" not in found
+    found = words(randomization=randomization(Estimate(0.1, math.nan, math.nan)))
+    assert "is 0.10; without a confidence interval, the sanity check has no result." in found
+    assert "passed" not in found
 
 
 def test_maps_that_survive_randomization_fail_the_sanity_check():

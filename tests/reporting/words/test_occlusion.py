@@ -57,7 +57,7 @@ def test_all_probabilities_are_given():
         (Estimate(0.75, 0.6, 0.8), "predictions rest at least in part on the tumor."),
         (Estimate(0.0, -0.01, 0.01), "Occluding the tumor changes little: predictions rest on"),
         (Estimate(0.0, -0.2, 0.2), "The probability is not significantly lower with the tumor"),
-        (Estimate(0.8, nan, nan), "The probability is not significantly lower with the tumor"),
+        (Estimate(0.8, nan, nan), "Without a confidence interval, no conclusion can be drawn."),
     ],
     ids=["drop", "no drop", "unclear", "a single slice"],
 )

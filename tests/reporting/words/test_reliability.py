@@ -62,6 +62,11 @@ def test_where_there_are_no_slices_the_fraction_is_called_undefined():
     )
 
 
+def test_without_an_interval_the_value_stands_alone(plain):
+    alone = words(coverage=Estimate(0.92, nan, nan))[1]
+    assert "held the true class of 92 % of slices." in plain(alone)
+
+
 def test_rows_hold_the_same_numbers():
     found = reliability()
     names, glosses, estimates = zip(*reliability_rows(found), strict=True)

@@ -1,9 +1,11 @@
 """The sentences of a report follow from its numbers, and claim no more."""
 
+from math import nan
+
 import pytest
 
 from falx.data.outliers import Outlier
-from falx.data.shortcuts import Shortcut
+from falx.data.shortcuts import LEVEL_PROBE, Shortcut
 from falx.evaluation.studies import StudyScores
 from falx.reporting.words import report as sentences
 
@@ -176,6 +178,30 @@ def test_intervals_far_apart_leave_no_room_for_chance(make_report, make_evaluati
     assert "overlap" not in words
 
 
+def test_without_intervals_a_gain_may_be_due_to_chance(make_report, make_evaluation):
+    report = make_report(
+        make_evaluation(34, 38, groups=8), random_split=make_evaluation(37, 38, leaked=11)
+    )
+    words = sentences.leakage_words(report)
+    assert "Without confidence intervals, the difference may be due to chance." in words
+    assert "overlap" not in words
+
+
+@pytest.mark.parametrize(("groups", "said"), [(9, True), (10, False)])
+def test_that_groups_are_too_few_for_intervals_is_said_once(
+    make_report, make_evaluation, groups, said
+):
+    report = make_report(make_evaluation(34, 38, groups=groups))
+    few = sentences.few_groups_words(report.scores)
+    assert few == (
+        "The test has 9 groups, such as patients. Fewer than 10 are too few for bootstrap "
+        "confidence intervals; only where all agree is an exact one given."
+        if said
+        else ""
+    )
+    assert limitations(report).count("too few for bootstrap") == said
+
+
 def test_without_a_random_split_nothing_is_compared(make_report):
     assert sentences.leakage_words(make_report()) == ""
 
@@ -200,16 +226,16 @@ def test_pretraining_is_described_with_what_was_left_out(plain):
 
 
 @pytest.mark.parametrize(
-    ("rejected", "words"),
+    ("rejected", "referred", "words"),
     [
-        (0, ""),
-        (1, "; 1 more was rejected as out-of-distribution"),
-        (2, "; 2 more were rejected as out-of-distribution"),
+        (0, 0, ""),
+        (1, 0, "; 1 more was rejected as out-of-distribution"),
+        (2, 3, "; 3 of them referred; 2 more were rejected as out-of-distribution"),
     ],
 )
-def test_rejected_studies_are_counted(make_evaluation, rejected, words):
+def test_studies_without_an_answer_are_counted(make_evaluation, rejected, referred, words):
     scores = make_evaluation(3, 4).scores
-    assert sentences.rejected_studies(StudyScores(0.1, rejected, scores)) == words
+    assert sentences.unanswered_studies(StudyScores(0.1, rejected, referred, scores)) == words
 
 
 @pytest.mark.parametrize(
@@ -222,6 +248,10 @@ def test_rejected_studies_are_counted(make_evaluation, rejected, words):
         ({"shortcuts": ()}, "Shortcuts were not probed", "strong shortcut"),
         ({"shortcuts": (Shortcut("file properties", 0.85, 0.8, 0.9),)},
          "predicted without the brain, from file properties (AUC 0.85)", "no strong shortcut"),
+        ({"shortcuts": (Shortcut("file properties", 0.85, nan, nan),)},
+         "can't be told whether this is a shortcut", "no strong shortcut"),
+        ({"shortcuts": (*NO_SHORTCUT, Shortcut(LEVEL_PROBE, 0.85, 0.8, 0.9))},
+         "found no strong shortcut", "without the brain"),
         ({"conflicts": ((0, 6),)}, "1 group with conflicting labels, not removed.", "No slice has"),
         ({"outliers": (Outlier(3, 2.0, "darker"),)}, "1 outlier, not removed;", "No slice has"),
     ],

@@ -18,11 +18,12 @@ from falx.reporting.card.document import (
     line,
     to_fill_in,
 )
-from falx.reporting.formatting import count, interval, number, percent
+from falx.reporting.formatting import count, interval, number, percent, with_interval
 from falx.reporting.words import report as sentences
 from falx.reporting.words.audit import verdicts
 from falx.reporting.words.metrics import GLOSSES
 from falx.reporting.words.reliability import operating_point_words, reliability_words
+from falx.reporting.words.volumes import VolumeRow, volume_rows, volume_words
 from falx.statistics import Estimate, exact_interval
 
 if TYPE_CHECKING:
@@ -136,13 +137,23 @@ def performance(report: Report) -> Section:
             Paragraph(
                 line(
                     f"On the {count(rest.scores.n, 'slice')} that share no group with training, "
-                    f"accuracy is {number(accuracy.value)} ({interval(accuracy)})."
+                    f"accuracy is {with_interval(accuracy)}."
                 )
             )
         )
+    if rows := volume_rows(report.evaluation):
+        blocks += _of_volumes(report, rows)
     if report.evaluation.studies:
         blocks.append(_by_study(report.evaluation.studies))
     return Section("Performance", tuple(blocks))
+
+
+def _of_volumes(report: Report, rows: list[VolumeRow]) -> list[Block]:
+    found = tuple((line(name), cell(estimate), line(gloss)) for name, gloss, estimate in rows)
+    return [
+        *(Paragraph(line(words)) for words in volume_words(report.evaluation)),
+        Table("In volumes.", ("Measure", "Value", "Meaning"), found),
+    ]
 
 
 def _by_study(studies: StudyScores) -> Table:
@@ -152,7 +163,7 @@ def _by_study(studies: StudyScores) -> Table:
     )
     caption = (
         f"By study: {count(studies.scores.n, 'study', 'studies')} of two slices or more"
-        f"{sentences.rejected_studies(studies)}."
+        f"{sentences.unanswered_studies(studies)}."
     )
     return Table(caption, ("Metric", "Value"), rows)
 

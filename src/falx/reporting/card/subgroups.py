@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falx.evaluation.subgroups import FACTOR_DEFINITIONS, MIN_GROUPS, subgroup_metrics
+from falx.evaluation.subgroups import FACTOR_DEFINITIONS, subgroup_metrics
 from falx.evaluation.weighted_metrics import METRIC_NAMES
 from falx.reporting.card.document import Block, Bullets, Line, Paragraph, Section, Table, line
 from falx.reporting.card.numbers import cell
 from falx.reporting.formatting import count, listed, number
+from falx.statistics import MIN_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from falx.data.label_check import LabelCheck
 from falx.evaluation.deletion import DeletionScores
 from falx.evaluation.metrics import Scores
 from falx.evaluation.predictions import Predictions
+from falx.evaluation.volumes import VolumeScores
 from falx.reporting.figures import classification, style
 from falx.reporting.figures.contact_sheet import contact_sheet
 from falx.reporting.figures.deletion import deletion_insertion
 from falx.reporting.figures.forest import forest_plot
 from falx.reporting.figures.training_curves import training_curves
+from falx.reporting.figures.volumes import free_response, probability_by_level
 from falx.reporting.report import Figure
 from falx.runs.run import Run
 
@@ -48,6 +51,8 @@ def draw_figures(
         figures.append(_of_splits(run, folder))
     if evaluation.faithfulness and evaluation.faithfulness.deletion:
         figures.append(_of_deletion(evaluation.faithfulness.deletion, folder))
+    if evaluation.volumes:
+        figures += _of_volumes(evaluation.predictions, evaluation.volumes, folder)
     return tuple(figures)
 
 
@@ -192,6 +197,31 @@ def _of_deletion(scores: DeletionScores, folder: Path) -> Figure:
         "intervals over groups."
     )
     return _saved(folder, "Deletion and insertion", caption, deletion_insertion(scores))
+
+
+def _of_volumes(predictions: Predictions, scores: VolumeScores, folder: Path) -> list[Figure]:
+    """Figures of slices of volumes; each repeat of a slice counts."""
+    level = predictions.table["level"].to_numpy(float)
+    rows = np.flatnonzero(np.isfinite(level))
+    by_level = probability_by_level(
+        np.tile(level[rows], predictions.repeats),
+        np.tile(predictions.positive[rows], predictions.repeats),
+        predictions.tumor_probabilities[:, rows].ravel(),
+        predictions.median_rules.threshold if len(predictions.classes) == 2 else None,
+    )
+    drawn = (
+        (
+            "Free-response",
+            "Fraction of lesions found against false positives a volume, at every threshold.",
+            free_response(scores),
+        ),
+        (
+            "Probability by level",
+            "Mean probability of a tumor by level; bands reach from lower to upper quartile.",
+            by_level,
+        ),
+    )
+    return [replace(_saved(folder, *each), section="volumes") for each in drawn]
 
 
 def _saved(folder: Path, title: str, caption: str, figure: Any) -> Figure:

@@ -16,7 +16,7 @@ import numpy as np
 from falx.data.read import read_slices
 from falx.data.shortcuts import FAR_ABOVE_CHANCE, Shortcut
 from falx.errors import UnreadableImage
-from falx.reporting.formatting import count, first_few, interval, listed, number
+from falx.reporting.formatting import count, first_few, listed, number, with_interval
 from falx.reporting.pages.rendering import IntervalMark, data_uri, mark, write_page
 from falx.reporting.words.audit import LABEL_ISSUES_ADVICE, Verdict, verdicts
 from falx.statistics import Estimate
@@ -140,8 +140,7 @@ def _bars(counts: dict[str, int]) -> list[_Bar]:
 
 def _probe(shortcut: Shortcut) -> _Probe:
     estimate = Estimate(shortcut.auc, shortcut.low, shortcut.high)
-    figure = f"{number(shortcut.auc, 2)} ({interval(estimate, 2)})"
-    return _Probe(shortcut.probe, figure, mark(estimate), shortcut.alarming)
+    return _Probe(shortcut.probe, with_interval(estimate, 2), mark(estimate), shortcut.alarming)
 
 
 def _unusable(audit: Audit) -> list[tuple[str, str, str]]:

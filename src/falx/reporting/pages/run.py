@@ -36,11 +36,13 @@ from falx.reporting.pages.rendering import IntervalMark, data_uri, mark, write_p
 from falx.reporting.report import Figure, Report
 from falx.reporting.words import report as sentences
 from falx.reporting.words.audit import LABEL_ISSUES_ADVICE, verdicts
+from falx.reporting.words.dataset import dataset_words
 from falx.reporting.words.heat_maps import faithfulness_table, localization_table
 from falx.reporting.words.metrics import GLOSSES
 from falx.reporting.words.next_steps import next_steps
 from falx.reporting.words.occlusion import occlusion_words
 from falx.reporting.words.reliability import reliability_rows
+from falx.reporting.words.volumes import volume_table
 from falx.runs.run import Run
 from falx.statistics import Estimate
 
@@ -116,6 +118,7 @@ def write_report(report: Report, path: Path) -> None:
         headline=_headlines(scores),
         notice=sentences.notice(report),
         verdicts=verdicts(report.audit),
+        dataset=dataset_words(run),
         pretraining=sentences.pretraining_words(pretraining) if pretraining else "",
         columns=columns,
         rows=[_row(name, columns) for name in METRIC_NAMES if name in scores.estimates],
@@ -127,7 +130,9 @@ def write_report(report: Report, path: Path) -> None:
         shortcuts=list(occlusion_words(evaluation.border_only, evaluation.occlusion)),
         localization=localization_table(evaluation.localization),
         faithfulness=faithfulness_table(evaluation.faithfulness, scores.classes),
-        figures=[_picture(figure) for figure in report.figures],
+        volumes=volume_table(evaluation),
+        figures=_pictures(report, "figures"),
+        volume_figures=_pictures(report, "volumes"),
         shown_class=f"“{scores.classes[1]}”" if report.binary else "the predicted class",
         errors=[
             (each.path, each.label, each.predicted, number(each.probability),
@@ -239,16 +244,26 @@ def _studies(studies: StudyScores | None) -> dict[str, Any] | None:
     """Scores by study as rows, and how a study's probability is pooled."""
     if studies is None:
         return None
-    fraction = studies.top_fraction
-    top = f"the mean of the {percent(fraction)} of its slices most likely to show a tumor"
     return {
         "n": count(studies.scores.n, "study", "studies"),
-        "rejected": sentences.rejected_studies(studies),
-        "rule": top if fraction else "that of the slice most likely to show a tumor",
+        "unanswered": sentences.unanswered_studies(studies),
+        "rule": _study_rule(studies.top_fraction),
         "rows": [
             (METRIC_NAMES[name], cell_of(each)) for name, each in studies.scores.estimates.items()
         ],
     }
+
+
+def _study_rule(fraction: float | None) -> str:
+    if fraction is None:
+        return "the mean of the slices most likely to show a tumor, by the rule of its fold"
+    if not fraction:
+        return "that of the slice most likely to show a tumor"
+    return f"the mean of the {percent(fraction)} of its slices most likely to show a tumor"
+
+
+def _pictures(report: Report, section: str) -> list[_Picture]:
+    return [_picture(figure) for figure in report.figures if figure.section == section]
 
 
 def _picture(figure: Figure) -> _Picture:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from falx.data.shortcuts import FOLDS, Shortcut
-from falx.reporting.formatting import count, interval, listed, number, percent
+from falx.data.shortcuts import MIN_FOLDS, Shortcut
+from falx.reporting.formatting import count, listed, number, percent, with_interval
+from falx.reporting.words.dataset import reasons
 from falx.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -87,8 +89,11 @@ def _unusable_verdict(audit: Audit) -> Verdict:
         return Verdict(
             "Unusable files", "0", "fine", "All files can be read; none is blank or too small."
         )
-    meaning = f"{count(n, 'slice')} can't be decoded, {_are(n)} blank or too small."
-    return Verdict("Unusable files", count(n), "look", meaning, "Left out; repair or remove them.")
+    problems = audit.catalog.table["problem"].iloc[list(audit.unreadable)]
+    meaning = f"{count(n, 'slice')} {_are(n)} left out: {reasons(problems)}."
+    return Verdict(
+        "Unusable files", count(n), "look", meaning, "Repair or remove what should not be there."
+    )
 
 
 def _identical(audit: Audit) -> Verdict:
@@ -179,12 +184,26 @@ def _outliers(audit: Audit) -> Verdict:
     return Verdict("Outliers", count(n), "look", meaning, advice)
 
 
+def _level_verdict(shortcut: Shortcut) -> Verdict:
+    """Not a defect of the files: whoever evaluates has to account for it."""
+    estimate = Estimate(shortcut.auc, shortcut.low, shortcut.high)
+    meaning = (
+        f"The level of a slice in its volume alone predicts the class with an AUC of "
+        f"{with_interval(estimate, 2)}; 0.50 is chance. This is anatomy, not a defect of the "
+        "files: tumor slices lie in the middle of volumes."
+    )
+    advice = "Compare slices at the same level: falx gives that AUC beside the plain one."
+    return Verdict("Level in the volume", number(shortcut.auc, 2), "look", meaning, advice)
+
+
 def _shortcut_verdict(shortcut: Shortcut) -> Verdict:
+    if shortcut.is_level:
+        return _level_verdict(shortcut)
     estimate = Estimate(shortcut.auc, shortcut.low, shortcut.high)
     seen = _PROBES.get(shortcut.probe, shortcut.probe)
     found = (
         f"A classifier that sees only {seen}, not the anatomy, has an AUC of "
-        f"{number(shortcut.auc, 2)} ({interval(estimate, 2)}); 0.50 is chance."
+        f"{with_interval(estimate, 2)}; 0.50 is chance."
     )
     name, figure = f"Shortcut: {shortcut.probe}", number(shortcut.auc, 2)
     if shortcut.alarming:
@@ -193,14 +212,17 @@ def _shortcut_verdict(shortcut: Shortcut) -> Verdict:
             "the head, and test on external data."
         )
         return Verdict(name, figure, "act", found, advice)
-    if round(shortcut.low, 2) > 0.5:
+    if shortcut.unsettled:
+        advice = "Too few groups for a confidence interval: test on external data."
+        return Verdict(name, figure, "look", found, advice)
+    if not math.isnan(shortcut.low) and round(shortcut.low, 2) > 0.5:
         advice = "Better than chance: test on external data."
         return Verdict(name, figure, "look", found, advice)
     return Verdict(name, figure, "fine", found)
 
 
 def _not_probed() -> Verdict:
-    meaning = f"Not probed: a class has fewer than {FOLDS} groups."
+    meaning = f"Not probed: a class has fewer than {MIN_FOLDS} groups."
     return Verdict("Shortcuts", "–", "look", meaning, "Add slices of more patients.")
 
 

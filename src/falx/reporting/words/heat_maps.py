@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from falx.reporting.formatting import Cell, cell_of, count, interval, number, signed
+from falx.reporting.formatting import Cell, cell_of, count, interval, number, signed, span_of
 from falx.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _deletion_words(scores: DeletionScores) -> str:
         f"prediction. The area under the deletion curve is {number(own, 2)} in the order of the "
         f"map and {number(random, 2)} in random order. "
     )
+    if all(math.isnan(curves.gain_over_random.low) for curves in both):
+        return f"{opening}Without confidence intervals, no conclusion can be drawn."
     if not any(curves.gain_over_random.low > 0 for curves in both):
         return f"{opening}Not significantly better than chance: don't read maps as explanations."
     if not any(curves.gain_over_other.low > 0 for curves in both):
@@ -126,6 +129,12 @@ def _deletion_words(scores: DeletionScores) -> str:
 
 def _randomization_words(scores: RandomizationScores) -> str:
     head, *_, last = scores.correlation.values()
+    if scores.passed is None:
+        return (
+            "The rank correlation with maps of a fully randomized network is "
+            f"{number(last.value, 2)}; without a confidence interval, the sanity check has no "
+            "result."
+        )
     similarity = f"rank correlation {number(last.value, 2)}, {interval(last, 2)}"
     if scores.passed:
         passed = f"Sanity check passed: maps of a fully randomized network differ ({similarity})."
@@ -147,5 +156,5 @@ def _areas(curves: PerturbationCurves) -> tuple[Cell, ...]:
     gains = (curves.gain_over_random, curves.gain_over_other)
     return (
         *map(cell_of, areas),
-        *(Cell(signed(gain.value), interval(gain)) for gain in gains),
+        *(Cell(signed(gain.value), span_of(gain)) for gain in gains),
     )

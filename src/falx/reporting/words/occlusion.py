@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator
 
 from falx.evaluation.occlusion import BorderOnlyScores, OcclusionScores
-from falx.reporting.formatting import count, number, span_of
-from falx.statistics import Estimate
+from falx.reporting.formatting import count, with_interval
 
 _CHANCE = 0.5
 _SMALL_DROP = 0.1
@@ -32,8 +31,8 @@ def occlusion_words(
 def _border_words(scores: BorderOnlyScores) -> str:
     return (
         "With all but the border of each view blank (one sixteenth of its side), the AUC on "
-        f"{count(scores.n, 'slice')} is {_with_interval(scores.roc_auc)}; on the full slices it is "
-        f"{_with_interval(scores.full_roc_auc)}."
+        f"{count(scores.n, 'slice')} is {with_interval(scores.roc_auc)}; on the full slices it is "
+        f"{with_interval(scores.full_roc_auc)}."
     )
 
 
@@ -58,13 +57,15 @@ def _occlusion_words(scores: OcclusionScores) -> str:
     others = f" ({count(left_out)} more reach the midline)" if left_out else ""
     return (
         f"On {count(scores.n, 'slice')} with an outlined tumor{others}, the mean probability of a "
-        f"tumor is {_with_interval(scores.visible)}; with the tumor inpainted it is "
-        f"{_with_interval(scores.tumor_occluded)}, with the mirrored region inpainted "
-        f"{_with_interval(scores.control_occluded)}."
+        f"tumor is {with_interval(scores.visible)}; with the tumor inpainted it is "
+        f"{with_interval(scores.tumor_occluded)}, with the mirrored region inpainted "
+        f"{with_interval(scores.control_occluded)}."
     )
 
 
 def _occlusion_verdict(scores: OcclusionScores) -> str:
+    if math.isnan(scores.drop.low):
+        return "Without a confidence interval, no conclusion can be drawn."
     if scores.drop.low > 0:
         return (
             "Occluding the tumor lowers the probability more than the control does: predictions "
@@ -75,8 +76,3 @@ def _occlusion_verdict(scores: OcclusionScores) -> str:
     return (
         "The probability is not significantly lower with the tumor occluded than with the control."
     )
-
-
-def _with_interval(estimate: Estimate) -> str:
-    span = span_of(estimate)
-    return f"{number(estimate.value)} ({span})" if span else number(estimate.value)

@@ -81,4 +81,7 @@ def _sentence(slices: str, estimate: Estimate, what: str) -> str:
 
 
 def _fraction(estimate: Estimate) -> str:
-    return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+    value = percent(estimate.value)
+    if math.isnan(estimate.low):
+        return value
+    return f"{value} ({percent(estimate.low)} to {percent(estimate.high)})"

@@ -11,9 +11,17 @@ from falx.data.auditing import Audit
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.metrics import Scores
 from falx.evaluation.studies import StudyScores
-from falx.reporting.formatting import count, interval, listed, number, percent, signed
+from falx.reporting.formatting import (
+    count,
+    interval,
+    listed,
+    number,
+    percent,
+    signed,
+    with_interval,
+)
 from falx.reporting.report import Report
-from falx.statistics import Estimate, wilson_interval
+from falx.statistics import MIN_GROUPS, Estimate, wilson_interval
 
 PAPER_CORRECT, PAPER_N = 29, 32
 PAPER = {
@@ -94,6 +102,17 @@ def _sample_size(scores: Scores) -> str:
     return slices if scores.groups == scores.n else f"{slices} in {count(scores.groups, 'group')}"
 
 
+def few_groups_words(scores: Scores) -> str:
+    """Why numbers stand without intervals; empty where groups are enough for them."""
+    if scores.groups >= MIN_GROUPS:
+        return ""
+    return (
+        f"The test has {count(scores.groups, 'group')}, such as patients. Fewer than {MIN_GROUPS} "
+        "are too few for bootstrap confidence intervals; only where all agree is an exact one "
+        "given."
+    )
+
+
 def auc_words(scores: Scores) -> str:
     """What the AUC means."""
     value = scores.estimates["roc_auc"].value
@@ -171,22 +190,29 @@ def leakage_words(report: Report) -> str:
     own, random = report.scores.estimates["accuracy"], other.scores.estimates["accuracy"]
     gain = random.value - own.value
     compared = f"{number(gain)} higher than here" if gain > 0 else f"no gain ({signed(gain)})"
-    apart = own.high < random.low or random.high < own.low
-    chance = " The confidence intervals overlap: the difference may be due to chance."
+    chance = _chance_words(own, random)
     rest, leaked = other.without_leakage, other.n_leaked or 0
     return (
         f"With a random split, {count(leaked)} of {count(other.scores.n)} test slices "
         f"{'shares' if leaked == 1 else 'share'} a group with training slices, and the same recipe "
-        f"reaches an accuracy of {number(random.value)}: {compared}.{'' if apart else chance}"
+        f"reaches an accuracy of {number(random.value)}: {compared}.{chance}"
         f"{' ' + _without_leakage(rest) if rest else ''}"
     )
+
+
+def _chance_words(own: Estimate, random: Estimate) -> str:
+    if own.high < random.low or random.high < own.low:
+        return ""
+    if math.isnan(own.low) or math.isnan(random.low):
+        return " Without confidence intervals, the difference may be due to chance."
+    return " The confidence intervals overlap: the difference may be due to chance."
 
 
 def _without_leakage(rest: Evaluation) -> str:
     accuracy, auc = rest.scores.estimates["accuracy"], rest.scores.estimates["roc_auc"]
     return (
-        f"On the other {count(rest.scores.n)}, accuracy is {number(accuracy.value)} "
-        f"({interval(accuracy)}) and AUC {number(auc.value)}."
+        f"On the other {count(rest.scores.n)}, accuracy is {with_interval(accuracy)} and AUC "
+        f"{number(auc.value)}."
     )
 
 
@@ -208,11 +234,15 @@ def pretraining_words(pretraining: Mapping[str, Any]) -> str:
     )
 
 
-def rejected_studies(studies: StudyScores) -> str:
-    """A clause on the studies that were rejected; empty where none was."""
-    rejected = studies.n_out_of_distribution
+def unanswered_studies(studies: StudyScores) -> str:
+    """Clauses on the studies that were referred or rejected; empty where none was."""
+    referred, rejected = studies.n_referred, studies.n_out_of_distribution
     were = "was" if rejected == 1 else "were"
-    return f"; {count(rejected)} more {were} rejected as out-of-distribution" if rejected else ""
+    clauses = (
+        f"; {count(referred)} of them referred" if referred else "",
+        f"; {count(rejected)} more {were} rejected as out-of-distribution" if rejected else "",
+    )
+    return "".join(clauses)
 
 
 def paper_words() -> str:
@@ -240,6 +270,8 @@ def limitations(report: Report) -> Iterator[str]:
 
 def _size_limits(scores: Scores) -> Iterator[str]:
     estimate = scores.estimates["accuracy"]
+    if few := few_groups_words(scores):
+        yield few
     if scores.groups < _FEW_GROUPS:
         yield (
             f"The test set is small: {_sample_size(scores)}. A single slice changes accuracy by "
@@ -305,6 +337,16 @@ def _shortcut_limit(audit: Audit) -> str:
         )
     if not audit.shortcuts:
         return "Shortcuts were not probed: a class has too few groups."
+    unsettled = [
+        f"{shortcut.probe} (AUC {number(shortcut.auc, 2)})"
+        for shortcut in audit.shortcuts
+        if shortcut.unsettled
+    ]
+    if unsettled:
+        return (
+            f"A probe predicts the class from {listed(unsettled)}, of too few groups for a "
+            "confidence interval: it can't be told whether this is a shortcut."
+        )
     return (
-        "Two probes found no strong shortcut; there may be others, such as burned-in annotations."
+        "The probes found no strong shortcut; there may be others, such as burned-in annotations."
     )
