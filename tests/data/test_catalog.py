@@ -272,7 +272,7 @@ def test_a_folder_beside_the_parts_is_refused(data, tmp_path):
 def test_images_beside_the_classes_are_named(data, caplog):
     shutil.copy(next((data / "yes").iterdir()), data / "loose.png")
     assert "loose.png" not in " ".join(build_catalog(data).table["path"])
-    assert "loose.png, have no class and are left out" in caplog.text
+    assert "loose.png, have no label and are left out" in caplog.text
 
 
 def test_the_reason_of_an_unreadable_file_names_that_file_wherever_its_copy_was_seen(

@@ -281,6 +281,19 @@ def test_masks_beside_the_images_are_found_without_naming_them(accepting, volume
     assert done.evaluation.localization.n == 3
 
 
+def test_masks_that_nobody_named_are_no_reason_to_fail(run, volumes, tmp_path, caplog):
+    rejecting = with_rule(run, tmp_path / "rejecting", ood_threshold=1e-6)
+    (tmp_path / "patients" / "p1").mkdir(parents=True)
+    image = tmp_path / "patients" / "p1" / "t1.nii.gz"
+    shutil.copy(volumes / "data" / "yes" / "1.nii.gz", image)
+    write_nifti(image.with_name("t1_seg.nii.gz"), outlines(head_slices()))
+    done = falx.evaluate(
+        rejecting, tmp_path / "patients", faithfulness_slices=0, out=tmp_path / "out"
+    )
+    assert done.evaluation.localization is None
+    assert "there is no heat map to compare with a mask." in caplog.text
+
+
 def test_a_volume_mask_of_another_size_is_one_sentence(accepting, volumes, tmp_path):
     (tmp_path / "masks" / "yes").mkdir(parents=True)
     mask = outlines(np.zeros((16, 48, 64), np.uint8))

@@ -105,6 +105,7 @@ def _counted(classes: list[str]) -> str:
 
 def _folder_entries(folder: Path) -> Iterator[Entry]:
     subfolders = _subfolders(folder)
+    _warn_of_loose_files(folder)
     files = [file for sub in subfolders for file in _files(sub)]
     negative = _negative(subfolders)
     segmented, masks = ({}, set()) if negative else pair_segmentations(files)
@@ -124,7 +125,6 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
     # Among classes, a name alone makes no mask: `yes/yes_label_0.png` is an image.
     masks = {mask for mask in masks if mask in paired or in_mask_folder(folder, mask)}
     _warn_of_masks(folder, masks - paired)
-    _warn_of_loose_files(folder)
     for entry in _class_entries(folder, subfolders):
         if entry.file in pairs and not means_none(entry.label):
             yield replace(entry, masks=pairs[entry.file], negative=negative)
@@ -207,7 +207,7 @@ def _warn_of_loose_files(folder: Path) -> None:
     loose = [item for item in folder.iterdir() if item.is_file() and is_candidate(item)]
     if loose:
         logger.warning(
-            "%d files beside the subfolders of %s, such as %s, have no class and are left out.",
+            "%d files beside the subfolders of %s, such as %s, have no label and are left out.",
             len(loose),
             folder,
             loose[0].name,

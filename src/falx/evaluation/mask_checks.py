@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from falx.evaluation.localization import LocalizationScores, score_localization
 from falx.evaluation.occlusion import OcclusionScores, occluded_views, score_occlusion
 from falx.image.crop import Box
 from falx.progress import Listener, Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,19 @@ def _segmentations(table: pd.DataFrame, folder: Path) -> pd.Series:
     return pd.Series([join_masks(files) for files in found], table.index, dtype=object)
 
 
-def score_masks(detector: Detector, usable: Catalog, listener: Listener) -> MaskScores:
+def score_masks(
+    detector: Detector, usable: Catalog, listener: Listener, *, required: bool
+) -> MaskScores | None:
     """Compare heat maps with masks, and inpaint the tumors that masks outline.
 
     Args:
         detector: of two classes.
         usable: its positive slices with a mask count; those whose mask is empty are left out, and
             of heat maps also those that are out-of-distribution.
+        required: whether it is an error that nothing is left; else the result is None.
 
     Raises:
-        BadInput: nothing is left, or the detector has more than two classes.
+        BadInput: nothing is left though it is required, or the detector has more than two classes.
         UnreadableImage: a mask can't be read, or is of another size or place than its slice.
     """
     if len(detector.settings.classes) != 2:
@@ -127,10 +133,14 @@ def score_masks(detector: Detector, usable: Catalog, listener: Listener) -> Mask
         outlines.append(outline)
         groups.append(group)
     if rejected and not heat_maps:
-        raise BadInput(
+        nothing = (
             f"All {rejected} slices with a tumor and a mask are out-of-distribution for the "
-            "detector, so there is no heat map to compare with a mask; leave --masks out."
+            "detector, so there is no heat map to compare with a mask"
         )
+        if required:
+            raise BadInput(f"{nothing}; leave --masks out.")
+        logger.warning("%s.", nothing)
+        return None
     outlined = len(heat_maps) + rejected
     return MaskScores(
         score_localization(heat_maps, outlines, groups),

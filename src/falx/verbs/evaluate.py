@@ -188,7 +188,7 @@ def _masked(
         or not ((usable.table["mask"] != "") & (usable.labels == 1)).any()
     ):
         return None
-    return score_masks(detector, usable, listener)
+    return score_masks(detector, usable, listener, required=masks is not None)
 
 
 def _predict(

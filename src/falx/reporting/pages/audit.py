@@ -276,7 +276,8 @@ def _group(rows: Rows, table: pd.DataFrame, pictures: dict[int, str]) -> _Group:
     return _Group(
         kind=kind,
         size=len(rows),
-        conflict=members["label"].nunique() > 1,
+        # Slices of one patient may well differ; near-duplicates should not.
+        conflict=bool((members.groupby("duplicates")["label"].nunique() > 1).any()),
         shown=tuple(
             _thumb(table, row, pictures, letters.get(row, "")) for row in rows[:MEMBERS_SHOWN]
         ),
