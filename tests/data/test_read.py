@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from falx.data.read import Limits, Slice, find_files, read_slices
+from falx.data.read import Limits, Slice, find_files, holds_dicom, read_slices
 from falx.errors import BadInput, UnreadableImage
 
 NAME = Path("scan")
@@ -375,3 +375,9 @@ def test_an_image_too_long_for_a_square_is_refused():
     strip = cv2.imencode(".png", np.zeros((40, 20_000), np.uint8))[1].tobytes()
     with pytest.raises(UnreadableImage, match="20000 x 40 pixels, too long for a slice"):
         read_slices(Path("strip.png"), content=strip)
+
+
+def test_a_pipe_and_a_missing_file_hold_no_dicom(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert not holds_dicom(tmp_path / "pipe")
+    assert not holds_dicom(tmp_path / "gone.dcm")

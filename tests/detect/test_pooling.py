@@ -27,6 +27,7 @@ KINDS = ("healthy", "glioma", "pituitary")
 SAGITTAL = "its slices are sagittal, and those of the training data axial"
 AS_POOLED = StudyRules(slope=1.0, intercept=0.0, threshold=0.5, conformal_threshold=0.5, n=40)
 CALIBRATED = Rules(study=AS_POOLED)
+AXIAL = Rules(planes=("axial",))
 
 
 def probabilities(*positive):
@@ -43,9 +44,9 @@ def finding(p, region="brain", index=0):
     )  # fmt: skip
 
 
-def answer(*members, rules=CALIBRATED, untrained="", **header):
+def answer(*members, rules=CALIBRATED, **header):
     header = SeriesHeader(**{"series": "1.2", "name": "T1", "plane": "axial"} | header)
-    return series_finding(header, members, CLASSES, rules, untrained=untrained)
+    return series_finding(header, members, CLASSES, rules)
 
 
 def series(name, status="answer", reason="", **about):
@@ -168,7 +169,7 @@ def test_a_series_is_out_of_distribution_just_when_most_of_its_slices_are(p):
 
 
 def test_an_unlike_series_stays_so_however_it_lies():
-    found = answer(finding(None), untrained=SAGITTAL, rules=Rules())
+    found = answer(finding(None), plane="sagittal", rules=AXIAL)
     assert found.reason == (
         "1 of 1 slices are unlike the training slices, among them 1 of the 1 pooled"
     )
@@ -219,13 +220,13 @@ def test_calibration_is_monotonic_and_finite_at_the_ends():
 
 
 def test_a_series_that_the_detector_was_not_trained_for_is_referred_with_that_reason():
-    found = answer(finding(0.9), untrained=SAGITTAL, plane="sagittal")
+    found = answer(finding(0.9), plane="sagittal", rules=replace(CALIBRATED, planes=("axial",)))
     assert (found.status, found.reason, found.label) == ("refer", SAGITTAL, "yes")
 
 
 def test_of_several_reasons_what_was_not_trained_for_is_told_first():
     unknown = finding(0.9, "")
-    assert answer(unknown, rules=Rules(), untrained=SAGITTAL).reason == SAGITTAL
+    assert answer(unknown, rules=AXIAL, plane="sagittal").reason == SAGITTAL
     assert answer(unknown, rules=Rules()).reason == NOT_CALIBRATED
     between = replace(AS_POOLED, conformal_threshold=0.0)
     assert answer(unknown, rules=Rules(study=between)).reason == NO_BRAIN

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from falx.data.read import is_dicom
+from falx.data.read import holds_dicom
 
 MASK_WORDS = frozenset(
     {"mask", "masks", "seg", "segm", "segmentation", "segmentations", "label", "labels"}
@@ -92,16 +92,6 @@ def segmentations_in(folder: Path) -> list[Path]:
 def in_mask_folder(root: Path, file: Path) -> bool:
     """Whether a file lies in a folder of masks below the root."""
     return any(part.lower() in MASK_WORDS for part in file.relative_to(root).parent.parts)
-
-
-def holds_dicom(file: Path) -> bool:
-    """Whether a file is DICOM, by its first bytes; not if it can't be opened."""
-    try:
-        with file.open("rb") as stream:
-            return is_dicom(stream.read(512))
-    except OSError:
-        # It is named when it is read.
-        return False
 
 
 def stem(file: Path) -> str:

@@ -18,6 +18,9 @@ from falx.errors import BadInput, UnreadableImage
 
 __all__ = ["Limits", "Slice", "find_files", "read_slices"]
 
+_HEAD = 512
+"""Bytes that tell whether a file is DICOM."""
+
 _NOT_IMAGES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".html", ".yaml", ".yml",
               ".db", ".ini", ".py", ".log", ".parquet"}  # fmt: skip
 
@@ -137,6 +140,19 @@ def is_dicom(content: bytes) -> bool:
     """Whether a file is DICOM, with or without the preamble, by its first bytes."""
     # The preamble may hold the header of a TIFF (PS3.10 7.1).
     return content[128:132] == b"DICM" or (not raster.kind_of(content) and _is_bare_dicom(content))
+
+
+def holds_dicom(file: Path) -> bool:
+    """Whether a file is DICOM, by its first bytes; not if it can't be opened, or is none."""
+    try:
+        # Reading a pipe would block forever.
+        if not file.is_file():
+            return False
+        with file.open("rb") as stream:
+            return is_dicom(stream.read(_HEAD))
+    except OSError:
+        # It is named when it is read.
+        return False
 
 
 def _is_bare_dicom(content: bytes) -> bool:

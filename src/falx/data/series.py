@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from falx.data.read import is_dicom
-
-_HEAD = 512
+from falx.data.read import holds_dicom
 
 
 def group_by_series(files: Iterable[Path], executor: Executor) -> list[tuple[Path, ...]]:
@@ -26,14 +24,7 @@ def group_by_series(files: Iterable[Path], executor: Executor) -> list[tuple[Pat
 
 def _series_of(file: Path) -> tuple[str, ...]:
     """What names the series of a DICOM file; empty for any other file."""
-    try:
-        if not file.is_file():
-            return ()
-        with file.open("rb") as stream:
-            head = stream.read(_HEAD)
-    except OSError:
-        return ()
-    if not is_dicom(head):
+    if not holds_dicom(file):
         return ()
     from falx.data.dicom import series_numbers
 

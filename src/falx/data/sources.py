@@ -14,7 +14,6 @@ import pandas as pd
 from falx.data.class_names import means_none
 from falx.data.mask_pairs import (
     Pairs,
-    holds_dicom,
     in_mask_folder,
     pair_masks,
     pair_segmentations,
@@ -26,7 +25,7 @@ from falx.data.patient_folders import (
     first_folder,
     levels_above_patients,
 )
-from falx.data.read import find_files, is_candidate
+from falx.data.read import find_files, holds_dicom, is_candidate
 from falx.errors import BadInput, UnusableData
 
 logger = logging.getLogger(__name__)

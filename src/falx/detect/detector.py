@@ -141,16 +141,11 @@ class Detector:
         studies: dict[str, list[SeriesFinding]] = {}
         for (study, series), of_series in members.items():
             if len(of_series) > 1:
-                answer = self._series(headers[study, series], of_series)
+                answer = series_finding(
+                    headers[study, series], of_series, self.settings.classes, self.settings.rules
+                )
                 studies.setdefault(study, []).append(answer)
         return tuple(study_finding(study, series) for study, series in studies.items())
-
-    def _series(self, header: SeriesHeader, members: Sequence[Finding]) -> SeriesFinding:
-        settings = self.settings
-        untrained = settings.rules.why_untrained(header.plane)
-        return series_finding(
-            header, members, settings.classes, settings.rules, untrained=untrained
-        )
 
     def _infer(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""

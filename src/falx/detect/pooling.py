@@ -67,15 +67,8 @@ def series_finding(
     members: Sequence[Finding],
     classes: Sequence[str],
     rules: Rules,
-    *,
-    untrained: str = "",
 ) -> SeriesFinding:
-    """The answer for a series.
-
-    Args:
-        members: findings of its slices.
-        untrained: why the detector can't answer for such a series, or "".
-    """
+    """The answer for a series, from the findings of its slices."""
     kept = can_answer([member.region for member in members])
     pooled = [member for member, is_kept in zip(members, kept, strict=True) if is_kept]
     like = [member for member in pooled if member.status != "out_of_distribution"]
@@ -91,7 +84,7 @@ def series_finding(
         return SeriesFinding(*about, *counts, "out_of_distribution", reason)
     table = np.array([[member.probabilities[name] for name in classes] for member in like])
     probabilities = pool(table, rules.top_fraction)
-    threshold, reason = rules.threshold, untrained
+    threshold, reason = rules.threshold, rules.why_untrained(header.plane)
     study = rules.study if len(classes) == 2 else None
     if study is None:
         reason = reason or NOT_CALIBRATED

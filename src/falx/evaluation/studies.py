@@ -177,12 +177,7 @@ def _answer(
                 probabilities=dict(zip(predictions.classes, probabilities, strict=True)),
             )
         )
-    answers = [
-        series_finding(
-            header, slices, predictions.classes, rules, untrained=rules.why_untrained(header.plane)
-        )
-        for header, slices in members.items()
-    ]
+    answers = [series_finding(*each, predictions.classes, rules) for each in members.items()]
     chosen = study_finding("", answers).chosen
     if chosen is None:
         return None

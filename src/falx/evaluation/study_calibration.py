@@ -43,7 +43,8 @@ def calibrate_studies(validation: Predictions, *, top_fraction: float | str) -> 
     (rules,) = validation.rules[0]
     classes, negative = validation.classes, has_negative(validation.classes)
     studies = find_studies(validation.table, validation.labels, negative=negative)
-    enough = _are_enough(studies.labels, _groups(validation, studies), len(classes))
+    groups = _groups(validation, studies)
+    enough = _are_enough(studies.labels, groups, len(classes))
     if isinstance(top_fraction, str):
         top_fraction = _top_fraction(validation, studies, enough=enough, negative=negative)
     rules = replace(rules, top_fraction=top_fraction)
@@ -51,8 +52,7 @@ def calibrate_studies(validation: Predictions, *, top_fraction: float | str) -> 
         return rules
     pooled = pooled_studies(validation, studies, top_fraction)
     answered = np.flatnonzero(np.isfinite(pooled[:, 0]))
-    labels, pooled = studies.labels[answered], pooled[answered]
-    groups = _groups(validation, studies)[answered]
+    labels, pooled, groups = studies.labels[answered], pooled[answered], groups[answered]
     scaling = _scaling(pooled, labels) if _are_enough(labels, groups, 2) else None
     if scaling is None or scaling.slope <= 0:
         return rules
