@@ -83,6 +83,7 @@ def test_lesions_levels_and_studies_are_shown_of_volumes(capsys):
         "ROC AUC by study (n = 12)": "undefined",
         "Sensitivity by study (n = 12)": "1.000 (0.735 to 1.000)",
         "Specificity by study (n = 12)": "undefined",
+        "studies referred": "12 of 12",
     }
 
 
