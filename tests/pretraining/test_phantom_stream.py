@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from falx.phantom import KINDS, MIMICS, draw, paint
+from falx.phantom import KINDS, MIMICS, PLANE_NAMES, draw, paint
 from falx.pretraining.phantom_stream import Batch, augment_batch, draw_batch, stream
 
 
@@ -43,7 +43,7 @@ class TestDrawBatch:
             "tumor_map": (40, 3, 3, 16),
             "mimics": (40, len(MIMICS)),
             "appearance": (40, 6),
-            "plane": (40, 6),
+            "plane": (40, len(PLANE_NAMES)),
         }
         assert all(values.dtype == np.float32 for values in batch.targets.values())
 

@@ -9,6 +9,7 @@ import typer
 
 from falx.cli.parameters import DataArgument, with_options
 from falx.cli.terminal import progress, say, write_text
+from falx.errors import BadInput
 from falx.runs.options import AuditOptions
 from falx.seeds import MAX_SEED
 from falx.serialization import dump
@@ -53,12 +54,29 @@ def phantom(
             "--slices", "-n", min=2, help="Slices to generate, half of them with a tumor."
         ),
     ] = 200,
+    volumes: Annotated[
+        int | None,
+        typer.Option(min=2, help="Volumes to generate instead, half of them with a tumor."),
+    ] = None,
+    anatomy: Annotated[
+        Path | None,
+        typer.Option(help="A folder with label maps of whole heads (NIfTI), to draw slices of."),
+    ] = None,
     size: Annotated[int, typer.Option(min=64, max=1024, help="Width and height in pixels.")] = 224,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 0,
 ) -> None:
-    """Generate synthetic slices with and without tumors, and tumor masks."""
+    """Generate synthetic slices or volumes with and without tumors, and tumor masks."""
     with progress() as listener:
-        from falx.phantom import write_phantoms
+        from falx.phantom import find_anatomies, write_phantoms, write_volumes
 
-        write_phantoms(out, n, seed=seed, size=size, listener=listener)
-    say(f"Wrote {n} slices to {out}, and the masks of their tumors to {out}-masks")
+        anatomies = find_anatomies(anatomy) if anatomy else None
+        if volumes is None:
+            write_phantoms(out, n, seed=seed, size=size, anatomies=anatomies, listener=listener)
+        elif anatomies is None:
+            raise BadInput("Volumes are drawn of whole heads; name label maps with --anatomy.")
+        else:
+            write_volumes(out, volumes, anatomies, seed=seed, size=size, listener=listener)
+    if volumes is None:
+        say(f"Wrote {n} slices to {out}, and the masks of their tumors to {out}-masks")
+    else:
+        say(f"Wrote {volumes} volumes to {out}, with the masks of their tumors beside them")

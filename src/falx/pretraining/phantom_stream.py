@@ -27,7 +27,8 @@ from falx.phantom import (
     KINDS,
     MIMICS,
     MIN_SIZE,
-    PLANES,
+    PLANE_NAMES,
+    Anatomies,
     Phantom,
     draw,
     paint,
@@ -66,7 +67,13 @@ class Batch:
 
 
 def stream(
-    seed: Sequence[int], sizes: Sequence[int], *, batch_size: int, prefetch: int, start: int = 0
+    seed: Sequence[int],
+    sizes: Sequence[int],
+    *,
+    batch_size: int,
+    prefetch: int,
+    start: int = 0,
+    anatomies: Anatomies | None = None,
 ) -> Generator[Batch]:
     """Batches start, start + 1, ..., drawn in advance by one process per core.
 
@@ -74,6 +81,7 @@ def stream(
         sizes: side of the views of each batch in pixels; its length is the number of batches.
         batch_size: phantoms per batch, every second one with a tumor.
         prefetch: number of batches that are drawn in advance.
+        anatomies: heads to draw; None for procedural ones.
 
     Raises:
         UnusableTraining: a process was terminated.
@@ -84,7 +92,9 @@ def stream(
     pending: deque[Future[Batch]] = deque()
     try:
         for index in range(start, len(sizes)):
-            pending.append(pool.submit(draw_batch, (*seed, index), batch_size, sizes[index]))
+            pending.append(
+                pool.submit(draw_batch, (*seed, index), batch_size, sizes[index], anatomies)
+            )
             if len(pending) >= prefetch:
                 yield _result(pending.popleft())
         while pending:
@@ -94,14 +104,14 @@ def stream(
         pool.shutdown(cancel_futures=True)
 
 
-def draw_batch(seed: Sequence[int], n: int, size: int) -> Batch:
+def draw_batch(seed: Sequence[int], n: int, size: int, anatomies: Anatomies | None = None) -> Batch:
     """A batch of phantoms; half of the views show the whole slice, half are cropped to the head."""
     phantoms, views, tumor_maps = [], [], []
     for i in range(n):
         rng = default_rng((*seed, i))
         crop = rng.random() < 0.5
         painted_size = max(round(size * _OVERSAMPLING) if crop else size, MIN_SIZE)
-        phantom = paint(draw(rng, i % 2 == 1), painted_size)
+        phantom = paint(draw(rng, i % 2 == 1, anatomies), painted_size, anatomies)
         rendering = Rendering(size=size, crop="head" if crop else "none")
         view, region = render_with_region(phantom.pixels.astype(np.float32) / 255, rendering)
         phantoms.append(phantom)
@@ -127,20 +137,20 @@ def augment_batch(batch: Batch, rng: random.Generator) -> Batch:
 def _slice_targets(phantoms: list[Phantom]) -> dict[str, np.ndarray]:
     """The targets of all tasks but the tumor map."""
     parameters = [phantom.parameters for phantom in phantoms]
-    kinds = [[each.tumor.body.kind if each.tumor else _NO_TUMOR] for each in parameters]
-    appearances = [[each.acquisition.appearance] for each in parameters]
-    planes = [[each.head.plane] for each in parameters]
-    mimics = [[mimic.kind for mimic in each.head.mimics] for each in parameters]
+    kinds = [(each.kind or _NO_TUMOR,) for each in parameters]
+    appearances = [(each.appearance,) for each in parameters]
+    planes = [(each.plane,) for each in parameters]
+    mimics = [each.mimics for each in parameters]
     return {
-        "tumor": np.array([[each.tumor is not None] for each in parameters], np.float32),
+        "tumor": np.array([[bool(each.kind)] for each in parameters], np.float32),
         "kind": _multi_hot(kinds, (_NO_TUMOR, *KINDS)),
         "appearance": _multi_hot(appearances, tuple(APPEARANCES)),
-        "plane": _multi_hot(planes, tuple(PLANES)),
+        "plane": _multi_hot(planes, PLANE_NAMES),
         "mimics": _multi_hot(mimics, MIMICS),
     }
 
 
-def _multi_hot(labels: list[list[str]], classes: tuple[str, ...]) -> np.ndarray:
+def _multi_hot(labels: Sequence[tuple[str, ...]], classes: tuple[str, ...]) -> np.ndarray:
     """1 for each class among the labels of a phantom: float32 (n, classes)."""
     return np.array([[name in each for name in classes] for each in labels], np.float32)
 

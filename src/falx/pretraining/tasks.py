@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from falx.model.network import INPUT_SCALING
-from falx.phantom import APPEARANCES, KINDS, MIMICS, PLANES
+from falx.phantom import APPEARANCES, KINDS, MIMICS, PLANE_NAMES
 from falx.pretraining.phantom_stream import CELLS
 
 
@@ -49,7 +49,7 @@ TASKS = (
     Task("kind", 1 + len(KINDS), 0.5, exclusive=True),
     Task("mimics", len(MIMICS), 0.5),
     Task("appearance", len(APPEARANCES), 0.5, exclusive=True),
-    Task("plane", len(PLANES), 0.5, exclusive=True),
+    Task("plane", len(PLANE_NAMES), 0.5, exclusive=True),
 )
 """The tasks that phantoms have targets for."""
 

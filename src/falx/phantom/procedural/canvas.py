@@ -6,7 +6,8 @@ import functools
 
 import cv2
 import numpy as np
-from numpy.random import default_rng
+
+from falx.phantom.noise import smooth_noise
 
 SIZE = 224
 UNIT = np.float32(SIZE / 2.64)
@@ -27,10 +28,9 @@ def to_canvas(position: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def smooth_noise(seed: int, stream: int, cells: int, size: int = SIZE) -> np.ndarray:
-    """A smooth random field of about unit variance: float32 (size, size)."""
-    values = default_rng((seed, stream)).standard_normal((cells, cells), np.float32)
-    return cv2.resize(values, (size, size), interpolation=cv2.INTER_CUBIC)
+def canvas_noise(seed: int, stream: int, cells: int) -> np.ndarray:
+    """A smooth random field of about unit variance: float32 (canvas, canvas)."""
+    return smooth_noise(seed, stream, cells, SIZE)
 
 
 def inside(distance: np.ndarray, border: float | np.ndarray) -> np.ndarray:

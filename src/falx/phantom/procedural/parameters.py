@@ -1,4 +1,4 @@
-"""The random parameters of a synthetic slice."""
+"""The random parameters of a slice of a procedural head."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from falx.phantom.appearance import APPEARANCES, draw_levels
-from falx.phantom.planes import PLANES, Plane
+from falx.phantom.acquisition import FRAMED, Acquisition, Marks, draw_acquisition, draw_marks
+from falx.phantom.appearance import APPEARANCES
+from falx.phantom.procedural.planes import PLANES, Plane
+from falx.phantom.procedural.tissues import draw_levels
 
-KINDS = ("glioma", "meningioma", "pituitary")
-"""Kinds of tumor."""
-
-MIMICS = ("infarct", "cyst", "hemorrhage", "gliosis")
-"""Kinds of lesion that are not tumors; slices of both classes have them."""
+_KINDS = ("glioma", "meningioma", "pituitary")
+_MIMICS = ("infarct", "cyst", "hemorrhage", "gliosis")
 
 
 @dataclass(frozen=True)
@@ -84,38 +83,6 @@ class HeadShape:
 
 
 @dataclass(frozen=True)
-class Acquisition:
-    """The scanner's part: sequence, intensities and artifacts."""
-
-    appearance: str
-    levels: Mapping[str, float]
-    """Gray level of each tissue and pathology, [0, 1]."""
-    gain: float
-    gamma: float
-    bias_field: float
-    """Standard deviation of its logarithm."""
-    noise: float
-    """Standard deviation of real and imaginary part."""
-    bandwidth: float
-    """Fraction of the spatial frequencies that were measured, (0, 1]."""
-    blur: float
-    """Standard deviation of a Gaussian kernel, as a fraction of the image's size."""
-    seed: int
-
-
-@dataclass(frozen=True)
-class Text:
-    """Text burned into the image; lengths are fractions of its size."""
-
-    text: str
-    x: float
-    y: float
-    height: float
-    level: float
-    """Gray level, [0, 1]."""
-
-
-@dataclass(frozen=True)
 class Placement:
     """Where the head lies in the image, and what is burned in around it."""
 
@@ -130,27 +97,50 @@ class Placement:
     mirrored: bool
     warp: float
     """Standard deviation of the elastic displacement, in half-lengths of the brain."""
-    texts: tuple[Text, ...]
-    frame: tuple[float, float, float, float]
-    """Width of the border at top, right, bottom and left, as a fraction of the image's size."""
-    frame_level: float
+    marks: Marks
     seed: int
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """All that determines a phantom."""
+    """All that determines a slice."""
 
     head: HeadShape
+    levels: Mapping[str, float]
+    """Gray level of each tissue and pathology, [0, 1]."""
     acquisition: Acquisition
     placement: Placement
     tumor: Tumor | None
 
+    @property
+    def kind(self) -> str:
+        """The kind of tumor; empty for none."""
+        return self.tumor.body.kind if self.tumor else ""
+
+    @property
+    def appearance(self) -> str:
+        return self.acquisition.appearance
+
+    @property
+    def plane(self) -> str:
+        return self.head.plane
+
+    @property
+    def mimics(self) -> tuple[str, ...]:
+        """Kinds of the lesions that are no tumors."""
+        return tuple(mimic.kind for mimic in self.head.mimics)
+
 
 def draw(rng: Generator, tumor: bool) -> Parameters:
     """Random parameters; those of the tumor are drawn last, so they change no others."""
-    head, acquisition, placement = _draw_head(rng), _draw_acquisition(rng), _draw_placement(rng)
-    return Parameters(head, acquisition, placement, _draw_tumor(rng, head) if tumor else None)
+    head = _draw_head(rng)
+    appearance = str(rng.choice(list(APPEARANCES), p=list(APPEARANCES.values())))
+    levels = draw_levels(rng, appearance)
+    acquisition = draw_acquisition(rng, appearance, whole_head=False)
+    placement = _draw_placement(rng)
+    return Parameters(
+        head, levels, acquisition, placement, _draw_tumor(rng, head) if tumor else None
+    )
 
 
 def _draw_head(rng: Generator) -> HeadShape:
@@ -184,7 +174,7 @@ def _draw_hyperintensity(rng: Generator, width: float) -> tuple[float, float, fl
 
 
 def _draw_mimic(rng: Generator, width: float) -> Lesion:
-    kind = str(rng.choice(MIMICS, p=(0.35, 0.25, 0.15, 0.25)))
+    kind = str(rng.choice(_MIMICS, p=(0.35, 0.25, 0.15, 0.25)))
     is_cortical = kind == "infarct"
     x, y = _position(rng, width, *((0.7, 0.95) if is_cortical else (0.2, 0.8)))
     return Lesion(
@@ -200,26 +190,11 @@ def _draw_mimic(rng: Generator, width: float) -> Lesion:
     )
 
 
-def _draw_acquisition(rng: Generator) -> Acquisition:
-    appearance = str(rng.choice(list(APPEARANCES), p=list(APPEARANCES.values())))
-    return Acquisition(
-        appearance=appearance,
-        levels=draw_levels(rng, appearance),
-        gain=rng.uniform(0.7, 1.5),
-        gamma=rng.uniform(0.75, 1.35),
-        bias_field=rng.uniform(0.02, 0.15),
-        noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.05)))),
-        bandwidth=min(rng.uniform(0.45, 1.4), 1.0),
-        blur=float(np.exp(rng.uniform(np.log(0.0008), np.log(0.005)))),
-        seed=_seed(rng),
-    )
-
-
 def _draw_placement(rng: Generator) -> Placement:
     # Some slices are cropped so closely that skull and scalp are lost, but never the whole brain.
     length = rng.uniform(0.42, 0.5) if rng.random() < 0.12 else rng.uniform(0.30, 0.43)
     max_shift = max(0.8 * (0.5 - 1.2 * length), 0.01)
-    has_frame = rng.random() < 0.12
+    has_frame = rng.random() < FRAMED
     return Placement(
         length=length,
         aspect=float(np.clip(np.exp(rng.normal(0, 0.08)), 0.8, 1.25)),
@@ -228,30 +203,14 @@ def _draw_placement(rng: Generator) -> Placement:
         shift_y=rng.uniform(-max_shift, max_shift),
         mirrored=bool(rng.random() < 0.5),
         warp=rng.uniform(0.008, 0.025),
-        texts=tuple(_draw_text(rng) for _ in range(rng.integers(1, 4) * (rng.random() < 0.2))),
-        frame=tuple(((rng.random(4) < 0.5) * rng.uniform(0.004, 0.02, 4) * has_frame).tolist()),
-        frame_level=rng.uniform(0.3, 1.0),
+        marks=draw_marks(rng, has_frame=has_frame),
         seed=_seed(rng),
-    )
-
-
-def _draw_text(rng: Generator) -> Text:
-    characters = rng.choice(list("ABDLRPSIVTH0123456789:. "), rng.integers(1, 7))
-    # Along an edge, outside the head in most slices.
-    x, y = rng.uniform(0.01, 0.9), float(rng.choice((rng.uniform(0.03, 0.1), 0.98)))
-    is_horizontal_edge = bool(rng.random() < 0.7)
-    return Text(
-        text="".join(characters),
-        x=x if is_horizontal_edge else 0.01,
-        y=y if is_horizontal_edge else rng.uniform(0.1, 0.9),
-        height=rng.uniform(0.012, 0.04),
-        level=rng.uniform(0.5, 1.0),
     )
 
 
 def _draw_tumor(rng: Generator, head: HeadShape) -> Tumor:
     plane = PLANES[head.plane]
-    kind = str(rng.choice(KINDS, p=(0.6, 0.4, 0.0) if plane.sella is None else (0.3, 0.2, 0.5)))
+    kind = str(rng.choice(_KINDS, p=(0.6, 0.4, 0.0) if plane.sella is None else (0.3, 0.2, 0.5)))
     is_glioma = kind == "glioma"
     x, y = _draw_center(rng, kind, head.width, plane)
     min_radius, max_radius = (0.09, 0.22) if kind == "pituitary" else (0.11, 0.42)

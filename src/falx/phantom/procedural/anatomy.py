@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.random import default_rng
 
-from falx.phantom.canvas import SIZE, UNIT, circles, grid, inside, over, smooth_noise
-from falx.phantom.parameters import HeadShape
-from falx.phantom.planes import PLANES, Stroke
+from falx.phantom.procedural.canvas import SIZE, UNIT, canvas_noise, circles, grid, inside, over
+from falx.phantom.procedural.parameters import HeadShape
+from falx.phantom.procedural.planes import PLANES, Stroke
 
 _ALONG = np.linspace(0, 1, 32)[:, None]
 
@@ -39,10 +39,10 @@ def paint_head(
     Returns:
         Gray levels, and the fraction of each pixel that is white matter; float32 (canvas, canvas).
     """
-    inner, bone = 1 + head.csf_rim, head.bone * (1 + 0.2 * smooth_noise(head.seed, 0, 6))
-    skin = head.scalp * (1 + 0.35 * smooth_noise(head.seed, 1, 7)).clip(0.4, 2)
+    inner, bone = 1 + head.csf_rim, head.bone * (1 + 0.2 * canvas_noise(head.seed, 0, 6))
+    skin = head.scalp * (1 + 0.35 * canvas_noise(head.seed, 1, 7)).clip(0.4, 2)
     image = levels["scalp"] * inside(rho, inner + bone + skin)
-    image *= 1 + 0.1 * smooth_noise(head.seed, 7, 32)
+    image *= 1 + 0.1 * canvas_noise(head.seed, 7, 32)
     image = over(image, levels["bone"], inside(rho, inner + bone))
     marrow = inside(rho, inner + 0.72 * bone) - inside(rho, inner + 0.30 * bone)
     image = over(image, levels["marrow"], marrow)
@@ -50,7 +50,7 @@ def paint_head(
 
     brain, (gray, sulci) = inside(rho, 1), _cortex(head, rho)
     tissue = over(np.full_like(rho, levels["white"]), levels["gray"], gray)
-    tissue *= 1 + 0.03 * smooth_noise(head.seed, 3, 40)
+    tissue *= 1 + 0.03 * canvas_noise(head.seed, 3, 40)
     tissue = over(tissue, levels["gliosis"], _hyperintensities(head, gray))
     image = over(image, over(tissue, levels["csf"], sulci), brain)
     for name, cover in _structures(head):
@@ -68,22 +68,22 @@ def _cortex(head: HeadShape, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     noise = default_rng((head.seed, 4)).standard_normal((14, head.folds), np.float32)
     angle = (cv2.phase(y, x) / np.float32(2 * np.pi)) * head.folds
     # Sulci are not straight.
-    angle += 1.5 * smooth_noise(head.seed, 8, 12)
+    angle += 1.5 * canvas_noise(head.seed, 8, 12)
     field = cv2.remap(noise, angle, rho * 5, cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)
     field = cv2.GaussianBlur(field, (0, 0), 1.1)
     gradient = cv2.magnitude(cv2.Sobel(field, cv2.CV_32F, 1, 0), cv2.Sobel(field, cv2.CV_32F, 0, 1))
     distance = np.abs(field) / (gradient * (UNIT / 8) + np.float32(1e-6))
-    depth = head.sulcus_depth * (1 + 0.5 * smooth_noise(head.seed, 5, 12))
+    depth = head.sulcus_depth * (1 + 0.5 * canvas_noise(head.seed, 5, 12))
     taper = np.clip(1.2 - (1 - rho) / np.maximum(depth, 0.03), 0, 1)
-    width = head.sulcus_width * cv2.exp(0.7 * smooth_noise(head.seed, 9, 14)) * taper
+    width = head.sulcus_width * cv2.exp(0.7 * canvas_noise(head.seed, 9, 14)) * taper
     sulci = inside(distance, width) * np.minimum(3 * taper, 1)
 
     front, back = PLANES[head.plane].fissure
-    midline = np.abs(x + 0.012 * smooth_noise(head.seed, 6, 16))
+    midline = np.abs(x + 0.012 * canvas_noise(head.seed, 6, 16))
     extent = np.maximum(inside(y, front - 1), inside(-y, back - 1))
     sulci = np.maximum(sulci, inside(midline, 0.003 + 0.6 * head.sulcus_width) * extent)
 
-    thickness = head.cortex * (1 + 0.25 * smooth_noise(head.seed, 2, 24))
+    thickness = head.cortex * (1 + 0.25 * canvas_noise(head.seed, 2, 24))
     lining = inside(distance, width + thickness * np.minimum(2 * taper, 1)) * (taper > 0)
     lining = np.maximum(lining, inside(midline, thickness) * extent)
     gray = np.maximum(lining, inside(1 - rho, 1.3 * thickness))

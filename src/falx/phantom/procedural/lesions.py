@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from falx.phantom.canvas import grid, inside, over, smooth_noise, to_canvas
-from falx.phantom.parameters import HeadShape, Lesion, Tumor
+from falx.phantom.procedural.canvas import canvas_noise, grid, inside, over, to_canvas
+from falx.phantom.procedural.parameters import HeadShape, Lesion, Tumor
 
 REACH = 2.2
 """Radii from its center beyond which a tumor changes nothing."""
@@ -35,7 +35,7 @@ def add_mimic(
             return over(over(image, levels["gliosis"], 0.7 * halo), levels["infarct"], body)
         case "hemorrhage":
             rim = inside(outline * lesion.radius, 1.15 * lesion.radius) * brain
-            texture = 1 + 0.12 * smooth_noise(lesion.seed, 2, 40)
+            texture = 1 + 0.12 * canvas_noise(lesion.seed, 2, 40)
             return over(over(image, levels["bone"], rim), levels["blood"] * texture, body)
         case _:
             return over(image, levels["cyst"], body)
@@ -59,7 +59,7 @@ def add_tumor(
     surface = 1 + head.csf_rim * (lesion.kind != "glioma")
     within = np.clip(2.5 * (REACH - distance), 0, 1) * inside(rho, surface)
     body = inside(outline * radius, radius) * within
-    texture = smooth_noise(lesion.seed, 2, 48)
+    texture = canvas_noise(lesion.seed, 2, 48)
     if tumor.edema:
         fingers = np.clip((tumor.edema - outline) * 3, 0, 1) * within
         image = over(image, levels["edema"], contrast * fingers * (0.15 + 0.8 * white))
@@ -67,7 +67,7 @@ def add_tumor(
     image = over(image, solid * (1 + 0.08 * texture), contrast * body)
     if tumor.necrosis:
         # The viable rim of a tumor is of uneven width.
-        ragged = tumor.necrosis + 0.08 * texture + 0.12 * smooth_noise(lesion.seed, 3, 14)
+        ragged = tumor.necrosis + 0.08 * texture + 0.12 * canvas_noise(lesion.seed, 3, 14)
         core = inside(outline * radius, np.minimum(ragged, 0.93) * radius) * body
         image = over(image, levels["necrosis"] * (1 + 0.1 * texture), contrast * core)
     return image, body
@@ -85,7 +85,7 @@ def _outline(lesion: Lesion, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     sine, cosine = math.sin(angle), math.cos(angle)
     along, across = cosine * x + sine * y, cosine * y - sine * x
     coarse, fine = (
-        smooth_noise(lesion.seed, k, max(4, round(cells / lesion.radius)))
+        canvas_noise(lesion.seed, k, max(4, round(cells / lesion.radius)))
         for k, cells in enumerate((3, 9))
     )
     rough = (lesion.roughness * (coarse + 0.4 * fine)).clip(-0.6, 0.6)
