@@ -197,7 +197,7 @@ def test_another_seed_gives_other_weights(quick, corpus, start, cache):
 def test_the_weights_do_not_depend_on_the_number_of_workers(
     quick, corpus, start, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("falx.pretraining.phantom_stream.cores", lambda: 1)
+    monkeypatch.setattr("falx.pretraining.stream.cores", lambda: 1)
     again = pretrained_backbone(corpus, QUICK, start, DiskCache(tmp_path, 1))
     assert_same(again.file, quick.file)
     assert (again.held_out_scores.accuracy, again.held_out_scores.auc) == (
@@ -218,16 +218,16 @@ def test_half_of_each_batch_is_phantoms_and_an_epoch_is_one_pass_over_the_slices
     class Stopped(Exception):
         pass
 
-    def recording_mix(parts, sample_weights):
+    def recording_join(parts):
         sizes.append([len(part.views) for part in parts])
-        return mix_batches(parts, sample_weights)
+        return joined(parts)
 
     def stop(progress):
         if progress.task == "Pretraining" and progress.done == progress.total - 1:
             raise Stopped("before the last step")
 
-    mix_batches = transfer.mix_batches
-    monkeypatch.setattr(transfer, "mix_batches", recording_mix)
+    joined = transfer.joined
+    monkeypatch.setattr(transfer, "joined", recording_join)
     with pytest.raises(Stopped, match="before the last step"):
         pretrained_backbone(corpus, QUICK, start, DiskCache(tmp_path, 1), listener=stop)
     assert sizes == [[4, 4]] * (27 // 4)

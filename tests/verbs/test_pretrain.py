@@ -11,7 +11,7 @@ import pytest
 from falx.errors import BadInput
 from falx.model.backbones import build_backbone
 from falx.model.weights import find_weights, save_weights
-from falx.pretraining import phantoms as pretraining
+from falx.pretraining import localizing
 from falx.recipe import Backbone
 from falx.verbs.pretrain import pretrain
 
@@ -19,17 +19,22 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, kinds, phantoms):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "ROUND", 2)
-        patch.setattr(pretraining, "_VALIDATION_PHANTOMS", 16)
+        patch.setattr(localizing, "ROUND", 2)
+        patch.setattr(localizing, "_PHANTOMS", 16)
         out = tmp_path_factory.mktemp("pretrain") / "backbone"
-        return pretrain(out=out, slices=8, size=64, batch_size=2)
+        return pretrain(
+            [kinds], out=out, slices=16, size=64, batch_size=8, weights="random",
+            validate_on=[phantoms],
+        )  # fmt: skip
 
 
 def test_the_folder_is_whole(done) -> None:
     assert {file.name for file in done.folder.iterdir()} == {
         "backbone.weights.h5",
+        "localization_head.weights.h5",
+        "kinds.parquet",
         "history.csv",
         "pretraining.png",
         "pretraining.json",
@@ -39,8 +44,10 @@ def test_the_folder_is_whole(done) -> None:
 
 def test_it_says_how_it_was_made(done) -> None:
     about = json.loads((done.folder / "pretraining.json").read_text())
-    assert about["command"] == ("falx pretrain --slices 8 --size 64 --batch-size 2")
-    assert about["result"]["slices"] == 8
+    assert about["command"].startswith("falx pretrain ")
+    assert " --slices 16 --size 64 --batch-size 8 --weights random" in about["command"]
+    assert about["result"]["slices"] == 16
+    assert about["data"][0]["classes"] == {"healthy": 10, "glioma": 10, "pituitary": 10}
     assert about["weights"] == {"name": "random", "sha256": ""}
     assert about["seconds"] > 0
 
@@ -76,7 +83,7 @@ def test_weights_beyond_half_precision_stay_what_they_are(tmp_path: Path) -> Non
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--slices must be at least 1"):
-        pretrain(out=tmp_path / "out", slices=0)
+        pretrain(out=tmp_path / "out", weights="random", slices=0)
     with pytest.raises(BadInput, match=r"--learning-rate in \(0, 1\]"):
-        pretrain(out=tmp_path / "out", learning_rate=0)
+        pretrain(out=tmp_path / "out", weights="random", learning_rate=0)
     assert not any(tmp_path.iterdir())

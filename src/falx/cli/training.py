@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from falx.cli.parameters import DataArgument, assignments, with_options
 from falx.cli.terminal import say, show_next, working
@@ -60,16 +63,22 @@ def demo(**options: Any) -> None:
 
 
 @with_options(PretrainOptions)
-def pretrain(**options: Any) -> None:
-    """Pretrain a backbone on phantoms, for train --weights OUT/backbone.weights.h5."""
+def pretrain(
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Datasets to learn from beside phantoms, as train takes them."),
+    ] = None,
+    **options: Any,
+) -> None:
+    """Pretrain a backbone to find tumors, for train --weights OUT/backbone.weights.h5."""
     with working("falx pretrain") as listener:
         from falx.verbs.pretrain import WEIGHTS_FILE
         from falx.verbs.pretrain import pretrain as run_pretraining
 
-        done = run_pretraining(**options, listener=listener)
+        done = run_pretraining(data or (), **options, listener=listener)
     last = done.history.iloc[-1]
     say(
-        f"On held-out phantoms: AUC {last['auc']:.3f}, peak of the heat map on the tumor in "
+        f"On other phantoms: AUC {last['auc']:.3f}, peak of the map on the tumor in "
         f"{last['pointing']:.0%}"
     )
     command = f"falx train DATA --weights {shlex.quote(str(done.folder / WEIGHTS_FILE))}"

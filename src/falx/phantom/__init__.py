@@ -9,6 +9,7 @@ For demonstrations, tests and pretraining; results on phantoms say nothing about
 from falx.phantom.appearance import APPEARANCES
 from falx.phantom.classes import KINDS, MIMICS, PLANE_NAMES
 from falx.phantom.heads.anatomy import Anatomies, Anatomy, find_anatomies
+from falx.phantom.implants import implant
 from falx.phantom.phantom import MIN_SIZE, Parameters, Phantom, draw, make_phantom, paint
 from falx.phantom.writing import write_phantoms, write_volumes
 
@@ -25,6 +26,7 @@ __all__ = [
     "Phantom",
     "draw",
     "find_anatomies",
+    "implant",
     "make_phantom",
     "paint",
     "write_phantoms",

@@ -1,6 +1,6 @@
 """Supervised pretraining: the backbone of a recipe is trained on the classes of another dataset.
 
-Meanwhile it rehearses on phantoms, if the recipe says so (see falx.pretraining.mixed_batches). All
+Meanwhile it rehearses on phantoms, if the recipe says so (see falx.pretraining.rehearsal). All
 layers are trained, except that batch normalization keeps its statistics. The first epochs use a
 lower resolution, at half the time (progressive resizing, as in Tan and Le, EfficientNetV2, 2021).
 The heads of the pretraining tasks are discarded.
@@ -24,19 +24,14 @@ from falx.detect.finding import class_probabilities
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
 from falx.model.folding import fold_batch_norm
+from falx.model.localization import CellLoss, localization_network
 from falx.model.network import network_input
 from falx.model.weights import Weights
 from falx.parallel import prefetch
+from falx.pretraining.batch import Batch, joined
 from falx.pretraining.corpus import Corpus
-from falx.pretraining.mixed_batches import (
-    MixedBatch,
-    augment_gray_levels,
-    mix_batches,
-    phantom_batches,
-    phantoms_per_batch,
-)
-from falx.pretraining.phantom_stream import STRIDE, Batch
-from falx.pretraining.tasks import TASKS, Task, task_network
+from falx.pretraining.localizing import MAP_WEIGHT
+from falx.pretraining.rehearsal import phantom_batches, phantoms_per_batch
 from falx.progress import Listener, Progress
 from falx.recipe import Optimizer, Precision, Pretraining, Recipe
 from falx.training import checkpoint
@@ -54,12 +49,14 @@ from falx.training.views import Views, render_views
 
 logger = logging.getLogger(__name__)
 
-_SOURCE = "source"
-"""The task of classifying the other dataset, the source domain."""
+_CLASSES = "classes"
+"""The output that classifies the other dataset, the source domain."""
 _DROPOUT = 0.2
 _CLIP_NORM = 1.0
 _WARMUP_STEPS = 200
 """Steps of warmup; half of all steps if there are fewer than twice as many."""
+_MULTIPLE = 32
+"""Sides of views are multiples of it."""
 _LOW_RESOLUTION = 5 / 7
 """Size of views in the first epochs, relative to the full size: 160 of 224 pixels."""
 
@@ -84,7 +81,7 @@ def epoch_sizes(config: Pretraining, full_size: int) -> list[int]:
     Args:
         full_size: side of a recipe's views.
     """
-    small_size = max(round(_LOW_RESOLUTION * full_size / STRIDE), 1) * STRIDE
+    small_size = max(round(_LOW_RESOLUTION * full_size / _MULTIPLE), 1) * _MULTIPLE
     small = round(config.low_resolution_fraction * config.epochs)
     return [small_size] * small + [full_size] * (config.epochs - small)
 
@@ -168,7 +165,7 @@ class Transfer:
             self.targets[self.held_out],
             batch_size=self.recipe.batch_size,
         )
-        probabilities = class_probabilities(self.network.predict(batches, verbose=0)[_SOURCE])
+        probabilities = class_probabilities(self.network.predict(batches, verbose=0)[_CLASSES])
         labels = self.labels[self.held_out]
         return HeldOutScores(
             accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
@@ -184,33 +181,37 @@ class Transfer:
         self.backbone = build_backbone(backbone, None, weights)
         for layer in self.backbone.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        tasks = self._tasks()
         # Again, so that the heads do not depend on the random draws of the backbone.
         keras.utils.set_random_seed(self.config.seed)
-        folded = fold_batch_norm(self.backbone, precision)
-        self.network = task_network(folded, backbone.scaling, tasks)
-        self.network.compile(
-            self._optimizer(),
-            {task.name: task.loss() for task in tasks},
-            loss_weights={task.name: task.weight for task in tasks},
+        network = localization_network(
+            fold_batch_norm(self.backbone, precision),
+            backbone.scaling,
+            classes=self.targets.shape[1],
+            dropout=_DROPOUT,
         )
+        losses = self._losses()
+        self.network = keras.Model(
+            network.input, {name: network.output[name] for name in losses}, name="pretraining"
+        )
+        weights_of_losses = {name: MAP_WEIGHT if name == "tumor_map" else 1.0 for name in losses}
+        self.network.compile(self._optimizer(), losses, loss_weights=weights_of_losses)
         self.network.optimizer.build(self.network.trainable_variables)
         if self.state.history:
             folder = self.cache.entry(self.name)
             checkpoint.restore_network(folder, self.network)
             checkpoint.restore_optimizer(folder, self.network.optimizer)
 
-    def _tasks(self) -> tuple[Task, ...]:
-        """Classification of the other dataset, and the tasks of phantoms if there are any."""
-        source = Task(
-            _SOURCE,
-            self.targets.shape[1],
-            1.0,
-            exclusive=self.classes > 2,
-            dropout=_DROPOUT,
-            smoothing=self.config.label_smoothing,
+    def _losses(self) -> dict[str, keras.losses.Loss]:
+        """Of the classes of the other dataset, and of phantoms if there are any."""
+        losses = keras.losses
+        exclusive = (
+            losses.CategoricalCrossentropy if self.classes > 2 else losses.BinaryCrossentropy
         )
-        return (source, *TASKS) if self.phantoms else (source,)
+        classes = exclusive(from_logits=True, label_smoothing=self.config.label_smoothing)
+        if not self.phantoms:
+            return {_CLASSES: classes}
+        tumor = losses.BinaryCrossentropy(from_logits=True)
+        return {_CLASSES: classes, "tumor_map": CellLoss(), "tumor": tumor}
 
     def _optimizer(self) -> keras.optimizers.Optimizer:
         config, steps = self.config, self.steps * self.config.epochs
@@ -237,13 +238,15 @@ class Transfer:
         before, total = (epoch - 1) * self.steps, len(self.sizes) * self.steps
         order = epoch_order(len(self.train), seed=self.config.seed, epoch=epoch)
 
-        def make_batch(item: tuple[int, list[Batch]]) -> MixedBatch:
+        def make_batch(item: tuple[int, list[Batch]]) -> Batch:
             step, drawn = item
             rows = self.train[order[step * self.slices : (step + 1) * self.slices]]
-            slices = Batch(views.take(epoch, rows), {_SOURCE: self.targets[rows]})
-            augmented = [augment_gray_levels(batch, self.config, before + step) for batch in drawn]
-            uniform = [np.ones(len(batch.views)) for batch in augmented]
-            return mix_batches([slices, *augmented], [self.sample_weights[rows], *uniform])
+            slices = Batch(
+                views.take(epoch, rows),
+                {_CLASSES: self.targets[rows]},
+                {_CLASSES: self.sample_weights[rows]},
+            )
+            return joined([slices, *drawn])
 
         self.network.reset_metrics()
         loss = math.nan
@@ -255,7 +258,7 @@ class Transfer:
                 detail += f"  loss {loss:.3f}"
             self.listener(Progress("Pretraining", before + step, total, detail))
             logs = self.network.train_on_batch(
-                network_input(batch.views), batch.targets, batch.sample_weights, return_dict=True
+                network_input(batch.views), batch.targets, batch.weights, return_dict=True
             )
             # The mean since the start of the epoch.
             loss = float(logs["loss"])

@@ -21,7 +21,7 @@ from falx.evaluation.calibration import check_rules
 from falx.model.weights import Weights, find_weights
 from falx.pretraining.backbone import PretrainedBackbone, pretrained_backbone
 from falx.pretraining.corpus import Corpus, build_corpus, check_other_dataset
-from falx.pretraining.mixed_batches import phantoms_per_batch
+from falx.pretraining.rehearsal import phantoms_per_batch
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
 from falx.runs.options import TrainingOptions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -227,15 +227,29 @@ class DemoOptions(TypedDict, total=False):
 class PretrainOptions(TypedDict, total=False):
     """What `pretrain` takes."""
 
-    slices: Annotated[int, Option("Phantoms to train on.", 64_000, short="-n", minimum=1)]
-    size: Annotated[int, Option("Width and height of the phantoms in pixels.", 160)]
-    batch_size: Annotated[int, Option("Phantoms per batch.", 32, minimum=2)]
-    low_resolution_fraction: Annotated[
-        float,
-        Option("Fraction of the training, at its start, on phantoms of 0.6 of that size.", 0.6),
+    anatomy: Annotated[
+        str | Path | None,
+        Option(
+            "Folder with label maps of whole heads (NIfTI) to draw phantoms of; by default, heads "
+            "are procedural.",
+            shell=Path | None,
+        ),
     ]
-    learning_rate: Annotated[float, Option("Peak learning rate.", 1e-3)]
-    weights: Annotated[str | Path, Option(_WEIGHTS, "random", shell=str)]
+    validate_on: Annotated[
+        Sequence[str | Path] | None,
+        Option(
+            "Dataset to score every round on; it is not trained on, nor is what is near it. May be "
+            "given several times.",
+            shell=list[Path] | None,
+        ),
+    ]
+    slices: Annotated[
+        int, Option("Views to train on, phantoms and slices.", 32_000, short="-n", minimum=1)
+    ]
+    size: Annotated[int, Option("Width and height of the views in pixels.", 192)]
+    batch_size: Annotated[int, Option("Views per batch, a multiple of 8.", 16, minimum=8)]
+    learning_rate: Annotated[float, Option("Peak learning rate.", 3e-4)]
+    weights: Annotated[str | Path, Option(_WEIGHTS, "imagenet", shell=str)]
     seed: Seed
     out: Out
     resume: Resume

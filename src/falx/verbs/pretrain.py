@@ -1,7 +1,8 @@
-"""`pretrain`: a backbone from phantoms alone, and how it was made."""
+"""`pretrain`: a backbone and its localization head, from phantoms and slices, and how they came."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -9,12 +10,18 @@ from typing import Any, Unpack
 import keras
 import pandas as pd
 
+from falx import phantom
+from falx.data.catalog import Catalog
 from falx.declaration import command_line, recorded, takes
 from falx.environment import environment, version
 from falx.logs import log_to_file
-from falx.model.weights import find_weights, save_weights
-from falx.pretraining.phantoms import BACKBONE, PretrainingConfig, pretrain_on_phantoms
+from falx.model.weights import Weights, find_weights, save_weights
+from falx.phantom import find_anatomies
+from falx.pretraining.drawing import Drawing
+from falx.pretraining.localizing import BACKBONE, PretrainingConfig, pretrain_localization
+from falx.pretraining.sources import Source, find_sources, read_source
 from falx.progress import Listener, silent
+from falx.recipe import Rendering
 from falx.reporting.figures import style
 from falx.reporting.figures.pretraining import pretraining_curves
 from falx.runs.folder import CHECKPOINTS, final_path, run_folder
@@ -22,6 +29,10 @@ from falx.runs.options import PretrainOptions
 from falx.serialization import write_json
 
 WEIGHTS_FILE = "backbone.weights.h5"
+HEAD_FILE = "localization_head.weights.h5"
+_SEEN_FILE = "{name}.parquet"
+"""The catalog of the slices of a dataset that were learned from."""
+_VIEWS = "views"
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,9 @@ class PretrainingResult:
     """What `pretrain` leaves behind.
 
     Attributes:
-        folder: whole, with backbone.weights.h5, history.csv, pretraining.png and pretraining.json.
-        history: see falx.pretraining.phantoms.pretrain_on_phantoms.
+        folder: whole, with backbone.weights.h5, localization_head.weights.h5, a catalog of each
+            dataset, history.csv, pretraining.png and pretraining.json.
+        history: see falx.pretraining.localizing.pretrain_localization.
     """
 
     folder: Path
@@ -39,11 +51,16 @@ class PretrainingResult:
 
 @takes(PretrainOptions)
 def pretrain(
-    *, listener: Listener = silent, **options: Unpack[PretrainOptions]
+    data: Sequence[str | Path] = (),
+    *,
+    listener: Listener = silent,
+    **options: Unpack[PretrainOptions],
 ) -> PretrainingResult:
-    """Train MobileNetV2 on an endless stream of phantoms; a stopped call is resumed.
+    """Train MobileNetV2 to find tumors in phantoms, and in slices if any; a stopped call resumes.
 
     Args:
+        data: datasets to learn from beside phantoms: a quarter of each batch is their slices, and
+            another lesions that are painted into those without a tumor.
         listener: receives progress.
         options: see falx.runs.options.PretrainOptions.
 
@@ -54,38 +71,88 @@ def pretrain(
         options["slices"],
         options["size"],
         options["batch_size"],
-        options["low_resolution_fraction"],
         options["learning_rate"],
         options["seed"],
     )
     weights = find_weights(str(options["weights"]), BACKBONE)
-    request = {
-        "falx": version("falx"),
-        "config": asdict(config),
-        "weights": weights.sha256 or weights.name,
-        "backend": keras.backend.backend(),
-    }
+    anatomies = find_anatomies(Path(options["anatomy"])) if options["anatomy"] else None
+    learned, held = find_sources(
+        [Path(path) for path in data],
+        [Path(path) for path in options["validate_on"] or ()],
+        listener=listener,
+    )
     out = Path(options["out"]) if options["out"] else None
+    request = _request(config, weights, learned, held, options)
     with (
         run_folder(out, "pretrain", request, resume=options["resume"]) as folder,
         log_to_file(folder / "log.jsonl"),
     ):
-        file = str(weights.file) if weights.file else None
-        backbone, history = pretrain_on_phantoms(
-            config, file, folder=folder / CHECKPOINTS, listener=listener
+        sources, validation = (
+            [_read(catalog, folder, config, listener) for catalog in each]
+            for each in (learned, held)
+        )
+        part = config.batch_size // 4 if sources else 0
+        drawing = Drawing(
+            config.size, config.batch_size - 2 * part, part, part, tuple(sources), anatomies
+        )
+        backbone, network, history = pretrain_localization(
+            config,
+            drawing,
+            str(weights.file) if weights.file else None,
+            validation=validation,
+            folder=folder / CHECKPOINTS,
+            listener=listener,
         )
         save_weights(backbone, folder / WEIGHTS_FILE)
+        save_weights(network.get_layer("localization_head"), folder / HEAD_FILE)
+        for catalog in learned:
+            catalog.save(folder / _SEEN_FILE.format(name=catalog.root.name))
         history.to_csv(folder / "history.csv", index=False)
         style.save(pretraining_curves(history), folder / "pretraining.png")
         write_json(folder / "pretraining.json", {
-            "command": command_line("pretrain", [], PretrainOptions, options),
+            "command": command_line("pretrain", data, PretrainOptions, options),
             "options": recorded(PretrainOptions, options),
             "weights": {"name": weights.name, "sha256": weights.sha256},
+            "data": [_described(catalog) for catalog in learned],
             "backend": keras.backend.backend(),
             **environment(),
             **_outcome(history),
         })  # fmt: skip
     return PretrainingResult(final_path(folder), history)
+
+
+def _read(catalog: Catalog, folder: Path, config: PretrainingConfig, listener: Listener) -> Source:
+    rendering = Rendering(size=config.size)
+    return read_source(catalog, folder / CHECKPOINTS / _VIEWS, rendering, listener=listener)
+
+
+def _request(
+    config: PretrainingConfig,
+    weights: Weights,
+    learned: Sequence[Catalog],
+    held: Sequence[Catalog],
+    options: PretrainOptions,
+) -> dict[str, Any]:
+    """What a resumed pretraining must have in common with the one that began."""
+    return {
+        "falx": version("falx"),
+        "phantoms": phantom.VERSION,
+        "anatomy": str(options["anatomy"] or ""),
+        "config": asdict(config),
+        "weights": weights.sha256 or weights.name,
+        "data": [catalog.digest() for catalog in learned],
+        "validation": [catalog.digest() for catalog in held],
+        "backend": keras.backend.backend(),
+    }
+
+
+def _described(catalog: Catalog) -> dict[str, Any]:
+    return {
+        "name": catalog.root.name,
+        "sha256": catalog.digest(),
+        "slices": len(catalog),
+        "classes": catalog.counts,
+    }
 
 
 def _outcome(history: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""The localization head: where in a slice there is tumor, and from that whether there is one.
+
+Features of three strides are brought together from the coarsest to the finest, as in a feature
+pyramid (Lin et al., Feature Pyramid Networks, CVPR 2017). The logit of the slice is that of its
+cells, summed smoothly, so that what the map shows is what decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from falx.model.network import INPUT_SCALING
+
+STRIDE = 8
+"""Pixels of a view per cell of the map, along each side."""
+
+_TAPS = ("block_6_expand_relu", "block_13_expand_relu", "out_relu")
+"""Layers of MobileNetV2 with features of strides 8, 16 and 32."""
+
+_WIDTH = 48
+_CELL_BIAS, _SLICE_BIAS = -4.0, -1.5
+"""Initial logits: few cells hold tumor, and learning that first would destabilize the features
+(the prior of Lin et al., Focal Loss, ICCV 2017)."""
+_TUMOR_WEIGHT = 3.0
+
+
+def localization_network(
+    backbone: keras.Model, scaling: str, *, classes: int = 0, dropout: float = 0.0
+) -> keras.Model:
+    """A backbone with a localization head.
+
+    Args:
+        backbone: MobileNetV2 of any image size.
+        scaling: a key of falx.model.network.INPUT_SCALING.
+        classes: number of logits of classes to add, linear in the pooled features; 0 for none.
+        dropout: fraction of the pooled features that is dropped in training, in [0, 1).
+
+    Returns:
+        Gray levels float32 (batch, size, size, 1), [0, 255] -> logits by name: "tumor_map" (batch,
+        size / 8, size / 8, 1), "tumor" (batch, 1), and if asked for "classes" (batch, classes).
+        The head is its layer "localization_head".
+    """
+    layers = keras.layers
+    gray = keras.Input((None, None, 1), name="gray_levels")
+    scale, offset = INPUT_SCALING[scaling]
+    channels = layers.Concatenate(name="replicate")([gray, gray, gray])
+    features = _tapped(backbone)(layers.Rescaling(scale, offset, name="scale")(channels))
+    outputs = _head([feature.shape[-1] for feature in features])(features)
+    if classes:
+        pooled = layers.GlobalAveragePooling2D(name="pool")(features[-1])
+        dropped = layers.Dropout(dropout, name="dropout")(pooled)
+        outputs["classes"] = layers.Dense(classes, name="classes")(dropped)
+    return keras.Model(gray, outputs, name="localization")
+
+
+class CellLoss(keras.losses.Loss):
+    """Cross-entropy of the cells of a map with the fraction of each that is tumor.
+
+    Cells of tumor weigh four times as much as others: there are few of them.
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The mean over the cells of each map: (batch,)."""
+        ops = keras.ops
+        softplus = ops.maximum(y_pred, 0) + ops.log1p(ops.exp(-ops.abs(y_pred)))
+        losses = (softplus - y_true * y_pred) * (1 + _TUMOR_WEIGHT * y_true)
+        return ops.mean(losses, axis=(1, 2, 3))
+
+
+def _tapped(backbone: keras.Model) -> keras.Model:
+    """The backbone with features of three strides."""
+    outputs = [backbone.get_layer(name).output for name in _TAPS]
+    return keras.Model(backbone.input, outputs, name="tapped_backbone")
+
+
+def _head(depths: list[int]) -> keras.Model:
+    """Features of strides 8, 16 and 32, of so many channels -> logits of cells and of the slice."""
+    layers = keras.layers
+    fine, middle, coarse = (layers.Input((None, None, depth)) for depth in depths)
+    merged = _lateral(coarse, "coarse")
+    for features, name, rounds in ((middle, "middle", 1), (fine, "fine", 2)):
+        larger = layers.UpSampling2D(2, name=f"{name}_upsample")(merged)
+        total = layers.Add(name=f"{name}_add")([larger, _lateral(features, name)])
+        merged = layers.ReLU(name=f"{name}_relu")(total)
+        for number in range(rounds):
+            merged = _mixed(merged, f"{name}_{number}")
+    bias = keras.initializers.Constant(_CELL_BIAS)
+    cells = layers.Conv2D(1, 1, bias_initializer=bias, name="tumor_map")(merged)
+    slice_bias = keras.initializers.Constant(_SLICE_BIAS)
+    tumor = layers.Dense(1, kernel_initializer="ones", bias_initializer=slice_bias, name="tumor")
+    outputs = {"tumor_map": cells, "tumor": tumor(_Evidence(name="evidence")(cells))}
+    return keras.Model([fine, middle, coarse], outputs, name="localization_head")
+
+
+def _lateral(features: Any, name: str) -> Any:
+    return keras.layers.Conv2D(_WIDTH, 1, name=f"{name}_lateral")(features)
+
+
+def _mixed(features: Any, name: str) -> Any:
+    """Depthwise separable convolution over a neighborhood of 5 x 5 cells."""
+    near = keras.layers.DepthwiseConv2D(5, padding="same", name=f"{name}_depthwise")(features)
+    return keras.layers.Conv2D(_WIDTH, 1, activation="relu", name=f"{name}_pointwise")(near)
+
+
+class _Evidence(keras.layers.Layer):
+    """The smooth maximum of the cells: the logarithm of the sum of their exponentials."""
+
+    def call(self, cells: Any) -> Any:
+        return keras.ops.logsumexp(cells, axis=(1, 2))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], input_shape[3])
