@@ -9,8 +9,8 @@ import pytest
 
 from falx.errors import BadInput
 from falx.pretraining import localizing
-from falx.pretraining.drawing import Drawing
 from falx.pretraining.localizing import PretrainingConfig, pretrain_localization
+from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import find_sources, read_source
 from falx.recipe import Backbone, Rendering
 
@@ -37,14 +37,14 @@ def source(phantoms, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def drawing(source):
-    return Drawing(64, 4, 2, 2, (source,))
+def mixture(source):
+    return Mixture(64, 4, 2, 2, (source,))
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(drawing, source):
+def uninterrupted(mixture, source):
     """Weights of an uninterrupted pretraining, and its history."""
-    backbone, network, history = pretrain_localization(CONFIG, drawing, None, validation=[source])
+    backbone, network, history = pretrain_localization(CONFIG, mixture, None, validation=[source])
     return weights_of(backbone), weights_of(network), history
 
 
@@ -80,12 +80,12 @@ def test_the_history_has_a_row_per_round(uninterrupted) -> None:
 
 
 @pytest.mark.parametrize("start", ["random", "given"])
-def test_the_backbone_is_trained(drawing, weights, start, uninterrupted) -> None:
+def test_the_backbone_is_trained(mixture, weights, start, uninterrupted) -> None:
     if start == "random":
         trained = uninterrupted[0]
         first = weights_of(localizing.build_backbone(localizing.BACKBONE, None, None))
     else:
-        backbone, *_ = pretrain_localization(CONFIG, drawing, str(weights))
+        backbone, *_ = pretrain_localization(CONFIG, mixture, str(weights))
         trained = weights_of(backbone)
         first = weights_of(localizing.build_backbone(localizing.BACKBONE, None, str(weights)))
     changes = [np.abs(ours - theirs).max() for ours, theirs in zip(trained, first, strict=True)]
@@ -93,7 +93,7 @@ def test_the_backbone_is_trained(drawing, weights, start, uninterrupted) -> None
 
 
 def test_a_resumed_pretraining_gives_the_result_of_an_uninterrupted_one(
-    drawing, source, uninterrupted, tmp_path
+    mixture, source, uninterrupted, tmp_path
 ) -> None:
     def kill(progress) -> None:
         if progress.done == 3:
@@ -101,12 +101,12 @@ def test_a_resumed_pretraining_gives_the_result_of_an_uninterrupted_one(
 
     with pytest.raises(KeyboardInterrupt, match="in a step"):
         pretrain_localization(
-            CONFIG, drawing, None, validation=[source], folder=tmp_path, listener=kill
+            CONFIG, mixture, None, validation=[source], folder=tmp_path, listener=kill
         )
     assert multiprocessing.active_children() == []
     steps = []
     _, resumed, history = pretrain_localization(
-        CONFIG, drawing, None, validation=[source], folder=tmp_path, listener=steps.append
+        CONFIG, mixture, None, validation=[source], folder=tmp_path, listener=steps.append
     )
     assert steps[0].done == 3
     _, weights, expected = uninterrupted

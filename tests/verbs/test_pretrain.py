@@ -33,7 +33,7 @@ def done(tmp_path_factory, kinds, phantoms):
 def test_the_folder_is_whole(done) -> None:
     assert {file.name for file in done.folder.iterdir()} == {
         "backbone.weights.h5",
-        "localization_head.weights.h5",
+        "localizer.weights.h5",
         "kinds.parquet",
         "history.csv",
         "pretraining.png",

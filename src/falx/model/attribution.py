@@ -8,6 +8,9 @@ positions (h, w) of
 For average pooling and one linear layer that is the class activation map (Zhou et al., CVPR 2016)
 divided by the number of positions; for other heads it is HiResCAM (Draelos and Carin, 2020). Its
 gradient has a closed form here, so no runtime needs automatic differentiation.
+
+The map of a localization head explains itself: each cell has the logit that the slice would have if
+there were no other evidence.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+
+_POOLING = ("flatten", "pool", "evidence")
+"""Names of the first layer of a head."""
 
 
 def with_heat_maps(network: keras.Model) -> keras.Model:
@@ -34,6 +40,8 @@ def with_heat_maps(network: keras.Model) -> keras.Model:
 def attribution_head(network: keras.Model) -> keras.layers.Layer:
     """The head of a network as one layer: features of the backbone -> logits and heat maps."""
     layers = {layer.name: layer for layer in network.layers}
+    if "evidence" in layers:
+        return _LocalizingHead(layers["evidence"], layers["logits"])
     return _AttributionHead(
         layers.get("hidden"),
         layers.get("normalize"),
@@ -44,7 +52,21 @@ def attribution_head(network: keras.Model) -> keras.layers.Layer:
 
 def _pooling(network: keras.Model) -> keras.layers.Layer:
     """The first layer of the head."""
-    return next(layer for layer in network.layers if layer.name in {"flatten", "pool"})
+    return next(layer for layer in network.layers if layer.name in _POOLING)
+
+
+class _LocalizingHead(keras.layers.Layer):
+    """A head on the cells of a localization head."""
+
+    def __init__(self, evidence: keras.layers.Layer, last: keras.layers.Dense) -> None:
+        super().__init__(name="head")
+        self.evidence = evidence
+        self.last = last
+
+    def call(self, cells: Any) -> tuple[Any, Any]:
+        return self.last(self.evidence(cells)), keras.ops.matmul(cells, self.last.kernel) + (
+            self.last.bias
+        )
 
 
 class _AttributionHead(keras.layers.Layer):

@@ -7,6 +7,7 @@ import warnings
 import keras
 
 from falx.errors import BadInput
+from falx.model.localization import with_localization
 from falx.recipe import Backbone
 
 TRAINING_MOMENTUM = 0.9
@@ -14,6 +15,8 @@ TRAINING_MOMENTUM = 0.9
 
 def build_backbone(backbone: Backbone, size: int | None, weights: str | None) -> keras.Model:
     """A backbone without its top: (batch, size, size, 3) -> (batch, size / 32, size / 32, depth).
+
+    With its localization head it gives (batch, size / 8, size / 8, 1), see falx.model.localization.
 
     Args:
         size: a multiple of 32, or None for any such size.
@@ -29,8 +32,10 @@ def build_backbone(backbone: Backbone, size: int | None, weights: str | None) ->
         weights=None,
         name=f"mobilenetv2_{backbone.width:.2f}_{size or 'any'}",
     )
+    if backbone.localization:
+        network = with_localization(network)
     if weights is not None:
-        _load(network, weights, backbone.width)
+        _load(network, weights, backbone)
     if backbone.normalization == "training":
         set_batch_norm_momentum(network, TRAINING_MOMENTUM)
     return network
@@ -47,14 +52,15 @@ def set_batch_norm_momentum(network: keras.Model, momentum: float) -> None:
             layer.momentum = momentum
 
 
-def _load(network: keras.Model, weights: str, width: float) -> None:
+def _load(network: keras.Model, weights: str, backbone: Backbone) -> None:
     try:
         with warnings.catch_warnings():
             # Keras only warns about layers that are missing in a file, and leaves them random.
             warnings.simplefilter("error", UserWarning)
             network.load_weights(weights)
     except (ValueError, KeyError, OSError, UserWarning) as error:
+        head = " with a localization head" if backbone.localization else ""
         raise BadInput(
-            f"The weights '{weights}' are truncated or not those of MobileNetV2 of width {width}; "
-            "copy the file again, name another one, or set backbone.width."
+            f"The weights '{weights}' are truncated or not those of MobileNetV2 of width "
+            f"{backbone.width}{head}; copy the file again, name another one, or set backbone.width."
         ) from error

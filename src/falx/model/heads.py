@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from falx.model.localization import Evidence
 from falx.recipe import Head
 
 
@@ -16,10 +17,13 @@ def apply_head(head: Head, features: Any, outputs: int) -> Any:
     classes each has its own, for a softmax.
     """
     layers = keras.layers
-    if head.pooling == "flatten":
-        values = layers.Flatten(name="flatten")(features)
-    else:
-        values = layers.GlobalAveragePooling2D(name="pool")(features)
+    match head.pooling:
+        case "flatten":
+            values = layers.Flatten(name="flatten")(features)
+        case "average":
+            values = layers.GlobalAveragePooling2D(name="pool")(features)
+        case "evidence":
+            values = Evidence(name="evidence")(features)
     if head.hidden:
         values = layers.Dense(head.hidden, activation="relu", name="hidden")(values)
     if head.normalization:

@@ -11,12 +11,15 @@ from typing import Any
 
 import keras
 
-from falx.model.network import INPUT_SCALING
+from falx.model.scaling import INPUT_SCALING
 
 STRIDE = 8
 """Pixels of a view per cell of the map, along each side."""
 
-_TAPS = ("block_6_expand_relu", "block_13_expand_relu", "out_relu")
+LAST_LAYER = "out_relu"
+"""The last layer of the backbone below the head."""
+
+_TAPS = ("block_6_expand_relu", "block_13_expand_relu", LAST_LAYER)
 """Layers of MobileNetV2 with features of strides 8, 16 and 32."""
 
 _WIDTH = 48
@@ -26,13 +29,36 @@ _CELL_BIAS, _SLICE_BIAS = -4.0, -1.5
 _TUMOR_WEIGHT = 3.0
 
 
-def localization_network(
-    backbone: keras.Model, scaling: str, *, classes: int = 0, dropout: float = 0.0
-) -> keras.Model:
-    """A backbone with a localization head.
+def with_localization(backbone: keras.Model) -> keras.Model:
+    """A backbone with a localization head: its output is the map of the tumor.
 
     Args:
-        backbone: MobileNetV2 of any image size.
+        backbone: MobileNetV2; the result has its layers and shares its variables.
+
+    Returns:
+        (batch, size, size, 3) -> logits of cells (batch, size / 8, size / 8, 1).
+    """
+    layers = keras.layers
+    fine, middle, coarse = (backbone.get_layer(name).output for name in _TAPS)
+    merged = _lateral(coarse, "coarse")
+    for features, name, rounds in ((middle, "middle", 1), (fine, "fine", 2)):
+        larger = layers.UpSampling2D(2, name=f"{name}_upsample")(merged)
+        total = layers.Add(name=f"{name}_add")([larger, _lateral(features, name)])
+        merged = layers.ReLU(name=f"{name}_relu")(total)
+        for number in range(rounds):
+            merged = _mixed(merged, f"{name}_{number}")
+    bias = keras.initializers.Constant(_CELL_BIAS)
+    cells = layers.Conv2D(1, 1, bias_initializer=bias, name="tumor_map")(merged)
+    return keras.Model(backbone.input, cells, name=f"{backbone.name}_localization")
+
+
+def localization_network(
+    localizing: keras.Model, scaling: str, *, classes: int = 0, dropout: float = 0.0
+) -> keras.Model:
+    """The network by which a localization head is trained.
+
+    Args:
+        localizing: as `with_localization` gives it.
         scaling: a key of falx.model.network.INPUT_SCALING.
         classes: number of logits of classes to add, linear in the pooled features; 0 for none.
         dropout: fraction of the pooled features that is dropped in training, in [0, 1).
@@ -40,19 +66,34 @@ def localization_network(
     Returns:
         Gray levels float32 (batch, size, size, 1), [0, 255] -> logits by name: "tumor_map" (batch,
         size / 8, size / 8, 1), "tumor" (batch, 1), and if asked for "classes" (batch, classes).
-        The head is its layer "localization_head".
     """
     layers = keras.layers
     gray = keras.Input((None, None, 1), name="gray_levels")
     scale, offset = INPUT_SCALING[scaling]
     channels = layers.Concatenate(name="replicate")([gray, gray, gray])
-    features = _tapped(backbone)(layers.Rescaling(scale, offset, name="scale")(channels))
-    outputs = _head([feature.shape[-1] for feature in features])(features)
+    scaled = layers.Rescaling(scale, offset, name="scale")(channels)
+    coarse = localizing.get_layer(LAST_LAYER).output
+    cells, features = keras.Model(localizing.input, [localizing.output, coarse])(scaled)
+    slice_bias = keras.initializers.Constant(_SLICE_BIAS)
+    tumor = layers.Dense(1, kernel_initializer="ones", bias_initializer=slice_bias, name="tumor")
+    outputs = {"tumor_map": cells, "tumor": tumor(Evidence(name="evidence")(cells))}
     if classes:
-        pooled = layers.GlobalAveragePooling2D(name="pool")(features[-1])
+        pooled = layers.GlobalAveragePooling2D(name="pool")(features)
         dropped = layers.Dropout(dropout, name="dropout")(pooled)
         outputs["classes"] = layers.Dense(classes, name="classes")(dropped)
     return keras.Model(gray, outputs, name="localization")
+
+
+@keras.saving.register_keras_serializable("falx")
+class Evidence(keras.layers.Layer):
+    """The smooth maximum of the cells of a map: the logarithm of the sum of their exponentials."""
+
+    def call(self, cells: Any) -> Any:
+        """(batch, rows, columns, k) -> (batch, k)."""
+        return keras.ops.logsumexp(cells, axis=(1, 2))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], input_shape[3])
 
 
 class CellLoss(keras.losses.Loss):
@@ -69,31 +110,6 @@ class CellLoss(keras.losses.Loss):
         return ops.mean(losses, axis=(1, 2, 3))
 
 
-def _tapped(backbone: keras.Model) -> keras.Model:
-    """The backbone with features of three strides."""
-    outputs = [backbone.get_layer(name).output for name in _TAPS]
-    return keras.Model(backbone.input, outputs, name="tapped_backbone")
-
-
-def _head(depths: list[int]) -> keras.Model:
-    """Features of strides 8, 16 and 32, of so many channels -> logits of cells and of the slice."""
-    layers = keras.layers
-    fine, middle, coarse = (layers.Input((None, None, depth)) for depth in depths)
-    merged = _lateral(coarse, "coarse")
-    for features, name, rounds in ((middle, "middle", 1), (fine, "fine", 2)):
-        larger = layers.UpSampling2D(2, name=f"{name}_upsample")(merged)
-        total = layers.Add(name=f"{name}_add")([larger, _lateral(features, name)])
-        merged = layers.ReLU(name=f"{name}_relu")(total)
-        for number in range(rounds):
-            merged = _mixed(merged, f"{name}_{number}")
-    bias = keras.initializers.Constant(_CELL_BIAS)
-    cells = layers.Conv2D(1, 1, bias_initializer=bias, name="tumor_map")(merged)
-    slice_bias = keras.initializers.Constant(_SLICE_BIAS)
-    tumor = layers.Dense(1, kernel_initializer="ones", bias_initializer=slice_bias, name="tumor")
-    outputs = {"tumor_map": cells, "tumor": tumor(_Evidence(name="evidence")(cells))}
-    return keras.Model([fine, middle, coarse], outputs, name="localization_head")
-
-
 def _lateral(features: Any, name: str) -> Any:
     return keras.layers.Conv2D(_WIDTH, 1, name=f"{name}_lateral")(features)
 
@@ -102,13 +118,3 @@ def _mixed(features: Any, name: str) -> Any:
     """Depthwise separable convolution over a neighborhood of 5 x 5 cells."""
     near = keras.layers.DepthwiseConv2D(5, padding="same", name=f"{name}_depthwise")(features)
     return keras.layers.Conv2D(_WIDTH, 1, activation="relu", name=f"{name}_pointwise")(near)
-
-
-class _Evidence(keras.layers.Layer):
-    """The smooth maximum of the cells: the logarithm of the sum of their exponentials."""
-
-    def call(self, cells: Any) -> Any:
-        return keras.ops.logsumexp(cells, axis=(1, 2))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], input_shape[3])

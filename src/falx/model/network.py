@@ -16,12 +16,12 @@ from falx.errors import BadInput
 from falx.model.backbones import build_backbone
 from falx.model.folding import fold_batch_norm
 from falx.model.heads import apply_head
+from falx.model.localization import Evidence
+from falx.model.scaling import INPUT_SCALING
 from falx.recipe import Phase, Precision, Recipe
 
-INPUT_SCALING = {"zero_one": (1 / 255, 0.0), "minus_one_one": (1 / 127.5, -1.0)}
-"""Scale and offset of gray levels [0, 255]."""
 _TRUNK = "trunk"
-_STATELESS = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D)
+_STATELESS = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D, Evidence)
 """Layers of a head with neither weights nor random draws."""
 
 

@@ -1,6 +1,6 @@
 """Lesions painted into real slices without a tumor.
 
-A network that sees lesions in drawn heads alone learns to tell drawings from scans. The same kinds
+A network that sees lesions in drawn heads alone learns what is drawn. The same kinds
 of lesion, implanted into slices of healthy people, have real surroundings, and their outline is
 known to the pixel.
 """

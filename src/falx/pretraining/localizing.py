@@ -1,6 +1,6 @@
 """Pretraining: a backbone and its localization head learn from phantoms, and from slices if asked.
 
-A network that sees drawings alone soon learns the drawing, so that a fraction of each batch is
+A network that sees phantoms alone soon learns what is synthetic, so that part of each batch is
 slices of other datasets, whose labels, and outlines if there are any, are learned from, and of the
 ones without a tumor, lesions implanted into them. What is kept is the average over the last steps
 (Polyak and Juditsky, SIAM J. Control Optim. 30, 1992), which changes less from round to round.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +25,15 @@ from sklearn.metrics import roc_auc_score
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone, set_batch_norm_momentum
 from falx.model.folding import fold_batch_norm
-from falx.model.localization import CellLoss, localization_network
+from falx.model.localization import (
+    LAST_LAYER,
+    CellLoss,
+    localization_network,
+    with_localization,
+)
 from falx.model.network import network_input
 from falx.pretraining.batch import Batch, cells, joined
-from falx.pretraining.drawing import Drawing
+from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import Source
 from falx.pretraining.stream import stream
 from falx.progress import Listener, Progress, silent
@@ -103,26 +108,27 @@ class PretrainingConfig:
 
 def pretrain_localization(
     config: PretrainingConfig,
-    drawing: Drawing,
+    mixture: Mixture,
     weights: str | None,
     *,
     validation: Sequence[Source] = (),
     folder: Path | None = None,
     listener: Listener = silent,
-) -> tuple[keras.Model, keras.Model, pd.DataFrame]:
+) -> tuple[keras.Model, pd.DataFrame]:
     """Train a backbone and a localization head, from the last checkpoint in `folder` if any.
 
     With random initial weights, the statistics of batch normalization are learned; otherwise they
     are kept.
 
     Args:
-        drawing: what batches consist of.
-        weights: path of initial backbone weights, or None for random initialization.
+        mixture: what batches consist of.
+        weights: path of initial weights, of a backbone or one with a localization head, or None for
+            random initialization.
         validation: datasets that are not trained on, to score every round on.
         folder: of checkpoints, or None for none.
 
     Returns:
-        The backbone; the network (see falx.model.localization); and one row per round: slices
+        The backbone with its head (see falx.model.localization), and one row per round: slices
         (trained on so far), learning_rate of the last step, loss; auc and pointing (the fraction of
         outlined tumors that the peak of the map touches), on phantoms and, as auc_NAME and
         pointing_NAME, on datasets; seconds.
@@ -133,8 +139,8 @@ def pretrain_localization(
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(config.seed)
-    backbone = build_backbone(BACKBONE, None, weights)
-    learning = _fused(backbone) if weights is None else _folded(backbone)
+    localizing = _initial(weights)
+    learning = _fused(localizing) if weights is None else _folded(localizing)
     network = localization_network(learning, BACKBONE.scaling)
     steps = config.rounds * ROUND
     schedule = warmup_cosine(config.learning_rate, steps + 1, min(_WARMUP_STEPS, steps // 2))
@@ -150,9 +156,9 @@ def pretrain_localization(
         checkpoint.restore_network(folder, network)
         checkpoint.restore_optimizer(folder, network.optimizer)
         average = checkpoint.load_best(folder) or average
-    monitor = _Monitor(config, drawing, validation, listener)
+    monitor = _Monitor(config, mixture, validation, listener)
     done = len(state.history)
-    batches = stream((config.seed, _TRAINING_SEED), [drawing] * steps, start=done * ROUND)
+    batches = stream((config.seed, _TRAINING_SEED), [mixture] * steps, start=done * ROUND)
     with closing(batches):
         for number in range(done, config.rounds):
             started = time.monotonic()
@@ -172,9 +178,23 @@ def pretrain_localization(
                 checkpoint.save(folder, network, network.optimizer, state, average)
     network.set_weights(average)
     if weights is None:
-        # A folded network shares the variables of the backbone, a fused one has its own.
-        backbone.set_weights(learning.get_weights())
-    return backbone, network, pd.DataFrame(state.history)
+        # A folded network shares the variables, a fused one has its own.
+        localizing.set_weights(learning.get_weights())
+    return localizing, pd.DataFrame(state.history)
+
+
+def plain_backbone(localizing: keras.Model) -> keras.Model:
+    """The backbone below a localization head; they share their variables."""
+    return keras.Model(localizing.input, localizing.get_layer(LAST_LAYER).output)
+
+
+def _initial(weights: str | None) -> keras.Model:
+    """A backbone with a localization head; its weights are those of a file that has them."""
+    if weights is not None:
+        localized = BACKBONE.model_copy(update={"localization": True})
+        with suppress(BadInput):
+            return build_backbone(localized, None, weights)
+    return with_localization(build_backbone(BACKBONE, None, weights))
 
 
 def _folded(backbone: keras.Model) -> keras.Model:
@@ -203,12 +223,12 @@ class _Monitor:
     def __init__(
         self,
         config: PretrainingConfig,
-        drawing: Drawing,
+        mixture: Mixture,
         validation: Sequence[Source],
         listener: Listener,
     ) -> None:
         self.config = config
-        self.drawing = drawing
+        self.mixture = mixture
         self.validation = validation
         self.listener = listener
         self.losses: list[float] = []
@@ -246,7 +266,7 @@ class _Monitor:
     @cached_property
     def _phantoms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         plain = replace(
-            self.drawing, phantoms=_BATCH, slices=0, implants=0, sources=(),
+            self.mixture, phantoms=_BATCH, slices=0, implants=0, sources=(),
             augmentation=Augmentation(),
         )  # fmt: skip
         seeds = [(self.config.seed, _VALIDATION_SEED, n) for n in range(_PHANTOMS // _BATCH)]

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from falx.pretraining.batch import Batch
-from falx.pretraining.drawing import Drawing
+from falx.pretraining.mixture import Mixture
 from falx.pretraining.stream import stream
 from falx.recipe import Augmentation, Pretraining
 
@@ -49,8 +49,8 @@ def phantom_batches(
         return
     still = dict.fromkeys(("rotation", "shift_x", "shift_y", "shear", "zoom"), 0.0)
     levels = Augmentation(**{**config.augmentation.model_dump(), **still})
-    drawings = {size: Drawing(size, phantoms, augmentation=levels) for size in set(sizes)}
-    batches = stream((config.seed, _SEED), [drawings[size] for size in sizes], start=start)
+    mixtures = {size: Mixture(size, phantoms, augmentation=levels) for size in set(sizes)}
+    batches = stream((config.seed, _SEED), [mixtures[size] for size in sizes], start=start)
     with closing(batches):
         for batch in batches:
             yield [batch]

@@ -17,14 +17,14 @@ import cv2
 from falx.errors import UnusableTraining
 from falx.parallel import cores, exit_with_parent, terminate_workers
 from falx.pretraining.batch import Batch
-from falx.pretraining.drawing import Drawing
+from falx.pretraining.mixture import Mixture
 
 _PREFETCH = 24
 """Batches that are drawn in advance."""
 
 
-def stream(seed: Sequence[int], drawings: Sequence[Drawing], *, start: int = 0) -> Generator[Batch]:
-    """Batches start, start + 1, ..., of the drawing of each.
+def stream(seed: Sequence[int], mixtures: Sequence[Mixture], *, start: int = 0) -> Generator[Batch]:
+    """Batches start, start + 1, ..., of the mixture of each.
 
     Raises:
         BadInput: a label map can't be used.
@@ -35,8 +35,8 @@ def stream(seed: Sequence[int], drawings: Sequence[Drawing], *, start: int = 0) 
     pool = ProcessPoolExecutor(cores(), mp_context=context, initializer=_init_worker)
     pending: deque[Future[Batch]] = deque()
     try:
-        for index in range(start, len(drawings)):
-            pending.append(pool.submit(drawings[index].draw, (*seed, index)))
+        for index in range(start, len(mixtures)):
+            pending.append(pool.submit(mixtures[index].draw, (*seed, index)))
             if len(pending) >= _PREFETCH:
                 yield _result(pending.popleft())
         while pending:

@@ -24,7 +24,7 @@ from falx.detect.finding import class_probabilities
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
 from falx.model.folding import fold_batch_norm
-from falx.model.localization import CellLoss, localization_network
+from falx.model.localization import CellLoss, localization_network, with_localization
 from falx.model.network import network_input
 from falx.model.weights import Weights
 from falx.parallel import prefetch
@@ -184,7 +184,7 @@ class Transfer:
         # Again, so that the heads do not depend on the random draws of the backbone.
         keras.utils.set_random_seed(self.config.seed)
         network = localization_network(
-            fold_batch_norm(self.backbone, precision),
+            fold_batch_norm(with_localization(self.backbone), precision),
             backbone.scaling,
             classes=self.targets.shape[1],
             dropout=_DROPOUT,

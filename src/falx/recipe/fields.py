@@ -118,13 +118,20 @@ class Backbone(RecipePart):
         description="batch normalization: 'inference' freezes it, 'training' normalizes by each "
         "batch and updates the moving statistics",
     )
+    localization: bool = Field(
+        False,
+        description="whether there is a localization head on it, as `falx pretrain` leaves one in "
+        "localizer.weights.h5; needs head.pooling 'evidence'",
+    )
 
 
 class Head(RecipePart):
     """The layers after the backbone."""
 
-    pooling: Literal["average", "flatten"] = Field(
-        "average", description="'average' pools over all positions; 'flatten' keeps them apart"
+    pooling: Literal["average", "flatten", "evidence"] = Field(
+        "average",
+        description="'average' pools over all positions; 'flatten' keeps them apart; 'evidence' "
+        "sums the cells of a localization head smoothly",
     )
     hidden: int = Field(
         0, ge=0, le=4096, description="number of units of a hidden ReLU layer; 0 for none"

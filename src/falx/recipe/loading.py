@@ -85,6 +85,21 @@ class Recipe(RecipePart):
         return self
 
     @model_validator(mode="after")
+    def _check_localization(self) -> Self:
+        if self.backbone.localization != (self.head.pooling == "evidence"):
+            raise ValueError(
+                "backbone.localization and head.pooling 'evidence' need each other; set both"
+            )
+        if self.backbone.localization and any(
+            phase.epochs and phase.unfreeze_from != "head" for phase in self.phases
+        ):
+            raise ValueError(
+                "a backbone with a localization head stays as `falx pretrain` left it; set "
+                "unfreeze_from to 'head'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_top_fraction(self) -> Self:
         fraction = self.top_fraction
         if fraction != "validation" and not 0 < fraction <= 1:

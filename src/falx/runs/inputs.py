@@ -17,6 +17,7 @@ from falx.data.mask_rule import MaskRule
 from falx.data.sources import entries_of
 from falx.declaration import compared
 from falx.environment import version
+from falx.errors import BadInput
 from falx.evaluation.calibration import check_rules
 from falx.model.weights import Weights, find_weights
 from falx.pretraining.backbone import PretrainedBackbone, pretrained_backbone
@@ -180,6 +181,8 @@ def find_inputs(
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
     catalog = build_catalog(data, positive=options["positive"], masks=masks, listener=listener)
     operating_point, alpha = str(options["operating_point"]), options["alpha"]
+    if recipe.backbone.localization:
+        _check_localized(recipe, catalog, other)
     check_rules(catalog.classes, operating_point=operating_point, alpha=alpha)
     corpus = (
         build_corpus(other, catalog, seed=recipe.pretraining.seed, listener=listener)
@@ -200,6 +203,20 @@ def find_inputs(
         options={**options, "operating_point": operating_point},
         corpus=corpus,
     )
+
+
+def _check_localized(recipe: Recipe, catalog: Catalog, other: Path | None) -> None:
+    """Check that a localization head can answer for the classes of the data."""
+    if len(catalog.classes) != 2:
+        raise BadInput(
+            f"Recipe '{recipe.name}' tells tumor from none, and the data have the classes "
+            f"{', '.join(catalog.classes)}; use --recipe lite."
+        )
+    if other:
+        raise BadInput(
+            f"Recipe '{recipe.name}' takes a backbone with its localization head as it is; leave "
+            "out --pretrain-on, and name the dataset to falx pretrain."
+        )
 
 
 def run_name(what: str, data: Path) -> str:

@@ -17,8 +17,13 @@ from falx.environment import environment, version
 from falx.logs import log_to_file
 from falx.model.weights import Weights, find_weights, save_weights
 from falx.phantom import find_anatomies
-from falx.pretraining.drawing import Drawing
-from falx.pretraining.localizing import BACKBONE, PretrainingConfig, pretrain_localization
+from falx.pretraining.localizing import (
+    BACKBONE,
+    PretrainingConfig,
+    plain_backbone,
+    pretrain_localization,
+)
+from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import Source, find_sources, read_source
 from falx.progress import Listener, silent
 from falx.recipe import Rendering
@@ -29,7 +34,8 @@ from falx.runs.options import PretrainOptions
 from falx.serialization import write_json
 
 WEIGHTS_FILE = "backbone.weights.h5"
-HEAD_FILE = "localization_head.weights.h5"
+LOCALIZER_FILE = "localizer.weights.h5"
+"""The backbone with its localization head."""
 _SEEN_FILE = "{name}.parquet"
 """The catalog of the slices of a dataset that were learned from."""
 _VIEWS = "views"
@@ -40,7 +46,7 @@ class PretrainingResult:
     """What `pretrain` leaves behind.
 
     Attributes:
-        folder: whole, with backbone.weights.h5, localization_head.weights.h5, a catalog of each
+        folder: whole, with backbone.weights.h5, localizer.weights.h5, a catalog of each
             dataset, history.csv, pretraining.png and pretraining.json.
         history: see falx.pretraining.localizing.pretrain_localization.
     """
@@ -92,19 +98,19 @@ def pretrain(
             for each in (learned, held)
         )
         part = config.batch_size // 4 if sources else 0
-        drawing = Drawing(
+        mixture = Mixture(
             config.size, config.batch_size - 2 * part, part, part, tuple(sources), anatomies
         )
-        backbone, network, history = pretrain_localization(
+        localizing, history = pretrain_localization(
             config,
-            drawing,
+            mixture,
             str(weights.file) if weights.file else None,
             validation=validation,
             folder=folder / CHECKPOINTS,
             listener=listener,
         )
-        save_weights(backbone, folder / WEIGHTS_FILE)
-        save_weights(network.get_layer("localization_head"), folder / HEAD_FILE)
+        save_weights(plain_backbone(localizing), folder / WEIGHTS_FILE)
+        save_weights(localizing, folder / LOCALIZER_FILE)
         for catalog in learned:
             catalog.save(folder / _SEEN_FILE.format(name=catalog.root.name))
         history.to_csv(folder / "history.csv", index=False)

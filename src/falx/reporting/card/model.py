@@ -99,10 +99,17 @@ def _backbone(backbone: Backbone) -> str:
     return f"MobileNetV2 (Sandler et al., CVPR 2018), width {backbone.width:g}"
 
 
+_POOLING = {
+    "average": "global average pooling",
+    "flatten": "flattened",
+    "evidence": "the cells of a localization head, summed smoothly",
+}
+
+
 def _head(head: Head) -> str:
     hidden = f", {head.hidden} hidden units" if head.hidden else ""
     drop = f", dropout {head.dropout:g}" if head.dropout else ""
-    pooling = {"average": "global average pooling", "flatten": "flattened"}[head.pooling]
+    pooling = _POOLING[head.pooling]
     return f"{pooling}{hidden}{drop}, a linear layer"
 
 

@@ -40,7 +40,7 @@ _MIN_PAINTED = 64
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Mixture:
     """What every batch consists of; every second slice of each part has a tumor.
 
     Attributes:

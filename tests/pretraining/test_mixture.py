@@ -14,13 +14,13 @@ from numpy.random import default_rng
 from falx.errors import BadInput, UnusableData
 from falx.phantom import find_anatomies, write_volumes
 from falx.pretraining.batch import Batch
-from falx.pretraining.drawing import Drawing
+from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import find_sources, read_source
 from falx.pretraining.stream import stream
 from falx.recipe import Augmentation, Rendering
 from label_maps import write_head
 
-PHANTOMS = Drawing(64, 4)
+PHANTOMS = Mixture(64, 4)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -60,44 +60,44 @@ def outlined(volumes, tmp_path_factory):
     return source_of(volumes, tmp_path_factory.mktemp("views"))
 
 
-class TestDrawing:
+class TestMixture:
     def test_a_seed_determines_a_batch(self) -> None:
         assert same(PHANTOMS.draw((1, 2)), PHANTOMS.draw((1, 2)))
         assert not same(PHANTOMS.draw((1, 2)), PHANTOMS.draw((1, 3)))
 
     def test_every_second_phantom_has_a_tumor_and_its_outline(self) -> None:
-        batch = Drawing(96, 16).draw((5, 0))
+        batch = Mixture(96, 16).draw((5, 0))
         assert batch.views.shape == (16, 96, 96)
         np.testing.assert_array_equal(batch.targets["tumor"][:, 0], [0, 1] * 8)
         assert not batch.targets["tumor_map"][::2].any()
         assert batch.weights["tumor_map"].all()
 
     def test_whole_heads_are_drawn_where_there_are_label_maps(self, anatomies) -> None:
-        batch = Drawing(64, 4, anatomies=anatomies).draw((1,))
+        batch = Mixture(64, 4, anatomies=anatomies).draw((1,))
         assert not np.array_equal(batch.views, PHANTOMS.draw((1,)).views)
 
     def test_an_outline_moves_with_its_view(self, outlined) -> None:
         """The views of a source are replaced by its outlines, and then both must agree."""
-        drawing = Drawing(
+        mixture = Mixture(
             64, 0, slices=8, sources=(outlined,),
             augmentation=Augmentation(rotation=20, shift_x=0.1, zoom=0.2, flip=True),
         )  # fmt: skip
-        shown = Drawing(**{**vars(drawing), "sources": (_ShowingCovers(outlined),)})
+        shown = Mixture(**{**vars(mixture), "sources": (_ShowingCovers(outlined),)})
         batch = shown.draw((3,))
         drawn = batch.views.reshape(8, 8, 8, 8, 8).mean(axis=(2, 4)) / 255
         np.testing.assert_allclose(drawn, batch.targets["tumor_map"][..., 0], atol=0.05)
         assert (drawn.max(axis=(1, 2)) > 0.1).sum() >= 2
 
     def test_slices_of_every_source_and_class_are_as_likely(self, slices, outlined) -> None:
-        drawing = Drawing(64, 0, slices=40, sources=(slices, outlined))
-        batch = drawing.draw((1,))
+        mixture = Mixture(64, 0, slices=40, sources=(slices, outlined))
+        batch = mixture.draw((1,))
         np.testing.assert_array_equal(batch.targets["tumor"][:, 0], [0, 1] * 20)
         # Tumors of one source are outlined, and those of the other are not.
         assert 5 < batch.weights["tumor_map"][1::2].sum() < 15
         assert batch.weights["tumor_map"][::2].all()
 
     def test_lesions_are_implanted_into_slices_without_a_tumor(self, slices) -> None:
-        batch = Drawing(64, 0, implants=16, sources=(slices,)).draw((4,))
+        batch = Mixture(64, 0, implants=16, sources=(slices,)).draw((4,))
         assert batch.weights["tumor_map"].all()
         tumors = batch.targets["tumor"][:, 0]
         assert not tumors[::2].any()
@@ -161,7 +161,7 @@ class TestSource:
 
 class TestStream:
     def test_processes_draw_the_batches_in_order(self) -> None:
-        larger = Drawing(96, 2)
+        larger = Mixture(96, 2)
         drawn = list(stream((3, 0), [PHANTOMS, PHANTOMS, larger]))
         expected = [each.draw((3, 0, n)) for n, each in enumerate((PHANTOMS, PHANTOMS, larger))]
         assert all(same(*pair) for pair in zip(drawn, expected, strict=True))
