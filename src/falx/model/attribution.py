@@ -9,8 +9,8 @@ For average pooling and one linear layer that is the class activation map (Zhou 
 divided by the number of positions; for other heads it is HiResCAM (Draelos and Carin, 2020). Its
 gradient has a closed form here, so no runtime needs automatic differentiation.
 
-The map of a localization head explains itself: each cell has the logit that the slice would have if
-there were no other evidence.
+The map of a localization head explains itself: the logit is a line through the logarithm of the sum
+of its cells (see falx.model.localization).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+
+from falx.model.localization import evidence_of
 
 _POOLING = ("flatten", "pool", "evidence")
 """Names of the first layer of a head."""
@@ -64,9 +66,7 @@ class _LocalizingHead(keras.layers.Layer):
         self.last = last
 
     def call(self, cells: Any) -> tuple[Any, Any]:
-        return self.last(self.evidence(cells)), keras.ops.matmul(cells, self.last.kernel) + (
-            self.last.bias
-        )
+        return self.last(self.evidence(cells)), evidence_of(cells)
 
 
 class _AttributionHead(keras.layers.Layer):

@@ -1,8 +1,8 @@
 """The localization head: where in a slice there is tumor, and from that whether there is one.
 
 Features of three strides are brought together from the coarsest to the finest, as in a feature
-pyramid (Lin et al., Feature Pyramid Networks, CVPR 2017). The logit of the slice is that of its
-cells, summed smoothly, so that what the map shows is what decides.
+pyramid (Lin et al., Feature Pyramid Networks, CVPR 2017). The logit of the slice rests on the
+evidence of its cells together, so that what the map shows is what decides.
 """
 
 from __future__ import annotations
@@ -84,13 +84,23 @@ def localization_network(
     return keras.Model(gray, outputs, name="localization")
 
 
+def evidence_of(cells: Any) -> Any:
+    """What each cell adds to the evidence, from its logit; above 0."""
+    return keras.ops.softplus(cells)
+
+
 @keras.saving.register_keras_serializable("falx")
 class Evidence(keras.layers.Layer):
-    """The smooth maximum of the cells of a map: the logarithm of the sum of their exponentials."""
+    """How much evidence the cells of a map hold together, as a logarithm.
+
+    If cells were independent, the chance that none holds tumor would be the product of their
+    chances not to, and its negative logarithm the sum of the softplus of their logits (noisy-or:
+    Pearl, Probabilistic Reasoning in Intelligent Systems, 1988).
+    """
 
     def call(self, cells: Any) -> Any:
         """(batch, rows, columns, k) -> (batch, k)."""
-        return keras.ops.logsumexp(cells, axis=(1, 2))
+        return keras.ops.log(keras.ops.sum(evidence_of(cells), axis=(1, 2)))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], input_shape[3])

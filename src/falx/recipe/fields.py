@@ -131,7 +131,7 @@ class Head(RecipePart):
     pooling: Literal["average", "flatten", "evidence"] = Field(
         "average",
         description="'average' pools over all positions; 'flatten' keeps them apart; 'evidence' "
-        "sums the cells of a localization head smoothly",
+        "sums the cells of a localization head",
     )
     hidden: int = Field(
         0, ge=0, le=4096, description="number of units of a hidden ReLU layer; 0 for none"

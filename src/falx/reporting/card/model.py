@@ -102,7 +102,7 @@ def _backbone(backbone: Backbone) -> str:
 _POOLING = {
     "average": "global average pooling",
     "flatten": "flattened",
-    "evidence": "the cells of a localization head, summed smoothly",
+    "evidence": "the cells of a localization head, summed",
 }
 
 
