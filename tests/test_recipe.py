@@ -141,3 +141,18 @@ def test_field_names_are_dotted_sorted_and_unique():
     names = field_names()
     assert {"head.dropout", "phases.0.epochs", "plateau.factor", "augmentation.flip"} <= set(names)
     assert names == sorted(set(names))
+
+
+def test_a_localization_head_and_its_pooling_need_each_other():
+    for changes in ({"backbone.localization": "true"}, {"head.pooling": "evidence"}):
+        with pytest.raises(
+            BadInput, match=r"backbone\.localization and head\.pooling 'evidence' need"
+        ):
+            load_recipe("lite").changed(changes)
+
+
+def test_a_localization_head_is_not_trained_with_the_data():
+    with pytest.raises(BadInput, match="stays as `falx pretrain` left it"):
+        load_recipe("localized").changed(
+            {"phases.0.unfreeze_from": "100", "phases.0.solver": "optimizer"}
+        )

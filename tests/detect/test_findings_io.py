@@ -88,7 +88,7 @@ def test_json_has_everything():
         "label": "no",
         "probability": 0.125,
         "probabilities": {"no": 0.875, "yes": 0.125},
-        "heat_map": {"peak": None, "extent": None},
+        "heat_map": {"peak": None, "extent": None, "regions": []},
     }
     assert content["left_out"] == [
         {"path": "d.txt", "problem": "no image", "n": None},

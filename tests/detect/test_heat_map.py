@@ -40,6 +40,33 @@ def test_the_extent_is_where_evidence_is_at_least_half_the_strongest():
     assert heat_map.extent == Box(28, 28, 42, 42)
 
 
+WHOLE = Region(0, 0, 64, 64)
+
+
+def cells(*likely, shape=(64, 64), region=WHOLE):
+    """The map of a localization head with some cells of probability 0.9 and the others of 0.01."""
+    values = np.full((8, 8), 0.01, np.float32)
+    for row, column in likely:
+        values[row, column] = 0.9
+    return HeatMap(values, region, shape, localizes=True)
+
+
+def test_adjacent_cells_with_tumor_are_one_region():
+    first, second = cells((1, 1), (1, 2), (2, 3), (6, 6)).regions
+    assert {first.box, second.box} == {Box(8, 8, 24, 32), Box(48, 48, 56, 56)}
+    assert first.probability == second.probability == pytest.approx(0.9)
+
+
+def test_without_a_likely_cell_or_a_localization_head_there_is_no_region():
+    assert cells().regions == ()
+    assert replace(cells((1, 1)), localizes=False).regions == ()
+
+
+def test_a_region_is_given_in_pixels_of_the_slice_and_stays_inside():
+    (region,) = cells((0, 7), shape=(100, 60), region=Region(-20, 0, 60, 80)).regions
+    assert region.box == Box(0, 59, 1, 60)
+
+
 def test_a_region_inside_the_slice_leaves_the_rest_without_evidence():
     heat_map = one_position(0, 0, Region(50, 20, 120, 90), (200, 100))
     assert heat_map.peak[0] in range(50, 60)

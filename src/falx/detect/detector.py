@@ -187,7 +187,12 @@ class Detector:
             label=label,
             probability=probability,
             probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
-            heat_map=HeatMap(evidence_for(heat_map, classes.index(label)), item.region, item.shape),
+            heat_map=HeatMap(
+                evidence_for(heat_map, classes.index(label)),
+                item.region,
+                item.shape,
+                localizes=self.settings.localizes,
+            ),
         )
 
 

@@ -75,7 +75,7 @@ def _series(finding: SeriesFinding) -> dict[str, Any]:
 
 
 def _slice(finding: Finding) -> dict[str, Any]:
-    """A finding, with peak and extent of its heat map in pixels of the slice, or None."""
+    """A finding, with peak, extent and regions of its heat map in pixels of the slice."""
     content = {**asdict(replace(finding, heat_map=None)), "path": str(finding.path)}
     for name in ("distance", "level"):
         content[name] = content[name] if math.isfinite(content[name]) else None
@@ -84,5 +84,6 @@ def _slice(finding: Finding) -> dict[str, Any]:
     content["heat_map"] = {
         "peak": {"row": peak[0], "column": peak[1]} if peak else None,
         "extent": asdict(extent) if extent else None,
+        "regions": [asdict(region) for region in heat_map.regions] if heat_map else [],
     }
     return content

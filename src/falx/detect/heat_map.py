@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from falx.image.crop import Box
 from falx.image.render import Region
+
+_LIKELY = 0.5
+"""Probability from which a cell is part of a region."""
+
+
+@dataclass(frozen=True)
+class TumorRegion:
+    """A part of a slice in which a localization head finds tumor.
+
+    Attributes:
+        box: in pixels of the slice.
+        probability: of its most likely cell to hold tumor; not calibrated.
+    """
+
+    box: Box
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +36,14 @@ class HeatMap:
             class: float32 (rows, columns).
         region: the part of the slice that the network sees.
         shape: of the slice, (height, width).
+        localizes: whether the positions are cells of a localization head, and the values their
+            probabilities to hold tumor.
     """
 
     values: np.ndarray
     region: Region
     shape: tuple[int, int]
+    localizes: bool = False
 
     def on_slice(self) -> np.ndarray:
         """Evidence at each pixel of the slice: float32 (height, width).
@@ -51,6 +71,36 @@ class HeatMap:
             return None
         rows, columns = np.nonzero(evidence >= maximum / 2)
         return Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
+
+    @property
+    def regions(self) -> tuple[TumorRegion, ...]:
+        """Adjacent cells that are more likely tumor than not, the likeliest region first.
+
+        None where the head does not localize.
+        """
+        if not self.localizes:
+            return ()
+        n, labels = cv2.connectedComponents((self.values >= _LIKELY).astype(np.uint8))
+        found = [
+            TumorRegion(self._box(labels == label), float(self.values[labels == label].max()))
+            for label in range(1, n)
+        ]
+        return tuple(sorted(found, key=lambda region: -region.probability))
+
+    def _box(self, cells: np.ndarray) -> Box:
+        """The box around some cells in the slice; at least a pixel, and inside of it."""
+        edges = []
+        for axis, start, length in (
+            (0, self.region.top, self.region.height),
+            (1, self.region.left, self.region.width),
+        ):
+            found = np.flatnonzero(cells.any(axis=1 - axis))
+            scale, end = length / cells.shape[axis], self.shape[axis]
+            first = min(max(round(start + found[0] * scale), 0), end - 1)
+            last = min(max(round(start + (found[-1] + 1) * scale), first + 1), end)
+            edges.append((first, last))
+        (top, bottom), (left, right) = edges
+        return Box(top, left, bottom, right)
 
 
 def upsample(values: np.ndarray, region: Region, shape: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from falx.errors import BrokenRun
 from falx.notice import NOTICE
 from falx.recipe import Rendering
 
-SCHEMA = 6
+SCHEMA = 7
 """Of detector.json; to be raised when its keys change."""
 
 SETTINGS_FILE = "detector.json"
@@ -27,6 +27,7 @@ class Settings:
         flip_tta: whether the network averages over a view and its mirror image.
         recipe: name of the recipe that it was trained by.
         network_sha256: of network.xml and network.bin, concatenated.
+        localizes: whether heat maps are those of a localization head (see falx.model.localization).
     """
 
     classes: tuple[str, ...]
@@ -35,6 +36,7 @@ class Settings:
     flip_tta: bool
     recipe: str
     network_sha256: str
+    localizes: bool = False
     schema: int = SCHEMA
     notice: str = NOTICE
 

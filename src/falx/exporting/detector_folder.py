@@ -48,7 +48,11 @@ def export_detector(
     model.reference.save(folder)
     write_network(model, folder / NETWORK_FILE)
     digest = network_sha256(folder)
-    Settings(classes, recipe.rendering, rules, model.flip_tta, recipe.name, digest).save(folder)
+    settings = Settings(
+        classes, recipe.rendering, rules, model.flip_tta, recipe.name, digest,
+        localizes=recipe.backbone.localization,
+    )  # fmt: skip
+    settings.save(folder)
     check_parity(model, folder / NETWORK_FILE, parity_views)
 
 

@@ -9,8 +9,8 @@ For average pooling and one linear layer that is the class activation map (Zhou 
 divided by the number of positions; for other heads it is HiResCAM (Draelos and Carin, 2020). Its
 gradient has a closed form here, so no runtime needs automatic differentiation.
 
-The map of a localization head explains itself: the logit is a line through the logarithm of the sum
-of its cells (see falx.model.localization).
+The map of a localization head explains itself: it shows the probability of each cell to hold tumor,
+and the logit is a line through the logarithm of the sum of their odds (see falx.model.localization).
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-
-from falx.model.localization import evidence_of
 
 _POOLING = ("flatten", "pool", "evidence")
 """Names of the first layer of a head."""
@@ -66,7 +64,7 @@ class _LocalizingHead(keras.layers.Layer):
         self.last = last
 
     def call(self, cells: Any) -> tuple[Any, Any]:
-        return self.last(self.evidence(cells)), evidence_of(cells)
+        return self.last(self.evidence(cells)), keras.ops.sigmoid(cells)
 
 
 class _AttributionHead(keras.layers.Layer):

@@ -84,23 +84,17 @@ def localization_network(
     return keras.Model(gray, outputs, name="localization")
 
 
-def evidence_of(cells: Any) -> Any:
-    """What each cell adds to the evidence, from its logit; above 0."""
-    return keras.ops.softplus(cells)
-
-
 @keras.saving.register_keras_serializable("falx")
 class Evidence(keras.layers.Layer):
-    """How much evidence the cells of a map hold together, as a logarithm.
+    """The logarithm of the sum of the odds of the cells of a map.
 
-    If cells were independent, the chance that none holds tumor would be the product of their
-    chances not to, and its negative logarithm the sum of the softplus of their logits (noisy-or:
-    Pearl, Probabilistic Reasoning in Intelligent Systems, 1988).
+    A smooth maximum: unlike that of a noisy-or, it does not grow with the size of a tumor that is
+    certain already (Pinheiro and Collobert, CVPR 2015, pool logits so).
     """
 
     def call(self, cells: Any) -> Any:
-        """(batch, rows, columns, k) -> (batch, k)."""
-        return keras.ops.log(keras.ops.sum(evidence_of(cells), axis=(1, 2)))
+        """Logits of cells (batch, rows, columns, k) -> (batch, k)."""
+        return keras.ops.logsumexp(cells, axis=(1, 2))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], input_shape[3])
