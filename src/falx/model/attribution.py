@@ -10,7 +10,7 @@ divided by the number of positions; for other heads it is HiResCAM (Draelos and 
 gradient has a closed form here, so no runtime needs automatic differentiation.
 
 The map of a localization head explains itself: it shows the probability of each cell to hold tumor,
-and the logit is a line through the logarithm of the sum of their odds (see falx.model.localization).
+and the logit is a line through the logarithm of the sum of their odds (falx.model.localization).
 """
 
 from __future__ import annotations
