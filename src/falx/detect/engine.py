@@ -46,8 +46,9 @@ class Engine:
             views: uint8 (n, size, size).
 
         Returns:
-            Logits float32 (n, k); heat maps, the contribution of each position to each logit,
-            float32 (n, rows, columns, k), see falx.model.attribution; and Mahalanobis distances
+            Logits float32 (n, k); heat maps, the contribution of each position to each logit, or
+            the probability of each cell of a localization head to hold tumor, float32 (n, rows,
+            columns, k), see falx.model.attribution; and Mahalanobis distances
             from the training slices, float32 (n,), see falx.model.mahalanobis.
 
         Raises:

@@ -33,7 +33,7 @@ class HeatMap:
 
     Attributes:
         values: contribution of each position of the network's last feature map to the logit of the
-            class: float32 (rows, columns).
+            class, float32 (rows, columns); see `localizes`.
         region: the part of the slice that the network sees.
         shape: of the slice, (height, width).
         localizes: whether the positions are cells of a localization head, and the values their

@@ -52,7 +52,7 @@ network. Preprocessing, which `classify.py` implements:
 ## Outputs
 
 - `logits`: float32 (batch, k), {logits}.
-- `heat_maps`: float32 (batch, rows, columns, k), the contribution of each position to each logit.
+- `heat_maps`: float32 (batch, rows, columns, k), {heat_maps}.
 - `probabilities`: float32 (batch, {count}), in the order {classes}. {threshold}
 - `distances`: float32 (batch,), Mahalanobis distances from the training slices. {ood_threshold}
 
@@ -134,6 +134,9 @@ def _readme(to: Target, settings: Settings) -> str:
         size=rendering.size,
         classes=", ".join(f"`{name}`" for name in classes),
         count=len(classes),
+        heat_maps="the probability of each cell of 8 x 8 pixels to hold tumor"
+        if settings.localizes
+        else "the contribution of each position to each logit",
         cropping=_cropping(rendering),
         aspect=_aspect(rendering),
         logits=f"that of `{classes[1]}`" if two else "one per class",
