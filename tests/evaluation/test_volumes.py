@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from falx.detect.rules import Rules
-from falx.evaluation import volumes as module
+from falx.evaluation import free_response as module
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.volumes import find_volumes, score_volumes
 from falx.serialization import to_json

@@ -136,13 +136,15 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 def show_heat_map_scores(evaluation: Evaluation) -> None:
     """Localization and faithfulness of heat maps, where they were measured."""
-    from falx.reporting.words.heat_maps import localization_rows
+    from falx.reporting.words.heat_maps import localization_rows, region_rows
 
     localization, scores = evaluation.localization, evaluation.faithfulness
     if localization:
         masked = Table(box=None, show_header=False)
         for name, _, value, chance in localization_rows(localization):
             masked.add_row(name.lower(), f"{value}, chance {chance:.3f}")
+        for name, _, value in region_rows(evaluation.regions):
+            masked.add_row(name[0].lower() + name[1:], str(value))
         out.print(f"  heat maps against masks on {localization.n} slices:")
         out.print(masked)
     table = Table(box=None, show_header=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from falx.evaluation.faithfulness import FaithfulnessScores
     from falx.evaluation.localization import LocalizationScores
     from falx.evaluation.occlusion import BorderOnlyScores, OcclusionScores
+    from falx.evaluation.regions import RegionScores
 
 _FOLD_METRICS = ("accuracy", "roc_auc", "log_loss")
 
@@ -49,6 +50,7 @@ class Evaluation:
         leaked: whether each slice shares a group with one that the detector has seen, bool (n,);
             None where that is not known.
         localization: how well heat maps agree with tumor masks, where there are masks.
+        regions: the lesions that the map of a localization head finds, where there are masks.
         faithfulness: of heat maps, as far as it can be measured without masks.
         border_only: of predictions on slices of which only the border is left.
         occlusion: of predictions on slices whose tumor was inpainted.
@@ -57,6 +59,7 @@ class Evaluation:
     predictions: Predictions
     leaked: np.ndarray | None
     localization: LocalizationScores | None = None
+    regions: RegionScores | None = None
     faithfulness: FaithfulnessScores | None = None
     border_only: BorderOnlyScores | None = None
     occlusion: OcclusionScores | None = None
@@ -148,6 +151,7 @@ class Evaluation:
             "level": self.levels,
             "volumes": self.volumes,
             "localization": self.localization,
+            "regions": self.regions.as_dict() if self.regions else None,
             "faithfulness": self.faithfulness,
             "border_only": self.border_only,
             "occlusion": self.occlusion,

@@ -24,7 +24,9 @@ from falx.detect.heat_map import HeatMap
 from falx.errors import BadInput, UnreadableImage
 from falx.evaluation.localization import LocalizationScores, score_localization
 from falx.evaluation.occlusion import OcclusionScores, occluded_views, score_occlusion
+from falx.evaluation.regions import MappedSlice, RegionScores, score_regions
 from falx.image.crop import Box
+from falx.image.render import render_with_region
 from falx.progress import Listener, Progress
 
 logger = logging.getLogger(__name__)
@@ -32,10 +34,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MaskScores:
-    """How well heat maps agree with masks, and what occluding the tumor does to predictions."""
+    """How well heat maps agree with masks, and what occluding the tumor does to predictions.
+
+    Attributes:
+        regions: of a localization head; None for other detectors.
+    """
 
     localization: LocalizationScores
     occlusion: OcclusionScores
+    regions: RegionScores | None
 
 
 def attach_masks(catalog: Catalog, folder: Path, rule: MaskRule) -> Catalog:
@@ -145,7 +152,36 @@ def score_masks(
     return MaskScores(
         score_localization(heat_maps, outlines, groups),
         score_occlusion(detector.probabilities, occluded, occluded_groups, outlined=outlined),
+        score_regions(_mapped(detector, usable, listener)) if detector.settings.localizes else None,
     )
+
+
+def _mapped(detector: Detector, usable: Catalog, listener: Listener) -> Iterator[MappedSlice]:
+    """The maps of all slices of which it is known where their tumor is, by volume and level."""
+    table = usable.table.assign(row=np.arange(len(usable)))
+    table = table[(usable.labels != 1) | (table["mask"] != "")]
+    table = table.sort_values(["volume", "level", "path", "index"], kind="stable")
+    files = table.groupby("path", sort=False)
+    for done, (path, rows) in enumerate(files, 1):
+        listener(Progress("Regions", done, len(files)))
+        slices = {each.index: each for each in read_slices(usable.root / str(path))}
+        cell, plane, volume = map(str, rows[["mask", "plane", "volume"]].iloc[0])
+        masks = read_masks(usable.root, cell, plane=plane) if cell else None
+        for row, index in zip(rows["row"].tolist(), rows["index"].tolist(), strict=True):
+            slice_ = slices[index]
+            shape = slice_.pixels.shape
+            known = masks.outline(index, slice_.uid, shape, slice_.frames) if masks else None
+            rendering, head = detector.settings.rendering, usable.head(row)
+            view, region = render_with_region(slice_.pixels, rendering, head)
+            (evidence,) = detector.evidence(view[None], [1])
+            yield MappedSlice(
+                evidence,
+                region,
+                np.zeros(shape, bool) if known is None else known,
+                volume,
+                int(usable.groups[row]),
+                slice_.spacing,
+            )
 
 
 def _outlined(usable: Catalog, listener: Listener) -> Iterator[tuple[Slice, Box, np.ndarray, int]]:

@@ -83,7 +83,7 @@ def draw_acquisition(rng: Generator, appearance: str, *, whole_head: bool) -> Ac
     return replace(
         drawn,
         gain=drawn.gain * rng.uniform(0.7, 1.1),
-        coil=max(rng.normal(0.15, 0.45), -0.3),
+        coil=max(rng.normal(0.0, 0.35), -0.3),
         ghost=ghost if rng.random() < 0.1 else 0.0,
         jpeg=jpeg if rng.random() < 0.3 else 0,
     )

@@ -83,6 +83,7 @@ def evaluate(
         tested.predictions,
         leaked,
         localization=masked.localization if masked else None,
+        regions=masked.regions if masked else None,
         faithfulness=score_faithfulness(
             detector,
             tested.predictions,

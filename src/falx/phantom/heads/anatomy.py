@@ -27,8 +27,8 @@ _SCALP = 7
 """Depth of the fat below the skin, in millimeters, at most."""
 _ORBIT = 14
 """Distance from the eyes within which soft tissue is fat, in millimeters along each axis."""
-_DURA = 1
-"""Thickness of the dura, in millimeters."""
+_DURA = 4
+"""Distance from the bone within which fluid is a place for a meningioma, in millimeters."""
 _SELLA = (0.0, 1.0, -10.0)
 """Where the pituitary gland lies, from the center of the optic chiasm, in millimeters (RAS)."""
 
@@ -171,9 +171,6 @@ def _tissues(
     near_skin = _within(tissues == CODES["skin"], _SCALP, spacing)
     near_eye = _within(tissues == CODES["eye"], _ORBIT, spacing)
     tissues[is_soft & (near_skin | near_eye)] = CODES["fat"]
-    # The dura lines the skull.
-    near_bone = _within(tissues == CODES["bone"], _DURA, spacing)
-    tissues[(tissues == CODES["csf"]) & near_bone] = CODES["dura"]
     return tissues
 
 
@@ -186,11 +183,12 @@ def _anatomy(name: str, tissues: np.ndarray, spacing: np.ndarray) -> Anatomy:
         )
     extents = [np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     center = np.array([(extent[0] + extent[-1]) / 2 for extent in extents], np.float32)
+    fluid = tissues == CODES["csf"]
     chiasm = _chiasm(tissues, center)
     sites = {
         "white": tissues == CODES["white"],
         "gray": np.isin(tissues, [CODES["cortex"], CODES["striatum"], CODES["thalamus"]]),
-        "surface": tissues == CODES["dura"],
+        "surface": fluid & _within(tissues == CODES["bone"], _DURA, spacing),
     }
     found = {place: _sample(np.argwhere(where)) for place, where in sites.items()}
     found["sella"] = (chiasm + np.array(_SELLA, np.float32) / spacing)[None]

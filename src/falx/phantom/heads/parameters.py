@@ -118,7 +118,7 @@ _SPOT = _Habit(1.0, "white", (1.2, 4), (0.1, 0.4))
 """A small lesion of white matter."""
 
 _MIMIC_PROBABILITY = 0.3
-_ANYWHERE = 0.5
+_ANYWHERE = 0.35
 """Probability that a slice without a tumor lies anywhere in the head, the neck and vertex included;
 the others lie where a tumor might have been."""
 _EXTENT = 0.88

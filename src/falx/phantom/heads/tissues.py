@@ -18,7 +18,6 @@ _LEVELS = {
     "csf":         (0.14, 0.95, 0.08, 0.14, 0.62),
     "ventricle":   (0.13, 0.97, 0.07, 0.13, 0.62),
     "choroid":     (0.30, 0.65, 0.35, 0.82, 0.60),
-    "dura":        (0.30, 0.20, 0.35, 0.78, 0.35),
     "vein":        (0.22, 0.20, 0.16, 0.92, 0.25),
     "artery":      (0.18, 0.06, 0.10, 0.80, 0.12),
     "eye":         (0.14, 0.97, 0.12, 0.14, 0.60),
@@ -36,7 +35,7 @@ TISSUES = tuple(_LEVELS)
 CODES = {name: code for code, name in enumerate(TISSUES)}
 
 _BRAIN = ("white", "cortex", "striatum", "thalamus", "pallidum", "brainstem")
-_AROUND = ("csf", "ventricle", "choroid", "dura", "vein", "artery")
+_AROUND = ("csf", "ventricle", "choroid", "vein", "artery")
 BRAIN = [CODES[name] for name in _BRAIN]
 INTRACRANIAL = np.array([name in (*_BRAIN, *_AROUND) for name in TISSUES])
 """Whether each tissue lies within the skull."""
@@ -82,14 +81,14 @@ def draw_levels(rng: Generator, appearance: str) -> tuple[np.ndarray, dict[str, 
     tissues = np.array([levels[column] for levels in _LEVELS.values()])
     pathologies = {name: levels[column] for name, levels in _PATHOLOGIES.items()}
     # White and gray matter differ more in some scans than in others.
-    contrast, middle = rng.uniform(0.2, 1.15), (tissues[1] + tissues[2]) / 2
+    contrast, middle = rng.uniform(0.5, 1.15), (tissues[1] + tissues[2]) / 2
     tissues[BRAIN] = middle + contrast * (tissues[BRAIN] - middle)
     tissues *= rng.normal(1, _VARIATION, len(tissues))
     fat = [CODES[name] for name in ("fat", "marrow")]
     # Suppressed, or brighter than anything else.
     tissues[fat] *= rng.uniform(0.15, 0.5) if rng.random() < 0.3 else rng.uniform(0.7, 1.8)
     enhancement = rng.uniform(0.55, 1.1)
-    for name in ("dura", "vein", "artery", "choroid", "mucosa"):
+    for name in ("vein", "artery", "choroid", "mucosa"):
         if appearance == "contrast":
             tissues[CODES[name]] *= rng.uniform(0.6, 1.1)
     levels = {}

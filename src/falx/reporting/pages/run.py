@@ -128,7 +128,7 @@ def write_report(report: Report, path: Path) -> None:
         reliability=_reliability(report.reliability),
         studies=_studies(evaluation.studies),
         shortcuts=list(occlusion_words(evaluation.border_only, evaluation.occlusion)),
-        localization=localization_table(evaluation.localization),
+        localization=localization_table(evaluation.localization, evaluation.regions),
         faithfulness=faithfulness_table(evaluation.faithfulness, scores.classes),
         volumes=volume_table(evaluation),
         figures=_pictures(report, "figures"),

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from falx.evaluation.faithfulness import FaithfulnessScores
     from falx.evaluation.localization import LocalizationScores
     from falx.evaluation.randomization import RandomizationScores
+    from falx.evaluation.regions import RegionScores
+
+LARGE = 10
+"""Millimeters; see falx.evaluation.regions."""
 
 _GLOSSES = {
     "deletion": "area under the curve as pixels are deleted; lower is more faithful",
@@ -47,17 +51,47 @@ def localization_rows(
     )
 
 
-def localization_table(scores: LocalizationScores | None) -> dict[str, Any] | None:
+def localization_table(
+    scores: LocalizationScores | None, regions: RegionScores | None
+) -> dict[str, Any] | None:
     """Scores against masks for the page."""
     if scores is None:
         return None
     return {
         "n": count(scores.n, "slice"),
         "rows": [
-            (name, gloss, cell_of(value), number(chance))
-            for name, gloss, value, chance in localization_rows(scores)
+            *(
+                (name, gloss, cell_of(value), number(chance))
+                for name, gloss, value, chance in localization_rows(scores)
+            ),
+            *((name, gloss, cell_of(value), "") for name, gloss, value in region_rows(regions)),
         ],
     }
+
+
+def region_rows(scores: RegionScores | None) -> tuple[tuple[str, str, Estimate], ...]:
+    """Name, gloss and value of what the map of a localization head finds."""
+    if scores is None:
+        return ()
+    rows = [
+        (
+            f"Lesions found in slices, {count(rate, 'false positive')} a slice",
+            f"{count(scores.lesions, 'lesion')} in {count(scores.slices, 'slice')}",
+            value,
+        )
+        for rate, value in scores.sensitivity_in_slices.items()
+    ]
+    for lesions, kind, found in (
+        (scores.volume_lesions, "Lesions", scores.sensitivity_in_volumes),
+        (scores.large_lesions, f"Lesions of {LARGE:.0f} mm or more", scores.sensitivity_large),
+    ):
+        gloss = f"{count(lesions, 'lesion')} in {count(scores.volumes, 'volume')}"
+        rows += [
+            (f"{kind} found in volumes, {count(rate, 'false positive')} a volume", gloss, value)
+            for rate, value in found.items()
+            if lesions
+        ]
+    return tuple(rows)
 
 
 def faithfulness_table(
