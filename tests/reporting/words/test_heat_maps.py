@@ -8,10 +8,12 @@ from falx.evaluation.deletion import Curve, DeletionScores, PerturbationCurves
 from falx.evaluation.faithfulness import FaithfulnessScores
 from falx.evaluation.localization import LocalizationScores
 from falx.evaluation.randomization import STAGES, RandomizationScores
+from falx.evaluation.regions import RegionScores
 from falx.reporting.words.heat_maps import (
     faithfulness_table,
     localization_rows,
     localization_table,
+    region_rows,
 )
 from falx.statistics import Estimate
 
@@ -107,7 +109,7 @@ def test_tables_of_what_was_not_measured_are_empty():
     found = faithfulness_table(FaithfulnessScores(12, 30, None, None), ("no", "yes"))
     assert (found["areas"], found["randomized"]) == ([], [])
     assert faithfulness_table(None, ("no", "yes")) is None
-    assert localization_table(None) is None
+    assert localization_table(None, None) is None
 
 
 def test_localization_stands_beside_chance():
@@ -115,9 +117,25 @@ def test_localization_stands_beside_chance():
     assert [(name, value, chance) for name, _, value, chance in localization_rows(scores)] == [
         ("Pointing game", YES, 0.05), ("Peak distance", LOW, 0.4), ("Energy inside", HIGH, 0.06),
     ]  # fmt: skip
-    table = localization_table(scores)
+    table = localization_table(scores, None)
     assert table["n"] == "12 slices"
     name, _, cell, chance = table["rows"][0]
     assert (name, cell.value, cell.span, chance) == (
         "Pointing game", "0.200", "0.100 to 0.300", "0.050"
     )  # fmt: skip
+
+
+def test_what_a_localization_head_finds_stands_below():
+    found = RegionScores(
+        slices=40, lesions=12, sensitivity_in_slices={1: YES},
+        volumes=5, volume_lesions=6, sensitivity_in_volumes={1: LOW, 4: HIGH},
+        large_lesions=0, sensitivity_large={1: LOW, 4: HIGH}, curve=None,
+    )  # fmt: skip
+    assert region_rows(found) == (
+        ("Lesions found in slices, 1 false positive a slice", "12 lesions in 40 slices", YES),
+        ("Lesions found in volumes, 1 false positive a volume", "6 lesions in 5 volumes", LOW),
+        ("Lesions found in volumes, 4 false positives a volume", "6 lesions in 5 volumes", HIGH),
+    )
+    assert region_rows(None) == ()
+    scores = LocalizationScores(12, YES, 0.05, LOW, 0.4, HIGH, 0.06)
+    assert len(localization_table(scores, found)["rows"]) == 6
