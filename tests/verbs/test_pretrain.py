@@ -84,6 +84,6 @@ def test_weights_beyond_half_precision_stay_what_they_are(tmp_path: Path) -> Non
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--slices must be at least 1"):
         pretrain(out=tmp_path / "out", weights="random", slices=0)
-    with pytest.raises(BadInput, match=r"--learning-rate in \(0, 1\]"):
+    with pytest.raises(BadInput, match=r"--learning-rate must be in \(0, 1\]"):
         pretrain(out=tmp_path / "out", weights="random", learning_rate=0)
     assert not any(tmp_path.iterdir())

@@ -59,7 +59,7 @@ def localization_network(
 
     Args:
         localizing: as `with_localization` gives it.
-        scaling: a key of falx.model.network.INPUT_SCALING.
+        scaling: a key of falx.model.scaling.INPUT_SCALING.
         classes: number of logits of classes to add, linear in the pooled features; 0 for none.
         dropout: fraction of the pooled features that is dropped in training, in [0, 1).
 
@@ -67,21 +67,36 @@ def localization_network(
         Gray levels float32 (batch, size, size, 1), [0, 255] -> logits by name: "tumor_map" (batch,
         size / 8, size / 8, 1), "tumor" (batch, 1), and if asked for "classes" (batch, classes).
     """
-    layers = keras.layers
-    gray = keras.Input((None, None, 1), name="gray_levels")
-    scale, offset = INPUT_SCALING[scaling]
-    channels = layers.Concatenate(name="replicate")([gray, gray, gray])
-    scaled = layers.Rescaling(scale, offset, name="scale")(channels)
+    gray, scaled = scaled_input(scaling)
     coarse = localizing.get_layer(LAST_LAYER).output
     cells, features = keras.Model(localizing.input, [localizing.output, coarse])(scaled)
     slice_bias = keras.initializers.Constant(_SLICE_BIAS)
-    tumor = layers.Dense(1, kernel_initializer="ones", bias_initializer=slice_bias, name="tumor")
+    tumor = keras.layers.Dense(
+        1, kernel_initializer="ones", bias_initializer=slice_bias, name="tumor"
+    )
     outputs = {"tumor_map": cells, "tumor": tumor(Evidence(name="evidence")(cells))}
     if classes:
-        pooled = layers.GlobalAveragePooling2D(name="pool")(features)
-        dropped = layers.Dropout(dropout, name="dropout")(pooled)
-        outputs["classes"] = layers.Dense(classes, name="classes")(dropped)
+        outputs["classes"] = class_logits(features, classes, dropout)
     return keras.Model(gray, outputs, name="localization")
+
+
+def scaled_input(scaling: str) -> tuple[Any, Any]:
+    """Gray levels (batch, size, size, 1) of any size, and the same in three scaled channels.
+
+    Args:
+        scaling: a key of falx.model.scaling.INPUT_SCALING.
+    """
+    gray = keras.Input((None, None, 1), name="gray_levels")
+    scale, offset = INPUT_SCALING[scaling]
+    channels = keras.layers.Concatenate(name="replicate")([gray, gray, gray])
+    return gray, keras.layers.Rescaling(scale, offset, name="scale")(channels)
+
+
+def class_logits(features: Any, classes: int, dropout: float) -> Any:
+    """Logits (batch, classes), linear in the pooled features."""
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    dropped = keras.layers.Dropout(dropout, name="dropout")(pooled)
+    return keras.layers.Dense(classes, name="classes")(dropped)
 
 
 @keras.saving.register_keras_serializable("falx")

@@ -26,7 +26,7 @@ from falx.training.views import plain_digest
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """To be raised when pretraining, or the rendering of phantoms for it, changes."""
 
 _WEIGHTS_FILE = "backbone.weights.h5"

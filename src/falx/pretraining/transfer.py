@@ -24,7 +24,13 @@ from falx.detect.finding import class_probabilities
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
 from falx.model.folding import fold_batch_norm
-from falx.model.localization import CellLoss, localization_network, with_localization
+from falx.model.localization import (
+    CellLoss,
+    class_logits,
+    localization_network,
+    scaled_input,
+    with_localization,
+)
 from falx.model.network import network_input
 from falx.model.weights import Weights
 from falx.parallel import prefetch
@@ -183,16 +189,8 @@ class Transfer:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
         # Again, so that the heads do not depend on the random draws of the backbone.
         keras.utils.set_random_seed(self.config.seed)
-        network = localization_network(
-            fold_batch_norm(with_localization(self.backbone), precision),
-            backbone.scaling,
-            classes=self.targets.shape[1],
-            dropout=_DROPOUT,
-        )
+        self.network = self._network(backbone.scaling, precision)
         losses = self._losses()
-        self.network = keras.Model(
-            network.input, {name: network.output[name] for name in losses}, name="pretraining"
-        )
         weights_of_losses = {name: MAP_WEIGHT if name == "tumor_map" else 1.0 for name in losses}
         self.network.compile(self._optimizer(), losses, loss_weights=weights_of_losses)
         self.network.optimizer.build(self.network.trainable_variables)
@@ -200,6 +198,17 @@ class Transfer:
             folder = self.cache.entry(self.name)
             checkpoint.restore_network(folder, self.network)
             checkpoint.restore_optimizer(folder, self.network.optimizer)
+
+    def _network(self, scaling: str, precision: Precision) -> keras.Model:
+        """The backbone with a head for the classes, and one for the phantoms if there are any."""
+        outputs = self.targets.shape[1]
+        if self.phantoms:
+            localizing = fold_batch_norm(with_localization(self.backbone), precision)
+            return localization_network(localizing, scaling, classes=outputs, dropout=_DROPOUT)
+        gray, scaled = scaled_input(scaling)
+        features = fold_batch_norm(self.backbone, precision)(scaled)
+        logits = class_logits(features, outputs, _DROPOUT)
+        return keras.Model(gray, {_CLASSES: logits}, name="classification")
 
     def _losses(self) -> dict[str, keras.losses.Loss]:
         """Of the classes of the other dataset, and of phantoms if there are any."""
