@@ -256,12 +256,16 @@ class _Monitor:
         last = network.get_weights()
         network.set_weights(average)
         scores = _scores(network, *self._phantoms)
-        for source in self.validation:
-            found = _scores(network, *_sample(source, self.config.seed))
+        for source, sample in zip(self.validation, self._samples, strict=True):
+            found = _scores(network, *sample)
             scores |= {f"{name}_{source.name}": value for name, value in found.items()}
         network.set_weights(last)
         self.detail = f"loss {loss:.3f}, AUC {scores['auc']:.3f}"
         return {"loss": loss, **scores}
+
+    @cached_property
+    def _samples(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        return [_sample(source, self.config.seed) for source in self.validation]
 
     @cached_property
     def _phantoms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -276,11 +280,9 @@ class _Monitor:
 
 def _sample(source: Source, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Views, labels and maps of at most so many slices of a dataset; maps unknown are empty."""
-    order = default_rng(seed).permutation(len(source))[:_SLICES]
-    rows = np.sort(order)
-    views = np.array(source.views[rows])
-    known = np.where(source.outlined[rows, None, None], source.covers[rows], 0)
-    return views, source.tumors[rows], np.stack([cells(cover) for cover in known])
+    rows = np.sort(default_rng(seed).permutation(len(source))[:_SLICES])
+    maps = np.stack([cells(cover) for cover in source.covers[rows]])
+    return np.array(source.views[rows]), source.tumors[rows], maps
 
 
 def _scores(

@@ -11,7 +11,7 @@ from numpy.random import Generator, default_rng
 
 from falx.image import augment, tone
 from falx.image.render import render_with_region
-from falx.phantom import Anatomies, draw, implant, paint
+from falx.phantom import MIN_SIZE, Anatomies, draw, implant, paint
 from falx.pretraining.batch import Batch, localized_batch, shown_in
 from falx.pretraining.sources import Source
 from falx.recipe import Augmentation, Rendering
@@ -36,7 +36,6 @@ _CROPPED = 0.7
 """Fraction of the phantoms whose views are cropped to the head."""
 _SIZES = (1.0, 1.25, 1.5)
 """Sides of slices of phantoms, relative to the view."""
-_MIN_PAINTED = 64
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ class Mixture:
     Attributes:
         size: side of the views in pixels.
         phantoms: number of phantoms.
-        slices: number of slices, and of sources, which are taken in turn.
-        implants: number of slices without a tumor that get a lesion painted in.
+        slices: number of slices of the sources, each source as likely as any other.
+        implants: number of their slices without a tumor that get a lesion painted in.
+        sources: datasets; needed for slices and implants.
         anatomies: heads that phantoms are drawn of; None for procedural ones.
         augmentation: of all views.
     """
@@ -81,7 +81,7 @@ class Mixture:
 
     def _phantom(self, rng: Generator, tumor: bool) -> _Drawn:
         crop = "head" if rng.random() < _CROPPED else "none"
-        side = max(round(self.size * float(rng.choice(_SIZES))), _MIN_PAINTED)
+        side = max(round(self.size * float(rng.choice(_SIZES))), MIN_SIZE)
         phantom = paint(draw(rng, tumor, self.anatomies), side, self.anatomies)
         rendering = Rendering(size=self.size, crop=crop)
         view, region = render_with_region(phantom.pixels / np.float32(255), rendering)

@@ -124,7 +124,23 @@ def read_source(
         UnreadableImage: a file changed, or a mask can't be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return _source(catalog, folder, rendering, listener)
+    table, n, size = catalog.table, len(catalog), rendering.size
+    digest = f"{catalog.digest()[:16]}-{size}"
+    files = [folder / f"{what}-{digest}.npy" for what in ("views", "covers")]
+    if not all(file.is_file() for file in files):
+        written = [file.with_suffix(".partial") for file in files]
+        views, covers = (
+            np.lib.format.open_memmap(file, "w+", np.uint8, (n, size, size)) for file in written
+        )
+        _render(catalog, rendering, views, covers, listener)
+        views.flush()
+        covers.flush()
+        for source, target in zip(written, files, strict=True):
+            source.rename(target)
+    tumors = catalog.labels > 0
+    outlined = ~tumors | (table["mask"].fillna("") != "").to_numpy()
+    name, groups = catalog.root.name, catalog.groups
+    return Source(name, catalog.digest(), files[0], files[1], tumors, outlined, groups)
 
 
 def _catalog(path: Path, listener: Listener) -> Catalog:
@@ -159,26 +175,6 @@ def _without(catalog: Catalog, held: Sequence[Catalog]) -> Catalog:
             "are left; name another dataset, or fewer with --validate-on."
         )
     return catalog
-
-
-def _source(catalog: Catalog, folder: Path, rendering: Rendering, listener: Listener) -> Source:
-    table, n, size = catalog.table, len(catalog), rendering.size
-    tumors = catalog.labels > 0
-    digest = f"{catalog.digest()[:16]}-{size}"
-    files = [folder / f"{what}-{digest}.npy" for what in ("views", "covers")]
-    if not all(file.is_file() for file in files):
-        written = [file.with_suffix(".partial") for file in files]
-        views, covers = (
-            np.lib.format.open_memmap(file, "w+", np.uint8, (n, size, size)) for file in written
-        )
-        _render(catalog, rendering, views, covers, listener)
-        views.flush()
-        covers.flush()
-        for source, target in zip(written, files, strict=True):
-            source.rename(target)
-    outlined = ~tumors | (table["mask"].fillna("") != "").to_numpy()
-    name, groups = catalog.root.name, catalog.groups
-    return Source(name, catalog.digest(), files[0], files[1], tumors, outlined, groups)
 
 
 def _render(

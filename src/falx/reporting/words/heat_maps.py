@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from falx.evaluation.regions import LARGE
 from falx.reporting.formatting import Cell, cell_of, count, interval, number, signed, span_of
 from falx.statistics import Estimate
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from falx.evaluation.localization import LocalizationScores
     from falx.evaluation.randomization import RandomizationScores
     from falx.evaluation.regions import RegionScores
-
-LARGE = 10
-"""Millimeters; see falx.evaluation.regions."""
 
 _GLOSSES = {
     "deletion": "area under the curve as pixels are deleted; lower is more faithful",
