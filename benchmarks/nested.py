@@ -24,8 +24,8 @@ from falx.data.split import fold_splits, folds_by_group
 from falx.evaluation.metrics import score_repeats
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
-from falx.training.fit import Trainer
 from falx.training.setup import TrainingSetup
+from falx.training.trainer import Trainer
 
 FOLDS = 5
 

@@ -19,7 +19,8 @@ import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from falx.model.network import build_network, cut_network, network_input
+from falx.model.network import build_network, cut_network
+from falx.model.scaling import network_input
 from falx.parallel import cores
 from falx.recipe import load_recipe
 from falx.training import trunk

@@ -117,7 +117,8 @@ def weights(tmp_path_factory, phantoms) -> Path:
     import keras
 
     from falx.data.catalog import build_catalog
-    from falx.model.network import backbone_of, build_network, network_input
+    from falx.model.network import backbone_of, build_network
+    from falx.model.scaling import network_input
     from falx.recipe import load_recipe
     from falx.training.disk_cache import DiskCache
     from falx.training.views import render_views

@@ -8,7 +8,8 @@ import numpy as np
 
 import small_scans
 from falx.model.exportable import ExportableModel
-from falx.model.mahalanobis import MahalanobisReference, ood_feature_network
+from falx.model.mahalanobis import ood_feature_network
+from falx.model.reference import MahalanobisReference
 from falx.phantom import make_phantom
 
 _PLANES = {

@@ -69,3 +69,9 @@ def silence_native_stderr() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with Path(os.devnull).open("wb") as null, redirect_stderr(null):
         yield
+
+
+def import_keras() -> None:
+    """Load Keras and its backend, without what TensorFlow writes to standard error meanwhile."""
+    with silence_native_stderr():
+        import keras  # noqa: F401

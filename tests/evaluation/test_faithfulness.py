@@ -10,9 +10,9 @@ import pytest
 
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
-from falx.detect.detector import KERAS_FILE, Detector, load
+from falx.detect.detector import Detector, load
 from falx.detect.rules import Rules
-from falx.evaluation import faithfulness as module
+from falx.evaluation import shuffling
 from falx.evaluation.faithfulness import sample_groups, score_faithfulness
 from falx.evaluation.predictions import Predictions
 from falx.image.render import render
@@ -60,11 +60,11 @@ def test_randomization_is_of_the_maps_that_the_detector_shows(
 ):
     flip_ttas = []
     monkeypatch.setattr(
-        module, "score_randomization", lambda *_, flip_tta, **__: flip_ttas.append(flip_tta)
+        shuffling, "score_randomization", lambda *_, flip_tta, **__: flip_ttas.append(flip_tta)
     )
     with_tta = Detector(replace(detector.settings, flip_tta=True), detector._engine)
     for each in (detector, with_tta):
-        score_faithfulness(each, predictions, views, run / "detector" / KERAS_FILE, 2)
+        score_faithfulness(each, predictions, views, run / "detector", 2)
     assert flip_ttas == [False, True]
 
 
@@ -72,7 +72,7 @@ def test_of_two_classes_only_slices_predicted_positive_are_sampled(
     run, detector, predictions, views
 ):
     positive = int((predictions.predicted == "yes").sum())
-    scores = score_faithfulness(detector, predictions, views, run / "detector" / KERAS_FILE, 4)
+    scores = score_faithfulness(detector, predictions, views, run / "detector", 4)
     assert (scores.n, scores.eligible) == (4, positive)
     assert (scores.randomization.n, scores.deletion.n) == (4, 4)
     start, *_, end = scores.deletion.deletion.by_map.points

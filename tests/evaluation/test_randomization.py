@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from falx.evaluation.randomization import STAGES, RandomizationScores, score_randomization
+from falx.evaluation.randomization import STAGES, RandomizationScores
+from falx.evaluation.shuffling import score_randomization
 from falx.model.network import build_network
 from falx.recipe import load_recipe
 from falx.serialization import to_json

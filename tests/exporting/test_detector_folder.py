@@ -14,7 +14,8 @@ from falx.detect.rules import Rules
 from falx.errors import BrokenRun
 from falx.exporting.detector_folder import check_parity, export_detector
 from falx.exporting.openvino import write_network, write_openvino
-from falx.model.network import build_network, network_input
+from falx.model.network import build_network
+from falx.model.scaling import network_input
 from falx.recipe import load_recipe, recipe_names
 from helpers import exportable_model
 

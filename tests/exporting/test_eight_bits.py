@@ -11,7 +11,8 @@ from falx.exporting.equalize import equalized, find_streams
 from falx.exporting.kernels import STEPS, round_kernel, round_to_nearest, with_rounded_kernels
 from falx.exporting.quantize import prepared
 from falx.exporting.tune import FakeQuantize, tuned
-from falx.model.network import backbone_of, build_network, network_input
+from falx.model.network import backbone_of, build_network
+from falx.model.scaling import network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
 

@@ -10,7 +10,8 @@ from falx.exporting.formats import FORMATS, size_of
 from falx.exporting.graph import keras_runtime
 from falx.exporting.quantize import prepared
 from falx.exporting.runtimes import OUTPUTS
-from falx.model.network import build_network, network_input
+from falx.model.network import build_network
+from falx.model.scaling import network_input
 from falx.model.weights import find_weights
 from falx.recipe import load_recipe
 from helpers import exportable_model

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from falx.model.attribution import with_heat_maps
-from falx.model.network import build_network, network_input
+from falx.model.network import build_network
+from falx.model.scaling import network_input
 from falx.recipe import load_recipe
 
 SMALL = {"rendering.size": "96", "backbone.width": "0.35"}

@@ -5,13 +5,8 @@ import numpy as np
 import pytest
 
 from falx.model.folding import FoldedConvolution
-from falx.model.network import (
-    backbone_of,
-    build_network,
-    cut_network,
-    network_input,
-    reinitialize_head,
-)
+from falx.model.network import backbone_of, build_network, cut_network, reinitialize_head
+from falx.model.scaling import network_input
 from falx.recipe import Phase, load_recipe
 
 SMALL = {"rendering.size": "64", "backbone.width": "0.35"}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from falx.errors import BadInput
-from falx.model.network import backbone_of, build_network, network_input, set_trainable
+from falx.model.network import backbone_of, build_network, set_trainable
+from falx.model.scaling import network_input
 from falx.recipe import load_recipe, recipe_names
 
 SMALL = {"rendering.size": "64", "backbone.width": "0.35"}

@@ -5,12 +5,8 @@ import pytest
 
 from falx.recipe import Augmentation
 from falx.training.bank import ViewSource
-from falx.training.batches import (
-    SequentialBatches,
-    ShuffledBatches,
-    balanced_class_weights,
-    encode_targets,
-)
+from falx.training.batches import SequentialBatches, ShuffledBatches
+from falx.training.targets import balanced_class_weights, encode_targets
 from falx.training.views import Views
 
 N = 20

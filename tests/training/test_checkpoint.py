@@ -6,6 +6,7 @@ import pytest
 
 from falx.training import checkpoint
 from falx.training.checkpoint import TrainingState
+from falx.training.disk_cache import atomic_write
 
 
 class Killed(Exception):
@@ -57,7 +58,7 @@ def test_a_failed_write_leaves_the_previous_file_and_nothing_else(tmp_path):
     (tmp_path / "state").write_bytes(b"old")
 
     def write_half():
-        with checkpoint.atomic_write(tmp_path / "state") as stream:
+        with atomic_write(tmp_path / "state") as stream:
             stream.write(b"half")
             raise Killed("half-way")
 

@@ -6,12 +6,13 @@ import pytest
 
 from falx.detect.finding import class_probabilities
 from falx.errors import UnusableTraining
-from falx.model.network import build_network, network_input, scale_logits
+from falx.model.network import build_network, scale_logits
+from falx.model.scaling import network_input
 from falx.progress import Progress
 from falx.recipe import load_recipe
 from falx.training import checkpoint, recorder
 from falx.training.disk_cache import DiskCache
-from falx.training.fit import Trainer
+from falx.training.fit import KerasTrainer
 from falx.training.views import Views
 
 CHANGES = {
@@ -44,7 +45,7 @@ def make_views(n=28, recipe=RECIPE):
 
 def make_trainer(cache, weights, recipe=RECIPE, classes=2, listener=lambda step: None):
     views, labels = make_views(recipe=recipe)
-    return Trainer(
+    return KerasTrainer(
         recipe, views, labels if classes == 2 else np.arange(28) % classes, classes,
         weights=weights, cache=cache, listener=listener,
     )  # fmt: skip

@@ -6,14 +6,10 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from falx.errors import BrokenRun
-from falx.model.mahalanobis import (
-    OOD_LAYER,
-    OOD_LAYER_INDEX,
-    REFERENCE_FILE,
-    MahalanobisReference,
-    ood_feature_network,
-)
-from falx.model.network import backbone_of, build_network, network_input
+from falx.model.mahalanobis import ood_feature_network
+from falx.model.network import backbone_of, build_network
+from falx.model.reference import OOD_LAYER, OOD_LAYER_INDEX, REFERENCE_FILE, MahalanobisReference
+from falx.model.scaling import network_input
 from falx.recipe import load_recipe, recipe_names
 from falx.training.ood import fit_mahalanobis, fit_ood_threshold, trains_ood_layer
 

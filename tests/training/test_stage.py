@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from falx.model.network import build_network
 from falx.recipe import load_recipe
-from falx.training.batches import encode_targets
 from falx.training.stage import SoftmaxAUC, Stage
+from falx.training.targets import encode_targets
 
 RECIPE = load_recipe("lite").changed({
     "rendering.size": "64",

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from falx.errors import BadInput
-from falx.model.network import backbone_of, build_network, cut_network, network_input
+from falx.model.network import backbone_of, build_network, cut_network
+from falx.model.scaling import network_input
 from falx.recipe import load_recipe
 from falx.training.disk_cache import DiskCache
 from falx.training.trunk import KerasTrunk, compile_trunk, trunk_digest

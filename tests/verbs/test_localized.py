@@ -10,6 +10,7 @@ import pytest
 
 import falx
 from falx.errors import BadInput
+from falx.exporting.keras_network import load_keras
 from falx.model.backbones import build_backbone
 from falx.model.weights import save_weights
 from falx.recipe import load_recipe
@@ -37,7 +38,7 @@ def done(phantoms, localizer, tmp_path_factory):
 
 
 def test_only_slope_and_offset_of_the_evidence_are_fitted(done, localizer) -> None:
-    network = keras.saving.load_model(done.folder / "detector" / "network.keras")
+    network = load_keras(done.folder / "detector")
     kernel, bias = network.get_layer("logits").get_weights()
     assert (kernel.shape, bias.shape) == ((1, 1), (1,))
     before = build_backbone(RECIPE.backbone, 64, str(localizer)).get_weights()
@@ -52,7 +53,7 @@ def test_the_heat_map_is_what_decides(done, phantoms) -> None:
     evidence = detector.evidence(views, [1, 1, 1])
     assert evidence.shape == (3, 8, 8)
     assert ((evidence > 0) & (evidence < 1)).all()
-    network = keras.saving.load_model(done.folder / "detector" / "network.keras")
+    network = load_keras(done.folder / "detector")
     slope = float(network.get_layer("logits").get_weights()[0][0, 0])
     # Averaging over mirror images comes after the logarithm, so that they agree nearly.
     logits = np.diff(np.log(detector.probabilities(views)), axis=1)[:, 0]

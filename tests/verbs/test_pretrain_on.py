@@ -4,13 +4,13 @@ import json
 import shutil
 import sys
 
-import keras
 import numpy as np
 import pytest
 
 import falx
 from falx import cli
 from falx.data.catalog import Catalog, build_catalog
+from falx.exporting.keras_network import load_keras
 from falx.model.backbones import build_backbone
 from falx.model.network import backbone_of
 from falx.recipe import load_recipe
@@ -115,7 +115,7 @@ def test_the_head_is_trained_on_the_backbone_that_was_pretrained(
 ):
     (file,) = tmp_path_factory.getbasetemp().glob("cache/banks/backbone-*/*.weights.h5")
     pretrained = build_backbone(load_recipe("lite").changed(changes).backbone, 64, str(file))
-    network = keras.models.load_model(trained.folder / "detector" / "network.keras")
+    network = load_keras(trained.folder / "detector")
     pairs = zip(backbone_of(network).get_weights(), pretrained.get_weights(), strict=True)
     for ours, theirs in pairs:
         np.testing.assert_array_equal(ours, theirs)

@@ -17,7 +17,7 @@ from falx.detect.detector import load
 from falx.detect.finding import class_probabilities
 from falx.evaluation.calibration import apply_temperature, fit_conformal_threshold, fit_temperature
 from falx.image.render import render
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 from falx.notice import NOTICE
 from falx.recipe import load_recipe
 

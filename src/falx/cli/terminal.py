@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from falx.errors import BadInput
-from falx.logs import silence_native_stderr
+from falx.logs import import_keras
 from falx.progress import Listener, Progress
 
 out = Console(highlight=False, soft_wrap=False)
@@ -80,19 +80,19 @@ def progress(*, narrated: bool = False) -> Iterator[Listener]:
 
 
 @contextmanager
-def working(feature: str, *, resumes: bool = True) -> Iterator[Listener]:
-    """What every command that needs Keras runs in: its extra, a silent start, progress.
+def working(feature: str, *, resumes: bool = True, keras: bool = True) -> Iterator[Listener]:
+    """What every command that trains or measures runs in: its extra, a silent start, progress.
 
     Args:
         feature: the command, as users call it.
         resumes: whether it can be resumed.
+        keras: whether it needs Keras, whatever its arguments are.
     """
     from falx.extras import needs
 
     with needs("train", feature):
-        with silence_native_stderr():
-            # Only to have it loaded here, since it writes to standard error meanwhile.
-            import keras  # noqa: F401
+        if keras:
+            import_keras()
         try:
             with progress(narrated=True) as listener:
                 yield listener

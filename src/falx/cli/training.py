@@ -20,7 +20,7 @@ MAX_JOBS = 8
 @with_options(TrainOptions)
 def train(data: DataArgument, **options: Any) -> None:
     """Audit, split, train, evaluate and report."""
-    with working("falx train") as listener:
+    with working("falx train", keras=False) as listener:
         from falx.cli.tables import show_run
         from falx.reporting.words.next_steps import next_steps
         from falx.verbs.train import train as run_training
@@ -35,7 +35,7 @@ def train(data: DataArgument, **options: Any) -> None:
 @with_options(CrossvalOptions)
 def crossval(data: DataArgument, **options: Any) -> None:
     """Cross-validate: test every slice with networks that never saw it or its group."""
-    with working("falx crossval") as listener:
+    with working("falx crossval", keras=False) as listener:
         from falx.cli.tables import show_label_issues, show_run
         from falx.reporting.words.next_steps import next_steps
         from falx.verbs.crossval import crossval as run_crossval

@@ -72,7 +72,7 @@ def predict(
 @with_options(EvaluateOptions)
 def evaluate(run: RunArgument, data: DataArgument, **options: Any) -> None:
     """Test a detector on labeled slices."""
-    with working("falx evaluate", resumes=False) as listener:
+    with working("falx evaluate", resumes=False, keras=False) as listener:
         from falx.cli.tables import show_dataset, show_evaluation
         from falx.reporting.words.next_steps import next_steps
         from falx.verbs.evaluate import evaluate as run_evaluation

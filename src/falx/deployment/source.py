@@ -13,18 +13,19 @@ import numpy as np
 from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.deployment.parity import Parity, compare
-from falx.detect.detector import KERAS_FILE, NETWORK_FILE, detector_folder
+from falx.detect.detector import NETWORK_FILE, detector_folder
 from falx.detect.settings import Settings
 from falx.errors import BadInput, BrokenRun
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.detector_folder import check_parity
 from falx.exporting.formats import Format
 from falx.exporting.graph import keras_runtime
+from falx.exporting.keras_network import load_keras
 from falx.exporting.quantize import prepared
 from falx.exporting.runtimes import OUTPUTS, Outputs, Runtime
 from falx.exporting.tune import tuned
 from falx.model.exportable import ExportableModel
-from falx.model.mahalanobis import MahalanobisReference
+from falx.model.reference import MahalanobisReference
 from falx.progress import Listener, silent
 from falx.runs.reading import open_run
 from falx.training.setup import open_cache
@@ -176,14 +177,7 @@ def _load_model(folder: Path, views: np.ndarray, *, flip_tta: bool) -> Exportabl
     Raises:
         BrokenRun: it can't be read, or is not the one that the detector runs.
     """
-    file = folder / KERAS_FILE
-    try:
-        network = keras.saving.load_model(file)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BrokenRun(
-            f"'{file}' can't be read by Keras {keras.__version__}; copy the run anew, or train "
-            "again."
-        ) from error
+    network = load_keras(folder)
     model = ExportableModel(network, MahalanobisReference.load(folder), flip_tta)
     check_parity(model, folder / NETWORK_FILE, views)
     return model

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from falx.detect.detector import Detector
 from falx.evaluation.deletion import DeletionScores, nearest_views, score_deletion
 from falx.evaluation.predictions import Predictions
-from falx.evaluation.randomization import RandomizationScores, score_randomization
+from falx.evaluation.randomization import RandomizationScores
+from falx.exporting.linear_detector import has_keras
+from falx.logs import import_keras
 from falx.progress import Listener, silent
 
 _POOL = 500  # slices of another predicted class to choose from, which bounds memory
@@ -40,7 +41,7 @@ def score_faithfulness(
     detector: Detector,
     predictions: Predictions,
     views: np.ndarray,
-    network: Path,
+    folder: Path,
     max_slices: int,
     *,
     seed: int = 0,
@@ -51,7 +52,7 @@ def score_faithfulness(
     Args:
         predictions: of the detector.
         views: of the slices predicted, uint8 (n, size, size).
-        network: file of the Keras network; it may be missing.
+        folder: of the detector; its Keras network may be missing.
         max_slices: how many to sample at most.
         seed: of the sample, the random orders and the random networks.
     """
@@ -64,9 +65,13 @@ def score_faithfulness(
         return None
     sampled = views[rows]
     randomization = None
-    if network.is_file():
+    if has_keras(folder):
+        import_keras()
+        from falx.evaluation.shuffling import score_randomization
+        from falx.exporting.keras_network import load_keras
+
         randomization = score_randomization(
-            keras.saving.load_model(network, compile=False), sampled, codes[rows], groups[rows],
+            load_keras(folder), sampled, codes[rows], groups[rows],
             flip_tta=detector.settings.flip_tta, seed=seed, listener=listener,
         )  # fmt: skip
     deletion = None

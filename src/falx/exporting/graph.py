@@ -11,8 +11,9 @@ import numpy as np
 from falx.exporting.runtimes import INPUT, OUTPUTS, Outputs, Runtime
 from falx.model.attribution import attribution_head
 from falx.model.exportable import ExportableModel
-from falx.model.mahalanobis import OOD_LAYER
-from falx.model.network import backbone_of, network_input
+from falx.model.network import backbone_of
+from falx.model.reference import OOD_LAYER
+from falx.model.scaling import network_input
 
 
 def serving_function(model: ExportableModel) -> Any:

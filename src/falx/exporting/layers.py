@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from falx.model.network import backbone_of, network_input
+from falx.model.network import backbone_of
+from falx.model.scaling import network_input
 
 _BATCH = 8
 

@@ -14,7 +14,7 @@ from falx.exporting.graph import serving_function
 from falx.exporting.runtimes import INPUT
 from falx.logs import silence_native_stderr
 from falx.model.exportable import ExportableModel
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 
 
 def write_precision(

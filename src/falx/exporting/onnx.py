@@ -14,7 +14,7 @@ from falx.exporting.graph import serving_function
 from falx.exporting.kernels import STEPS
 from falx.exporting.runtimes import INPUT
 from falx.model.exportable import ExportableModel
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 
 _MIN_WEIGHTS = 2**14
 """Of a linear layer for 8 bits to save space."""

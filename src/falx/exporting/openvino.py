@@ -22,7 +22,7 @@ from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.graph import serving_function, with_constants
 from falx.exporting.runtimes import OUTPUTS
 from falx.model.exportable import ExportableModel
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 
 
 def write_network(model: ExportableModel, file: Path) -> None:

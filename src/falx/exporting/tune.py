@@ -17,7 +17,8 @@ from keras import layers
 
 from falx.exporting.equalize import find_streams
 from falx.exporting.layers import inner_values
-from falx.model.network import backbone_of, copy_network, network_input
+from falx.model.network import backbone_of, copy_network
+from falx.model.scaling import network_input
 
 _STEPS = 40
 _BATCH = 24

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from falx.model.mahalanobis import MahalanobisReference, ood_feature_network
-from falx.model.network import network_input
+from falx.model.mahalanobis import ood_feature_network
+from falx.model.reference import MahalanobisReference
+from falx.model.scaling import network_input
 
 
 @dataclass(frozen=True, eq=False)

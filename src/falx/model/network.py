@@ -147,11 +147,6 @@ def scale_logits(network: keras.Model, temperature: float) -> None:
     last.set_weights([values / temperature for values in last.get_weights()])
 
 
-def network_input(views: np.ndarray) -> np.ndarray:
-    """Views uint8 (n, size, size) as the network takes them: float32 (n, size, size, 1)."""
-    return views[..., None].astype(np.float32)
-
-
 def _last_bottleneck(backbone: keras.Model, below: int) -> int:
     """Index of the last layer before layer `below` that no connection bypasses."""
     indices = {layer.name: index for index, layer in enumerate(backbone.layers)}

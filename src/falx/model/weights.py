@@ -12,14 +12,17 @@ import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
-import keras
 import numpy as np
 
 from falx.errors import BadInput, MissingWeights
 from falx.offline import is_offline
 from falx.recipe import Backbone
+
+if TYPE_CHECKING:
+    import keras
 
 VARIABLE = "FALX_WEIGHTS"
 PHANTOM_FILE = "mobilenet_v2_phantom.weights.h5"
@@ -120,6 +123,9 @@ def _imagenet(backbone: Backbone) -> Path:
     if is_offline():
         raise _missing("not available locally, and falx is offline")
     name = _file_name(backbone)
+    # Nothing else here needs Keras, which takes a second to import.
+    import keras
+
     try:
         downloaded = keras.utils.get_file(
             name, _URL + name, cache_dir=keras_home(), cache_subdir="models"

@@ -20,8 +20,7 @@ from falx.pretraining.transfer import HeldOutScores, Transfer
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe
 from falx.training import checkpoint
-from falx.training.checkpoint import atomic_write
-from falx.training.disk_cache import DiskCache, digest_of
+from falx.training.disk_cache import DiskCache, atomic_write, digest_of
 from falx.training.views import plain_digest
 
 logger = logging.getLogger(__name__)

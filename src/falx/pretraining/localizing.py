@@ -31,7 +31,7 @@ from falx.model.localization import (
     localization_network,
     with_localization,
 )
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 from falx.pretraining.batch import Batch, cells, joined
 from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import Source

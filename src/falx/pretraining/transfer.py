@@ -31,7 +31,7 @@ from falx.model.localization import (
     scaled_input,
     with_localization,
 )
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 from falx.model.weights import Weights
 from falx.parallel import prefetch
 from falx.pretraining.batch import Batch, joined
@@ -42,15 +42,11 @@ from falx.progress import Listener, Progress
 from falx.recipe import Optimizer, Precision, Pretraining, Recipe
 from falx.training import checkpoint
 from falx.training.bank import ViewSource
-from falx.training.batches import (
-    SequentialBatches,
-    balanced_class_weights,
-    encode_targets,
-    epoch_order,
-)
+from falx.training.batches import SequentialBatches
 from falx.training.checkpoint import TrainingState
 from falx.training.disk_cache import GIGABYTE, DiskCache
 from falx.training.optimizers import make_optimizer, warmup_cosine
+from falx.training.targets import balanced_class_weights, encode_targets, epoch_order
 from falx.training.views import Views, render_views
 
 logger = logging.getLogger(__name__)

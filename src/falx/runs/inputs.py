@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from falx.data.catalog import Catalog, build_catalog
 from falx.data.mask_rule import MaskRule
@@ -19,10 +17,9 @@ from falx.declaration import compared
 from falx.environment import version
 from falx.errors import BadInput
 from falx.evaluation.calibration import check_rules
+from falx.logs import import_keras
 from falx.model.weights import Weights, find_weights
-from falx.pretraining.backbone import PretrainedBackbone, pretrained_backbone
 from falx.pretraining.corpus import Corpus, build_corpus, check_other_dataset
-from falx.pretraining.rehearsal import phantoms_per_batch
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe, load_recipe
 from falx.runs.options import TrainingOptions
@@ -30,6 +27,9 @@ from falx.runs.run import Record, Verb
 from falx.seeds import check_seed
 from falx.training.ood import OOD_LAYER_TRAINED, trains_ood_layer
 from falx.training.setup import TrainingSetup, open_cache
+
+if TYPE_CHECKING:
+    from falx.pretraining.backbone import PretrainedBackbone
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,9 @@ class TrainingInputs:
         """
         if self.corpus is None:
             return self
+        import_keras()
+        from falx.pretraining.backbone import pretrained_backbone
+
         pretrained = pretrained_backbone(
             self.corpus,
             self.recipe,
@@ -98,6 +101,10 @@ class TrainingInputs:
         if trains_ood_layer(self.recipe):
             logger.warning(OOD_LAYER_TRAINED)
         assert self.pretrained or not self.corpus
+        return self._setup
+
+    @property
+    def _setup(self) -> TrainingSetup:
         weights = self.pretrained.file if self.pretrained else self.weights.file
         return TrainingSetup(self.usable, self.recipe, weights, self.precision, self.cache_gb)
 
@@ -110,7 +117,7 @@ class TrainingInputs:
             "classes": self.catalog.classes,
             "recipe": self.recipe.model_dump(mode="json"),
             "weights": self.weights.sha256 or self.weights.name,
-            "backend": keras.backend.backend(),
+            "backend": self._setup.backend,
             "pretraining": self.corpus.summary() if self.corpus else None,
         }
 
@@ -134,7 +141,7 @@ class TrainingInputs:
             data={"name": self.catalog.root.name, "sha256": self.catalog.digest()},
             weights={"name": self.weights.name, "sha256": self.weights.sha256},
             pretraining=self.pretraining(),
-            backend=keras.backend.backend(),
+            backend=self._setup.backend,
             training_seconds=round(seconds, 1),
         )
 
@@ -147,6 +154,9 @@ class TrainingInputs:
         """What the backbone is pretrained on, with its scores once it is; None where it is not."""
         if self.corpus is None:
             return None
+        import_keras()
+        from falx.pretraining.rehearsal import phantoms_per_batch
+
         scores = asdict(self.pretrained.held_out_scores) if self.pretrained else {}
         batch_size = self.recipe.batch_size
         phantoms = phantoms_per_batch(batch_size, self.recipe.pretraining.phantom_fraction)

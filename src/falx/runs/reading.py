@@ -20,6 +20,7 @@ from falx.detect.settings import SETTINGS_FILE, Settings
 from falx.errors import BrokenRun
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
+from falx.exporting.linear_detector import BACKBONE_FILE, HEAD_FILE, load_head
 from falx.recipe import load_recipe
 from falx.runs.folder import PARTIAL
 from falx.runs.run import RECIPE_FILE, Record, Run
@@ -93,7 +94,7 @@ def _read(folder: Path) -> Run:
         validation=_validation(table, usable, split, rules),
         history=_history(folder / HISTORY_FILE),
         settings=_settings(detector) if trained else None,
-        parameters=_count_parameters(detector / KERAS_FILE) if trained else 0,
+        parameters=_count_parameters(detector) if trained else 0,
     )
 
 
@@ -159,16 +160,24 @@ def _settings(detector: Path) -> Settings:
     return settings
 
 
-def _count_parameters(network: Path) -> int:
-    """The parameters in a Keras file, without loading Keras."""
+def _count_parameters(detector: Path) -> int:
+    """The parameters of a detector's network, without loading Keras."""
+    if (detector / HEAD_FILE).is_file():
+        head = load_head(detector)
+        with h5py.File(detector / BACKBONE_FILE) as file:
+            return _sizes(file) + head.kernel.size + head.bias.size
+    with zipfile.ZipFile(detector / KERAS_FILE) as archive:
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights) as file:
+        return _sizes(file)
+
+
+def _sizes(file: h5py.File) -> int:
     sizes: list[int] = []
 
     def add(_: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             sizes.append(int(item.size))
 
-    with zipfile.ZipFile(network) as archive:
-        weights = io.BytesIO(archive.read("model.weights.h5"))
-    with h5py.File(weights) as file:
-        file.visititems(add)
+    file.visititems(add)
     return sum(sizes)

@@ -121,7 +121,7 @@ class Run:
         recipe: of the training; None where it is not known.
         split: of a training.
         validation: predictions on the validation part of a training.
-        history: of trainings; see falx.training.fit.Trainer.train.
+        history: of trainings; see falx.training.trainer.Trainer.train.
         settings: of the detector; a cross-validation keeps none.
         parameters: of the network; 0 where not known.
         random_split: of the same recipe on a random split, where asked for.

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from falx.model.network import network_input
+from falx.model.scaling import network_input
 from falx.parallel import prefetch
 from falx.progress import Listener, Progress, silent
 from falx.training.disk_cache import GIGABYTE, DiskCache, RowStore, digest_of
-from falx.training.trunk import Trunk
+from falx.training.openvino_trunk import Trunk
 from falx.training.views import FLIPPED, Views
 
 logger = logging.getLogger(__name__)

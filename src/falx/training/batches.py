@@ -1,35 +1,13 @@
-"""What Keras' `fit` takes: batches of inputs and targets, and class weights."""
+"""What Keras' `fit` takes: batches of inputs and targets."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 
 from falx.training.bank import FeatureSource
+from falx.training.targets import epoch_order
 from falx.training.views import PLAIN
-
-
-def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
-    """The order of n rows in an epoch: int (n,)."""
-    return np.random.default_rng((seed, epoch)).permutation(n)
-
-
-def encode_targets(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Labels for the loss: float32 (n, 1) for two classes, one-hot (n, classes) for more."""
-    if classes == 2:
-        return labels[:, None].astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
-
-
-def balanced_class_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
-    """Weight of each class in the loss: n / (classes x rows of the class).
-
-    Raises:
-        ValueError: a class has no rows.
-    """
-    weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
-    return dict(enumerate(weights.tolist()))
 
 
 class ShuffledBatches(keras.utils.PyDataset):

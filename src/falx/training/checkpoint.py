@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+
+from falx.training.disk_cache import atomic_write
 
 STATE_FILE = "state.npz"
 BEST_FILE = "best.npz"
@@ -84,18 +84,6 @@ def restore_network(folder: Path, network: keras.Model) -> None:
 def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
     """Load the variables of a built optimizer from the last checkpoint."""
     _restore(folder, "o", optimizer.variables)
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that replaces `path` if the block succeeds; otherwise `path` is unchanged."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _restore(folder: Path, prefix: str, variables: Iterable[Any]) -> None:

@@ -14,7 +14,8 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +39,18 @@ def digest_of(*parts: Any) -> str:
             part = json.dumps(part, sort_keys=True).encode()
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:32]
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that replaces `path` if the block succeeds; otherwise `path` is unchanged."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class RowStore:

@@ -1,4 +1,4 @@
-"""Training: from a recipe and a split to weights, phase by phase."""
+"""Training by Keras: from a recipe and a split to weights, phase by phase."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ import numpy as np
 import pandas as pd
 
 from falx.detect.finding import class_probabilities
+from falx.detect.rules import Rules
+from falx.exporting.detector_folder import export_detector
+from falx.model.exportable import ExportableModel
 from falx.model.mahalanobis import ood_feature_network
-from falx.model.network import backbone_of, build_network, reinitialize_head, set_trainable
+from falx.model.network import (
+    backbone_of,
+    build_network,
+    reinitialize_head,
+    scale_logits,
+    set_trainable,
+)
+from falx.model.reference import MahalanobisReference
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe
 from falx.training import checkpoint
 from falx.training.bank import FeatureSource
 from falx.training.bank_pool import BankPool
-from falx.training.batches import SequentialBatches, encode_targets
+from falx.training.batches import SequentialBatches
 from falx.training.checkpoint import TrainingState, WeightArrays
 from falx.training.disk_cache import DiskCache
 from falx.training.phase import LabeledRows, Training, train_phase
@@ -28,10 +38,11 @@ from falx.training.schedule import (
     total_epochs,
 )
 from falx.training.stage import Stage
+from falx.training.targets import encode_targets
 from falx.training.views import FLIPPED, PLAIN, Views
 
 
-class Trainer:
+class KerasTrainer:
     """Trainings of one recipe on one set of slices; each is determined by its split and seed.
 
     Networks are compiled once and reset for each training. The frozen layers of a phase run once
@@ -93,21 +104,7 @@ class Trainer:
         folder: Path | None = None,
         tensorboard: Path | None = None,
     ) -> pd.DataFrame:
-        """Train the network, from the last checkpoint in `folder` if there is one.
-
-        Args:
-            train, validation: rows of the views, int (rows,).
-            folder: of checkpoints, or None for none.
-            tensorboard: folder of TensorBoard logs, or None for none.
-
-        Returns:
-            One row per epoch: epoch (from 1), phase, loss, accuracy, auc, the same with the prefix
-            `val_` on the validation rows, learning_rate, seconds, and best: whether its validation
-            loss is the lowest.
-
-        Raises:
-            UnusableTraining: a loss is not finite.
-        """
+        """Train the network; see falx.training.trainer.Trainer."""
         self._reset(seed)
         state = (checkpoint.load_state(folder) if folder else None) or TrainingState()
         best = checkpoint.load_best(folder) if folder and state.history else None
@@ -131,6 +128,11 @@ class Trainer:
         if self.recipe.keep == "best" and checkpointer.best is not None:
             self.network.set_weights(checkpointer.best)
         return state.history_table()
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the network."""
+        return self.network.count_params()
 
     def untrained_features(self, *, seed: int) -> np.ndarray:
         """Features (n, channels) of all plain views by the network before any training."""
@@ -179,6 +181,26 @@ class Trainer:
         features = source.take(PLAIN, rows)
         banks.close()
         return features
+
+    def export(
+        self,
+        folder: Path,
+        *,
+        classes: tuple[str, ...],
+        rules: Rules,
+        reference: MahalanobisReference,
+        parity_rows: np.ndarray,
+    ) -> None:
+        """Write the last training; see falx.training.trainer.Trainer."""
+        scale_logits(self.network, rules.temperature)
+        export_detector(
+            ExportableModel(self.network, reference, self.recipe.flip_tta),
+            folder,
+            recipe=self.recipe,
+            classes=classes,
+            rules=rules,
+            parity_views=self.views.plain[parity_rows],
+        )
 
     def _reset(self, seed: int) -> None:
         """Set the network to the initial weights of a seed."""

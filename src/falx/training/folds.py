@@ -17,7 +17,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -27,10 +26,10 @@ from falx.errors import BadInput, UnusableTraining
 from falx.logs import redirect_stderr
 from falx.parallel import cores, exit_with_parent, terminate_workers
 from falx.progress import Listener, Progress, silent
-from falx.training.checkpoint import atomic_write
-from falx.training.fit import Trainer
+from falx.training.disk_cache import atomic_write
 from falx.training.ood import fit_mahalanobis, fit_ood_threshold
 from falx.training.setup import TrainingSetup
+from falx.training.trainer import Trainer
 from falx.training.weak_labels import learnable
 
 TASK = "Folds"
@@ -71,7 +70,7 @@ class FoldResult:
         learnable: which validation rows have a label of their own, or may have that of their volume
             (see falx.training.weak_labels), bool (validation,).
         ood_threshold: see falx.training.ood.fit_ood_threshold.
-        history: see falx.training.fit.Trainer.train.
+        history: see falx.training.trainer.Trainer.train.
     """
 
     probabilities: np.ndarray
@@ -203,7 +202,7 @@ def _train_in_process(
 ) -> None:
     """Train some folds in a process of its own, with some threads."""
     exit_with_parent()
-    if keras.backend.backend() == "tensorflow":
+    if setup.backend == "tensorflow":
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import GroupKFold
 
-from falx.model.mahalanobis import OOD_LAYER, OOD_LAYER_INDEX, MahalanobisReference
+from falx.model.reference import OOD_LAYER, OOD_LAYER_INDEX, MahalanobisReference
 from falx.recipe import Recipe
 
 OOD_RATE = 0.01

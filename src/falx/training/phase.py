@@ -13,11 +13,12 @@ from falx.progress import Listener, Progress
 from falx.recipe import Phase, Recipe
 from falx.training import checkpoint
 from falx.training.bank import FeatureSource
-from falx.training.batches import SequentialBatches, ShuffledBatches, balanced_class_weights
+from falx.training.batches import SequentialBatches, ShuffledBatches
 from falx.training.logistic import fit_logistic
 from falx.training.recorder import Checkpointer, Recorder, reduce_on_plateau
 from falx.training.schedule import phase_views, total_epochs
 from falx.training.stage import Stage
+from falx.training.targets import balanced_class_weights
 from falx.training.views import PLAIN
 
 

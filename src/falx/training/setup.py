@@ -7,10 +7,12 @@ from pathlib import Path
 
 from falx.data.cache import cache_folder
 from falx.data.catalog import Catalog
+from falx.logs import import_keras
 from falx.progress import Listener, silent
 from falx.recipe import Precision, Recipe
 from falx.training.disk_cache import DiskCache
-from falx.training.fit import Trainer
+from falx.training.linear import LinearTrainer, fits_linear_head
+from falx.training.trainer import Trainer
 from falx.training.views import render_views
 
 _CACHE_NAME = "banks"
@@ -33,6 +35,16 @@ class TrainingSetup:
     precision: Precision
     cache_gb: float
 
+    @property
+    def backend(self) -> str:
+        """What computes the training: "openvino", or the backend of Keras."""
+        if fits_linear_head(self.recipe, self.weights):
+            return "openvino"
+        import_keras()
+        import keras
+
+        return keras.backend.backend()
+
     def trainer(self, listener: Listener = silent) -> Trainer:
         """A new trainer, on the views that all trainers share."""
         cache = open_cache(self.cache_gb)
@@ -42,7 +54,22 @@ class TrainingSetup:
         views = render_views(
             catalog, recipe.rendering, cache, recipe.augmentation, listener=listener
         )
-        return Trainer(
+        if self.weights and fits_linear_head(recipe, self.weights):
+            return LinearTrainer(
+                recipe,
+                views,
+                catalog.labels,
+                len(catalog.classes),
+                weights=self.weights,
+                cache=cache,
+                precision=self.precision,
+                listener=listener,
+            )
+        # Importing TensorFlow takes longer than fitting a linear head.
+        import_keras()
+        from falx.training.fit import KerasTrainer
+
+        return KerasTrainer(
             recipe,
             views,
             catalog.labels,

@@ -24,7 +24,7 @@ from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.detect.pooling import can_answer
 from falx.detect.rules import Rules
-from falx.training.fit import Trainer
+from falx.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

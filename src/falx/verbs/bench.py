@@ -11,9 +11,10 @@ from falx.declaration import command_line, takes
 from falx.deployment.benchmark import Row, benchmark
 from falx.deployment.benchmark_table import as_markdown, as_table
 from falx.deployment.source import open_source
-from falx.detect.detector import KERAS_FILE, detector_folder
+from falx.detect.detector import detector_folder
 from falx.environment import environment
 from falx.errors import BadInput
+from falx.exporting.keras_network import keras_file
 from falx.extras import check_installed
 from falx.progress import Listener, silent
 from falx.reporting.figures import style
@@ -52,8 +53,8 @@ def bench(
     folder = Path(options["out"] or stamped("bench"))
     check_free(folder, "the benchmark")
     source = open_source(run, data=options["data"], cache_gb=options["cache_gb"], listener=listener)
-    network = detector_folder(Path(run)) / KERAS_FILE
     with new_folder(folder, "the benchmark") as filling:
+        network = keras_file(detector_folder(Path(run)), filling)
         rows = benchmark(
             source, network, filling / "exports",
             rounds=rounds, seconds=seconds, listener=listener,

@@ -15,7 +15,7 @@ from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import means_any, means_none
 from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
-from falx.detect.detector import KERAS_FILE, Detector, detector_folder, load
+from falx.detect.detector import Detector, detector_folder, load
 from falx.errors import BadInput
 from falx.evaluation.binary import (
     binary_catalog,
@@ -88,7 +88,7 @@ def evaluate(
             detector,
             tested.predictions,
             tested.views,
-            detector_folder(Path(run)) / KERAS_FILE,
+            detector_folder(Path(run)),
             0 if one_class_maps else options["faithfulness_slices"],
             listener=listener,
         ),

@@ -19,10 +19,7 @@ from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.study_calibration import calibrate_studies
-from falx.exporting.detector_folder import export_detector
 from falx.logs import log_to_file
-from falx.model.exportable import ExportableModel
-from falx.model.network import scale_logits
 from falx.progress import Listener, Progress, silent
 from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
@@ -33,14 +30,14 @@ from falx.runs.options import TrainOptions
 from falx.runs.plan import Plan, make_plan
 from falx.runs.run import Run
 from falx.runs.writing import write_run
-from falx.training.batches import epoch_order
-from falx.training.fit import Trainer
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
+from falx.training.targets import epoch_order
+from falx.training.trainer import Trainer
 from falx.training.weak_labels import learnable
 
 logger = logging.getLogger(__name__)
 _VIEWS_SHOWN = 24
-_PARITY_VIEWS = 32
+_PARITY_SLICES = 32
 
 
 @takes(TrainOptions)
@@ -88,7 +85,7 @@ def train(data: str | Path, *, listener: Listener = silent, **options: Unpack[Tr
             validation=trained.validation,
             history=trained.history,
             settings=trained.detector.settings,
-            parameters=trainer.network.count_params(),
+            parameters=trainer.parameters,
             random_split=random.evaluation if random else None,
         )
         plan.inputs.save_pretraining(folder)
@@ -164,12 +161,13 @@ def _train_random_split(plan: Plan, trainer: Trainer, folder: Path) -> _Trained:
 
 
 def _export(
-    trainer: Trainer, plan: Plan, train_rows: np.ndarray, validation_rows: np.ndarray, folder: Path
+    trainer: Trainer,
+    plan: Plan,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
+    folder: Path,
 ) -> Detector:
-    """Calibrate on validation slices, and export with the rules chosen there.
-
-    The trainer's network gives calibrated logits from here on; its next training begins anew.
-    """
+    """Calibrate on validation slices, and export with the rules chosen there."""
     inputs = plan.inputs
     usable, classes = inputs.usable, inputs.catalog.classes
     rules = calibrate(
@@ -188,14 +186,12 @@ def _export(
     distances = reference.distances(features[rows])
     validation = Predictions.of_detector(usable, rows, probabilities, distances, rules)
     rules = calibrate_studies(validation, top_fraction=inputs.recipe.top_fraction)
-    scale_logits(trainer.network, rules.temperature)
-    export_detector(
-        ExportableModel(trainer.network, reference, inputs.recipe.flip_tta),
+    trainer.export(
         folder,
-        recipe=inputs.recipe,
         classes=classes,
         rules=rules,
-        parity_views=trainer.views.plain[plan.split.test[:_PARITY_VIEWS]],
+        reference=reference,
+        parity_rows=plan.split.test[:_PARITY_SLICES],
     )
     return load(folder)
 

@@ -1,0 +1,120 @@
+"""A linear head on a frozen backbone as the detector folder of a run, without Keras.
+
+The folder holds what the Keras network can be built from when an export needs it (see
+falx.exporting.keras_network).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from falx.detect.detector import KERAS_FILE, NETWORK_FILE, network_sha256
+from falx.detect.engine import Engine
+from falx.detect.rules import Rules
+from falx.detect.settings import Settings
+from falx.errors import BrokenRun
+from falx.exporting.arrays import read_convolutions
+from falx.exporting.direct import LinearHead, detector_graph
+from falx.model.reference import MahalanobisReference
+from falx.recipe import Recipe
+
+HEAD_FILE = "head.npz"
+BACKBONE_FILE = "backbone.weights.h5"
+RECIPE_FILE = "recipe.yaml"
+
+TOLERANCE = 0.05
+"""Largest difference of logits, absolute and relative, from those of features in half precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDetector:
+    """What a detector folder is written from.
+
+    Attributes:
+        weights: file of the backbone's.
+        head: of calibrated logits.
+        reference: of the Mahalanobis distances.
+    """
+
+    recipe: Recipe
+    weights: Path
+    head: LinearHead
+    reference: MahalanobisReference
+
+
+def export_linear(
+    detector: LinearDetector,
+    folder: Path,
+    *,
+    classes: tuple[str, ...],
+    rules: Rules,
+    half: bool = False,
+) -> None:
+    """Write the network, what Keras can build it from, and detector.json.
+
+    Args:
+        folder: a new one.
+        half: whether weights are in half precision, at half the size.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = detector.recipe
+    convolutions = read_convolutions(detector.weights, localization=recipe.backbone.localization)
+    graph = detector_graph(recipe, convolutions, detector.head, detector.reference)
+    openvino.save_model(graph, folder / NETWORK_FILE, compress_to_fp16=half)
+    detector.reference.save(folder)
+    np.savez(folder / HEAD_FILE, kernel=detector.head.kernel, bias=detector.head.bias)
+    shutil.copyfile(detector.weights, folder / BACKBONE_FILE)
+    (folder / RECIPE_FILE).write_text(recipe.to_yaml(), "utf-8")
+    settings = Settings(
+        classes, recipe.rendering, rules, recipe.flip_tta, recipe.name, network_sha256(folder),
+        localizes=recipe.backbone.localization,
+    )  # fmt: skip
+    settings.save(folder)
+
+
+def check_logits(folder: Path, views: np.ndarray, expected: np.ndarray) -> None:
+    """Compare the logits of a detector folder with those of its head on features.
+
+    Args:
+        views: uint8 (n, size, size).
+        expected: from features in half precision, float (n, k).
+
+    Raises:
+        BrokenRun: they differ by more than `TOLERANCE`.
+    """
+    logits, _, _ = Engine(folder / NETWORK_FILE).infer(views)
+    if not np.allclose(logits, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        largest = float(np.abs(logits - expected).max())
+        raise BrokenRun(
+            f"The detector and its training differ by up to {largest:.4f} in a logit, more than "
+            f"{TOLERANCE}; report this with your versions (falx doctor)."
+        )
+
+
+def has_keras(folder: Path) -> bool:
+    """Whether a detector folder holds its Keras network, or what it can be built from."""
+    return (folder / KERAS_FILE).is_file() or (folder / HEAD_FILE).is_file()
+
+
+def load_head(folder: Path) -> LinearHead:
+    """The head of a detector folder.
+
+    Raises:
+        BrokenRun: its file is missing or damaged.
+    """
+    file = folder / HEAD_FILE
+    try:
+        with np.load(file) as arrays:
+            return LinearHead(arrays["kernel"], arrays["bias"])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
+
+
+def calibrated(head: LinearHead, temperature: float) -> LinearHead:
+    """The head whose logits are divided by a temperature."""
+    return replace(head, kernel=head.kernel / temperature, bias=head.bias / temperature)

@@ -1,0 +1,28 @@
+"""What a training is fed: the order of its slices, targets of the loss, and class weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+
+def epoch_order(n: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The order of n rows in an epoch: int (n,)."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def encode_targets(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Labels for the loss: float32 (n, 1) for two classes, one-hot (n, classes) for more."""
+    if classes == 2:
+        return labels[:, None].astype(np.float32)
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def balanced_class_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
+    """Weight of each class in the loss: n / (classes x rows of the class).
+
+    Raises:
+        ValueError: a class has no rows.
+    """
+    weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
+    return dict(enumerate(weights.tolist()))
