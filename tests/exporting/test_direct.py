@@ -100,6 +100,25 @@ def test_features_are_pooled_ones_and_behind_them_those_of_ood_detection(name, t
     np.testing.assert_allclose(found[:, :depth] @ kernel + bias, logits, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["best", "localized"])
+def test_a_network_is_read_back_as_it_was_written(name, tmp_path) -> None:
+    recipe = small(name)
+    localization = recipe.backbone.localization
+    convolutions = read_convolutions(weights_of(recipe, tmp_path), localization=localization)
+    head = head_of(recipe, convolutions, 1)
+    middle = len(convolutions["block_6_expand"].bias)
+    reference = MahalanobisReference(np.zeros(middle, np.float32), np.eye(middle, dtype=np.float32))
+    graph = detector_graph(recipe, convolutions, head, reference)
+    openvino.save_model(graph, tmp_path / "network.xml", compress_to_fp16=False)
+    again = read_convolutions(tmp_path / "network.xml", localization=localization)
+    assert again.keys() == convolutions.keys()
+    first = convolutions.pop("Conv1")
+    np.testing.assert_array_equal(again.pop("Conv1").kernel[:, 0], first.kernel.sum(axis=1))
+    for layer, convolution in convolutions.items():
+        np.testing.assert_array_equal(again[layer].kernel, convolution.kernel)
+        np.testing.assert_array_equal(again[layer].bias, convolution.bias)
+
+
 def test_files_whose_layers_have_their_names_are_read_too(tmp_path) -> None:
     recipe = small("best")
     file, named = weights_of(recipe, tmp_path), tmp_path / "named.h5"

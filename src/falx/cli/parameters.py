@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -20,6 +20,9 @@ DataArgument = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, or the detector/ in it.")]
+
+_OF_DETECTORS = ("detector", "detector.json", "run.json", "network.xml")
+"""Files and folders that only runs and detectors hold."""
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
@@ -40,6 +43,24 @@ def with_options(options: type) -> Callable[[_Command], _Command]:
         return command
 
     return wrap
+
+
+def named_detector(paths: Sequence[str], detector: Path | None) -> list[Any]:
+    """The detector to use, or None for the one that ships with falx, and the paths to classify.
+
+    Without --detector, the first path is the detector if it is a run or detector folder, whole or
+    not, and others follow.
+    """
+    if detector is not None:
+        return [detector, *paths]
+    first = Path(paths[0])
+    if (
+        len(paths) > 1
+        and first.is_dir()
+        and (first.suffix == ".partial" or any((first / name).exists() for name in _OF_DETECTORS))
+    ):
+        return [first, *paths[1:]]
+    return [None, *paths]
 
 
 def assignments(changes: list[str] | None) -> Mapping[str, str] | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import DataArgument, RunArgument, with_options
+from falx.cli.parameters import named_detector, with_options
 from falx.cli.terminal import (
     fail,
     progress,
@@ -22,8 +22,21 @@ from falx.serialization import dump
 
 
 def predict(
-    run: RunArgument,
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, glob patterns.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders, glob patterns. A run folder as the first one is the detector.",
+            metavar="[RUN] PATHS...",
+        ),
+    ],
+    detector_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--detector",
+            help="A run folder, or the detector/ in it; by default the detector that ships with "
+            "falx.",
+        ),
+    ] = None,
     csv_file: Annotated[
         Path | None,
         typer.Option("--csv", help="Write a row per slice as CSV; - for standard output."),
@@ -44,6 +57,7 @@ def predict(
     from falx.detect import findings_io
     from falx.detect.detector import load
 
+    run, *paths = named_detector(paths, detector_path)
     detector = load(run)
     if heat_maps:
         from falx.detect.overlay import make_folder, write_overlays
@@ -70,8 +84,22 @@ def predict(
 
 
 @with_options(EvaluateOptions)
-def evaluate(run: RunArgument, data: DataArgument, **options: Any) -> None:
+def evaluate(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            help="Labeled slices, as for falx train; before them a run folder, or the detector/ in "
+            "it. By default, the detector that ships with falx is tested.",
+            metavar="[RUN] DATA",
+        ),
+    ],
+    **options: Any,
+) -> None:
     """Test a detector on labeled slices."""
+    if len(arguments) > 2:
+        fail(f"falx evaluate takes a run and a dataset, got {len(arguments)} arguments.")
+    *given, data = arguments
+    run = given[0] if given else None
     with working("falx evaluate", resumes=False, keras=False) as listener:
         from falx.cli.tables import show_dataset, show_evaluation
         from falx.reporting.words.next_steps import next_steps

@@ -1,6 +1,6 @@
 """The detector: network, rendering, classes and rules, loaded from a run folder.
 
-`load(RUN).predict(paths)` is all of inference. Nothing here imports Keras, TensorFlow,
+`load().predict(paths)` is all of inference. Nothing here imports Keras, TensorFlow,
 scikit-learn, pandas or matplotlib.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,9 @@ Maps = Literal["plain", "flip_tta"]
 the mirrored map of the mirrored view, which takes twice as long and localizes better (see
 docs/heat-maps.md)."""
 
+
+SHIPPED = Path(str(resources.files("falx.detect") / "shipped"))
+"""Folder of the detector that ships with falx; see docs/detector.md for how it was made."""
 
 LOST = "its file names no series, so where it lies in the head is unknown"
 """Why a DICOM slice of known plane, but of no series, is referred."""
@@ -196,13 +200,13 @@ class Detector:
         )
 
 
-def load(run: str | Path) -> Detector:
-    """The detector of a run folder, or of its `detector/`.
+def load(run: str | Path | None = None) -> Detector:
+    """The detector of a run folder, or of its `detector/`; by default the one that ships with falx.
 
     Raises:
         BrokenRun: the folder holds no complete detector.
     """
-    folder = detector_folder(Path(run))
+    folder = detector_folder(run)
     settings = Settings.load(folder)
     if network_sha256(folder) != settings.network_sha256:
         raise BrokenRun(f"The network in '{folder}' was altered or cut off; copy the run anew.")
@@ -224,12 +228,15 @@ def network_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def detector_folder(run: Path) -> Path:
-    """The detector folder of a run.
+def detector_folder(run: str | Path | None) -> Path:
+    """The detector folder of a run, or, for None, of the detector that ships with falx.
 
     Raises:
         BrokenRun: there is none.
     """
+    if run is None:
+        return SHIPPED
+    run = Path(run)
     for folder in (run, run / "detector"):
         if (folder / SETTINGS_FILE).is_file():
             return folder

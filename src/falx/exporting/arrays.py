@@ -1,8 +1,9 @@
-"""The convolutions of MobileNetV2 from a Keras weights file, without Keras.
+"""The convolutions of MobileNetV2 from a Keras weights file or a detector's network, without Keras.
 
 Batch normalization, which is frozen wherever weights are read so, is folded into the convolution
 before it (see falx.model.folding). Both layouts that Keras writes are read: by the names of layers
-(Keras 2, as its downloads of ImageNet weights are), and by their kinds and numbers (Keras 3).
+(Keras 2, as its downloads of ImageNet weights are), and by their kinds and numbers (Keras 3). A
+network of falx.exporting.direct names its convolutions.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import openvino
 
 from falx.errors import BadInput
 
 BLOCKS = 16
 """Inverted residual blocks after the first, `expanded_conv`."""
 
-_EPSILON = 1e-3
+HEAT_MAPS = "contributions"
+"""Name of the convolution that computes heat maps, which is none of the backbone."""
+
+EPSILON = 1e-3
 """Of MobileNetV2's batch normalization."""
 
 _LATERALS = {
@@ -56,12 +62,14 @@ def read_convolutions(file: Path, *, localization: bool) -> Convolutions:
     """The convolutions of a backbone of any width.
 
     Args:
-        file: of Keras weights.
+        file: of Keras weights, or network.xml of a detector with a linear head.
         localization: whether there is a localization head on it (see falx.model.localization).
 
     Raises:
         BadInput: these are not the weights of such a backbone.
     """
+    if file.suffix == ".xml":
+        return _of_network(file)
     try:
         with h5py.File(file) as stored:
             arrays = _numbered(stored) if "layers" in stored else _named(stored)
@@ -73,6 +81,33 @@ def read_convolutions(file: Path, *, localization: bool) -> Convolutions:
             f"The weights '{file}' are truncated or not those of MobileNetV2{head}; copy the file "
             "again, or name another one."
         ) from error
+
+
+def _of_network(file: Path) -> Convolutions:
+    """From a network of falx.exporting.direct, whose operations have the names of layers."""
+    found = {}
+    for operation in openvino.Core().read_model(file).get_ordered_ops():
+        kind, name = operation.get_type_name(), operation.get_friendly_name()
+        if kind not in ("Convolution", "GroupConvolution") or name == HEAT_MAPS:
+            continue
+        kernel = _values(operation.input_value(1))
+        (bias,) = operation.output(0).get_target_inputs()
+        kernel = kernel[:, 0] if kind == "GroupConvolution" else kernel
+        found[name] = Convolution(kernel, _values(bias.get_node().input_value(1)).ravel())
+    return found
+
+
+def _values(output: Any) -> np.ndarray:
+    """The constant behind an input, which is converted where it is kept in half precision."""
+    node = output.get_node()
+    if node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.array(node.get_data(), np.float32)
+
+
+def normalization_of(name: str) -> str:
+    """The name of the normalization after a convolution of the backbone."""
+    return dict(_backbone_names())[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +141,7 @@ def _backbone(arrays: _Arrays) -> Iterator[tuple[str, Convolution]]:
         is_depthwise = name.endswith("depthwise")
         kernel = _arranged(next(depthwise if is_depthwise else kernels), is_depthwise)
         gamma, beta, mean, variance = normalization
-        scale = gamma / np.sqrt(variance + _EPSILON)
+        scale = gamma / np.sqrt(variance + EPSILON)
         yield (
             name,
             Convolution(

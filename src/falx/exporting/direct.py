@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 import openvino.opset13 as ops
 
-from falx.exporting.arrays import BLOCKS, Convolution, Convolutions
+from falx.exporting.arrays import BLOCKS, HEAT_MAPS, Convolution, Convolutions
 from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.model.reference import OOD_LAYER, MahalanobisReference
 from falx.model.scaling import INPUT_SCALING
@@ -91,23 +91,22 @@ def _backbone(recipe: Recipe, convolutions: Convolutions, gray: Any) -> tuple[An
     # Three equal channels are one, with the sum of their kernels.
     first = convolutions["Conv1"]
     summed = Convolution(first.kernel.sum(axis=1, keepdims=True), first.bias)
-    values = _relu6(_convolved(values, summed, stride=2))
+    values = _relu6(_convolved(values, {"Conv1": summed}, "Conv1", stride=2))
     taps = {}
     for block in ("expanded_conv", *(f"block_{number}" for number in range(1, BLOCKS + 1))):
         inputs = values
         if f"{block}_expand" in convolutions:
-            values = _relu6(_convolved(values, convolutions[f"{block}_expand"]))
+            values = _relu6(_convolved(values, convolutions, f"{block}_expand"))
             taps[f"{block}_expand_relu"] = values
         stride = 2 if block in _STRIDE_2 else 1
-        depthwise = convolutions[f"{block}_depthwise"]
-        values = _relu6(_convolved(values, depthwise, stride=stride, depthwise=True))
-        values = _convolved(values, convolutions[f"{block}_project"])
+        values = _relu6(_convolved(values, convolutions, f"{block}_depthwise", stride=stride))
+        values = _convolved(values, convolutions, f"{block}_project")
         if (
             stride == 1
             and inputs.output(0).get_partial_shape()[1] == values.output(0).get_partial_shape()[1]
         ):
             values = ops.add(inputs, values)
-    last = _relu6(_convolved(values, convolutions["Conv_1"]))
+    last = _relu6(_convolved(values, convolutions, "Conv_1"))
     if recipe.backbone.localization:
         fine, middle = taps["block_6_expand_relu"], taps["block_13_expand_relu"]
         return _localized(convolutions, fine, middle, last), taps[OOD_LAYER]
@@ -116,15 +115,14 @@ def _backbone(recipe: Recipe, convolutions: Convolutions, gray: Any) -> tuple[An
 
 def _localized(convolutions: Convolutions, fine: Any, middle: Any, coarse: Any) -> Any:
     """The cells of the localization head, as falx.model.localization.with_localization has them."""
-    merged = _convolved(coarse, convolutions["coarse_lateral"])
+    merged = _convolved(coarse, convolutions, "coarse_lateral")
     for features, name, rounds in ((middle, "middle", 1), (fine, "fine", 2)):
-        lateral = _convolved(features, convolutions[f"{name}_lateral"])
+        lateral = _convolved(features, convolutions, f"{name}_lateral")
         merged = ops.relu(ops.add(_doubled(merged), lateral))
         for number in range(rounds):
-            depthwise = convolutions[f"{name}_{number}_depthwise"]
-            merged = _convolved(merged, depthwise, depthwise=True)
-            merged = ops.relu(_convolved(merged, convolutions[f"{name}_{number}_pointwise"]))
-    return _convolved(merged, convolutions["tumor_map"])
+            merged = _convolved(merged, convolutions, f"{name}_{number}_depthwise")
+            merged = ops.relu(_convolved(merged, convolutions, f"{name}_{number}_pointwise"))
+    return _convolved(merged, convolutions, "tumor_map")
 
 
 def _head(recipe: Recipe, values: Any, head: LinearHead) -> tuple[Any, Any]:
@@ -137,7 +135,8 @@ def _head(recipe: Recipe, values: Any, head: LinearHead) -> tuple[Any, Any]:
         return logits, ops.sigmoid(values)
     rows, columns = (values.output(0).get_partial_shape()[axis].get_length() for axis in _SPATIAL)
     kernel = head.kernel.T[:, :, None, None] / (rows * columns)
-    heat_maps = _convolved(values, Convolution(kernel, np.zeros(len(kernel), np.float32)))
+    contributions = Convolution(kernel, np.zeros(len(kernel), np.float32))
+    heat_maps = _convolved(values, {HEAT_MAPS: contributions}, HEAT_MAPS)
     logits = ops.reduce_sum(heat_maps, _constant(_SPATIAL), False)
     return ops.add(logits, _constant(head.bias)), heat_maps
 
@@ -157,9 +156,8 @@ def _averaged(values: Any) -> Any:
     return ops.reduce_mean(values, _constant(_SPATIAL), False)
 
 
-def _convolved(
-    values: Any, convolution: Convolution, *, stride: int = 1, depthwise: bool = False
-) -> Any:
+def _convolved(values: Any, convolutions: Convolutions, name: str, *, stride: int = 1) -> Any:
+    convolution, depthwise = convolutions[name], name.endswith("depthwise")
     side = convolution.kernel.shape[-1]
     # Views have even sides, for which Keras pads strided convolutions at the end alone.
     begin = [0, 0] if stride == 2 else [side // 2] * 2
@@ -170,6 +168,8 @@ def _convolved(
         result = ops.group_convolution(values, weights, strides, begin, end, dilations)
     else:
         result = ops.convolution(values, _constant(kernel), strides, begin, end, dilations)
+    # By these names, falx.exporting.arrays reads the network back.
+    result.set_friendly_name(name)
     return ops.add(result, _constant(convolution.bias[None, :, None, None]))
 
 

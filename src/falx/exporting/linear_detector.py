@@ -6,7 +6,6 @@ falx.exporting.keras_network).
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,13 +17,12 @@ from falx.detect.engine import Engine
 from falx.detect.rules import Rules
 from falx.detect.settings import Settings
 from falx.errors import BrokenRun
-from falx.exporting.arrays import read_convolutions
+from falx.exporting.arrays import Convolutions, read_convolutions
 from falx.exporting.direct import LinearHead, detector_graph
 from falx.model.reference import MahalanobisReference
 from falx.recipe import Recipe
 
 HEAD_FILE = "head.npz"
-BACKBONE_FILE = "backbone.weights.h5"
 RECIPE_FILE = "recipe.yaml"
 
 TOLERANCE = 0.05
@@ -67,14 +65,21 @@ def export_linear(
     graph = detector_graph(recipe, convolutions, detector.head, detector.reference)
     openvino.save_model(graph, folder / NETWORK_FILE, compress_to_fp16=half)
     detector.reference.save(folder)
-    np.savez(folder / HEAD_FILE, kernel=detector.head.kernel, bias=detector.head.bias)
-    shutil.copyfile(detector.weights, folder / BACKBONE_FILE)
+    head = detector.head
+    parameters = count_parameters(convolutions, head)
+    np.savez(folder / HEAD_FILE, kernel=head.kernel, bias=head.bias, parameters=parameters)
     (folder / RECIPE_FILE).write_text(recipe.to_yaml(), "utf-8")
     settings = Settings(
         classes, recipe.rendering, rules, recipe.flip_tta, recipe.name, network_sha256(folder),
         localizes=recipe.backbone.localization,
     )  # fmt: skip
     settings.save(folder)
+
+
+def count_parameters(convolutions: Convolutions, head: LinearHead) -> int:
+    """Number of parameters of a network, with normalization folded."""
+    arrays = [part for each in (*convolutions.values(), head) for part in vars(each).values()]
+    return sum(array.size for array in arrays)
 
 
 def check_logits(folder: Path, views: np.ndarray, expected: np.ndarray) -> None:
@@ -107,10 +112,24 @@ def load_head(folder: Path) -> LinearHead:
     Raises:
         BrokenRun: its file is missing or damaged.
     """
+    arrays = _stored(folder)
+    return LinearHead(arrays["kernel"], arrays["bias"])
+
+
+def stored_parameters(folder: Path) -> int:
+    """Number of parameters of the network of a detector folder.
+
+    Raises:
+        BrokenRun: the file of its head is missing or damaged.
+    """
+    return int(_stored(folder)["parameters"])
+
+
+def _stored(folder: Path) -> dict[str, np.ndarray]:
     file = folder / HEAD_FILE
     try:
         with np.load(file) as arrays:
-            return LinearHead(arrays["kernel"], arrays["bias"])
+            return {name: arrays[name] for name in ("kernel", "bias", "parameters")}
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
 

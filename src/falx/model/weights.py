@@ -37,7 +37,7 @@ class Weights:
     """Backbone weights in a local file.
 
     Attributes:
-        name: "imagenet", "phantom", "random", or the requested path.
+        name: "imagenet", "phantom", "falx", "random", or the requested path.
         file: the local file, or None for random initialization.
         sha256: of the file, or an empty string.
     """
@@ -51,7 +51,8 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
     """The weights of a name, downloaded if necessary.
 
     Args:
-        name: "imagenet", "phantom", "random", or the path of a Keras weights file.
+        name: "imagenet", "phantom", "falx", "random", or the path of a Keras weights file or of
+            a detector's network.xml.
 
     Raises:
         MissingWeights: they are neither available locally nor can they be downloaded.
@@ -64,12 +65,21 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
             file = _imagenet(backbone)
         case "phantom":
             file = _phantom(backbone)
+        case "falx":
+            file = Path(str(resources.files("falx.detect") / "shipped" / "network.xml"))
         case _:
             file = _weights_at(Path(name))
-    if not h5py.is_hdf5(file):
+    if file.suffix != ".xml" and not h5py.is_hdf5(file):
         raise BadInput(f"'{file}' is not a Keras weights file (HDF5); name one that is.")
-    with file.open("rb") as stream:
-        return Weights(name, file, hashlib.file_digest(stream, "sha256").hexdigest())
+    return Weights(name, file, weights_sha256(file))
+
+
+def weights_sha256(file: Path) -> str:
+    """The SHA-256 of a weights file; of a network.xml, with the network.bin beside it."""
+    digest = hashlib.sha256()
+    for part in (file, file.with_suffix(".bin")) if file.suffix == ".xml" else (file,):
+        digest.update(part.read_bytes())
+    return digest.hexdigest()
 
 
 def cached_imagenet(backbone: Backbone) -> Path | None:

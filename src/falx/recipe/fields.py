@@ -108,6 +108,12 @@ class Backbone(RecipePart):
     width: float = Field(
         1.0, gt=0, le=2, description="width multiplier, called alpha in the MobileNetV2 paper"
     )
+    weights: str = Field(
+        "phantom",
+        description="initial weights, where --weights names no others: 'phantom', which ship with "
+        "falx and have seen synthetic slices alone, 'imagenet', 'falx', those of the detector that "
+        "ships with it, 'random', or a file",
+    )
     scaling: Literal["zero_one", "minus_one_one"] = Field(
         "minus_one_one",
         description="range that gray levels 0 to 255 are scaled to inside the network: [0, 1], or "

@@ -187,7 +187,7 @@ def find_inputs(
     if other:
         check_other_dataset(other, data)
         entries_of(other)
-    weights = find_weights(str(options["weights"]), recipe.backbone)
+    weights = find_weights(str(options["weights"] or recipe.backbone.weights), recipe.backbone)
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
     catalog = build_catalog(data, positive=options["positive"], masks=masks, listener=listener)
     operating_point, alpha = str(options["operating_point"]), options["alpha"]

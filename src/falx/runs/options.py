@@ -40,8 +40,8 @@ CacheGb = Annotated[
     ),
 ]
 _WEIGHTS = (
-    "Initial backbone weights: 'imagenet', 'phantom' (pretrained on synthetic slices), 'random', "
-    "or a file."
+    "Initial backbone weights: 'phantom' (pretrained on synthetic slices), 'imagenet', 'falx' (of "
+    "the detector that ships with falx), 'random', or a file"
 )
 
 
@@ -103,7 +103,14 @@ class TrainingOptions(TypedDict, total=False):
             by_content=True,
         ),
     ]
-    weights: Annotated[str | Path, Option(_WEIGHTS, "imagenet", shell=str, by_content=True)]
+    weights: Annotated[
+        str | Path | None,
+        Option(
+            f"{_WEIGHTS}; by default those that the recipe names.",
+            shell=str | None,
+            by_content=True,
+        ),
+    ]
     seed: Seed
     positive: Positive
     operating_point: Annotated[
@@ -249,7 +256,7 @@ class PretrainOptions(TypedDict, total=False):
     size: Annotated[int, Option("Width and height of the views in pixels.", 192)]
     batch_size: Annotated[int, Option("Views per batch, a multiple of 8.", 16, minimum=8)]
     learning_rate: Annotated[float, Option("Peak learning rate.", 3e-4)]
-    weights: Annotated[str | Path, Option(_WEIGHTS, "imagenet", shell=str)]
+    weights: Annotated[str | Path, Option(f"{_WEIGHTS}.", "imagenet", shell=str)]
     seed: Seed
     out: Out
     resume: Resume

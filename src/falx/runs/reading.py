@@ -20,7 +20,7 @@ from falx.detect.settings import SETTINGS_FILE, Settings
 from falx.errors import BrokenRun
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
-from falx.exporting.linear_detector import BACKBONE_FILE, HEAD_FILE, load_head
+from falx.exporting.linear_detector import HEAD_FILE, stored_parameters
 from falx.recipe import load_recipe
 from falx.runs.folder import PARTIAL
 from falx.runs.run import RECIPE_FILE, Record, Run
@@ -163,9 +163,7 @@ def _settings(detector: Path) -> Settings:
 def _count_parameters(detector: Path) -> int:
     """The parameters of a detector's network, without loading Keras."""
     if (detector / HEAD_FILE).is_file():
-        head = load_head(detector)
-        with h5py.File(detector / BACKBONE_FILE) as file:
-            return _sizes(file) + head.kernel.size + head.bias.size
+        return stored_parameters(detector)
     with zipfile.ZipFile(detector / KERAS_FILE) as archive:
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with h5py.File(weights) as file:

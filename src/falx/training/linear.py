@@ -5,7 +5,6 @@ Nothing here needs Keras or TensorFlow, whose import and conversion would take m
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
@@ -24,9 +23,11 @@ from falx.exporting.linear_detector import (
     LinearDetector,
     calibrated,
     check_logits,
+    count_parameters,
     export_linear,
 )
 from falx.model.reference import MahalanobisReference
+from falx.model.weights import weights_sha256
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Phase, Precision, Recipe
 from falx.training.bank import FeatureBank
@@ -95,11 +96,11 @@ class LinearTrainer:
         convolutions = read_convolutions(weights, localization=recipe.backbone.localization)
         self._depth = pooled_depth(recipe, convolutions)
         outputs = 1 if classes == 2 else classes
-        of_backbone = sum(each.kernel.size + each.bias.size for each in convolutions.values())
-        self.parameters = of_backbone + (self._depth + 1) * outputs
+        empty = LinearHead(np.zeros((self._depth, outputs)), np.zeros(outputs))
+        self.parameters = count_parameters(convolutions, empty)
         graph = feature_graph(recipe, convolutions)
         digest = digest_of(
-            VERSION, hashlib.sha256(weights.read_bytes()).hexdigest(), precision,
+            VERSION, weights_sha256(weights), precision,
             recipe.backbone.model_dump(mode="json"), recipe.rendering.size,
         )  # fmt: skip
         shape = (graph.outputs[0].get_partial_shape()[1].get_length(),)

@@ -50,7 +50,7 @@ MAX_BORDER_ONLY = 2000
 
 @takes(EvaluateOptions)
 def evaluate(
-    run: str | Path,
+    run: str | Path | None,
     data: str | Path,
     *,
     listener: Listener = silent,
@@ -59,7 +59,7 @@ def evaluate(
     """Predict every slice of a dataset and compare with its labels.
 
     Args:
-        run: a run folder, or its `detector/`.
+        run: a run folder, or its `detector/`; None for the detector that ships with falx.
         data: as for `falx.train`.
         listener: receives progress.
         options: see falx.runs.options.EvaluateOptions. Heat maps of a detector of more than two
@@ -71,8 +71,8 @@ def evaluate(
     """
     folder = Path(options["out"] or stamped(f"evaluate-{Path(data).stem}"))
     check_free(folder, "the evaluation")
-    detector = load(run)
-    home = detector_folder(Path(run)).parent
+    detector, place = load(run), detector_folder(run)
+    home = place.parent
     catalog = _catalog(Path(data), detector.settings.classes, options, listener)
     usable = catalog.usable()
     tested = _predict(detector, usable, options["binary"], options["cache_gb"], listener)
@@ -88,7 +88,7 @@ def evaluate(
             detector,
             tested.predictions,
             tested.views,
-            detector_folder(Path(run)),
+            place,
             0 if one_class_maps else options["faithfulness_slices"],
             listener=listener,
         ),
@@ -100,7 +100,7 @@ def evaluate(
         folder=folder,
         record=Record(
             verb="evaluate",
-            arguments=[str(run), str(data)],
+            arguments=[str(each) for each in (run, data) if each is not None],
             options=Record.options_of("evaluate", options, folder),
             title=f"{detector.settings.recipe} on {catalog.root.name}",
             split=f"all of {catalog.root.name}{binary}",
