@@ -206,6 +206,33 @@ def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms,
     assert f"falx predict {tmp_path / 'run'} IMAGE..." in remarks
 
 
+def test_crossval_takes_several_datasets_and_shows_each(falx, phantoms, kinds, short, tmp_path):
+    options = [f"--set={field}={value}" for field, value in short.items()]
+    code, out, remarks = falx(
+        "crossval", phantoms, kinds, "--leave-one-source-out", "--weights", "random", *options,
+        "--jobs", 1, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0
+    assert "folded to two: no, healthy count as 'no'" in " ".join(remarks.split())
+    for words in ("by source", "phantoms (n = 60)", "kinds (n = 30)", "Out-of-distribution"):
+        assert words in out
+
+
+def test_audit_takes_several_datasets(falx, phantoms, mixed):
+    code, out, _ = falx("audit", phantoms, mixed, "--json", "-")
+    assert code == 0
+    groups = json.loads(out)["groups"]
+    across = [each for each in groups if len({path.split("/")[-3] for path in each}) > 1]
+    assert len(across) == 5
+
+
+def test_leave_one_source_out_of_one_dataset_is_one_sentence(falx, phantoms):
+    code, _, remarks = falx("crossval", phantoms, "--leave-one-source-out")
+    assert code == 2
+    assert one_sentence(remarks)
+    assert "needs at least two datasets" in remarks
+
+
 def test_phantom_writes_slices(falx, tmp_path):
     code, _, remarks = falx("phantom", tmp_path / "set", "-n", 4, "--size", 64)
     assert code == 0

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 PLAIN = {
     # Headings in plain English, which need no definition.
-    "by class", "by fold", "by patient", "by study", "classes and shortcuts", "data and audit", "figures",
+    "by class", "by fold", "by patient", "by source", "by study", "classes and shortcuts", "data and audit", "figures",
     "heat maps", "limitations", "next steps", "performance", "reproducibility", "summary",
     "groups", "unusable files", "usable slices of each class",
     "what predicts the class without the brain",

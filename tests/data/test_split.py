@@ -18,8 +18,10 @@ from falx.data.split import (
     random_split,
     read_split,
     shares_group_with_training,
+    source_splits,
     split_by_group,
     split_table,
+    stratify,
 )
 from falx.errors import BadInput, UnusableData
 
@@ -82,11 +84,11 @@ def test_fold_splits_test_every_row_once_and_separate_no_group(data, folds, seed
     assert len(splits) == folds
     assert sorted(np.concatenate([split.test for split in splits])) == list(range(len(labels)))
     for split in splits:
-        parts = [set(groups[rows]) for rows in vars(split).values()]
+        parts = [set(groups[rows]) for rows in split.parts.values()]
         assert not parts[0] & parts[1]
         assert not parts[0] & parts[2]
         assert not parts[1] & parts[2]
-        assert all(set(labels[rows]) == set(labels) for rows in vars(split).values())
+        assert all(set(labels[rows]) == set(labels) for rows in split.parts.values())
 
 
 def test_a_class_that_one_fold_leaves_a_single_group_of_can_not_be_validated_on():
@@ -210,3 +212,49 @@ def test_small_classes_can_be_validated_on_too(count):
     labels = np.repeat([0, 1], count)
     for split in fold_splits(labels, np.arange(2 * count), folds=5):
         assert set(labels[split.validation]) == set(labels[split.train]) == {0, 1}
+
+
+@st.composite
+def several_sources(draw):
+    """Labels, groups and sources of rows; some groups reach across sources."""
+    n = draw(st.integers(90, 150))
+    labels, sources, groups = (np.arange(n) // 3) % 2, np.arange(n) % 3, np.arange(n)
+    for one, other in draw(
+        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=12)
+    ):
+        groups[groups == groups[one]] = groups[other]
+    return labels, groups, sources
+
+
+@settings(deadline=None)
+@given(several_sources(), st.integers(0, 100))
+def test_leave_one_source_out_tests_all_of_a_source_and_shares_no_group_with_training(data, seed):
+    labels, groups, sources = data
+    for number, split in enumerate(source_splits(labels, groups, sources, seed=seed)):
+        assert split.test.tolist() == np.flatnonzero(sources == number).tolist()
+        tested = set(groups[split.test])
+        others = np.flatnonzero(sources != number)
+        assert split.excluded.tolist() == [row for row in others if groups[row] in tested]
+        assert not tested & set(groups[split.train])
+        assert not tested & set(groups[split.validation])
+        assert not set(groups[split.train]) & set(groups[split.validation])
+        assert set(labels[split.train]) == set(labels[split.validation]) == {0, 1}
+        assert (split.names()[split.excluded] == "excluded").all()
+        share = len(split.validation) / (len(split.train) + len(split.validation))
+        assert 0.08 < share < 0.25
+
+
+def test_rows_are_stratified_by_source_where_groups_allow_and_else_by_class():
+    labels, sources = np.array([0, 1, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 0])
+    assert stratify(labels, sources, np.arange(6), 1).tolist() == [0, 1, 2, 3, 3, 1]
+    assert stratify(labels, sources, np.arange(6), 2).tolist() == labels.tolist()
+    assert stratify(labels, np.zeros(6, int), np.arange(6), 1).tolist() == labels.tolist()
+
+
+def test_a_stratified_split_gives_every_part_its_share_of_each_source():
+    sources = np.repeat([0, 1], [40, 200])
+    labels, groups = np.arange(240) % 2, np.arange(240)
+    split = split_by_group(stratify(labels, sources, groups, 3), groups, shares=(0.5, 0.25, 0.25))
+    for rows, share in ((split.train, 0.5), (split.validation, 0.25), (split.test, 0.25)):
+        counts = np.bincount(sources[rows] * 2 + labels[rows])
+        np.testing.assert_allclose(counts, share * np.array([20, 20, 100, 100]), atol=1)

@@ -30,6 +30,7 @@ def make_catalog(labels, classes, patients=None) -> Catalog:
             "level": np.nan,
             "region": "",
             "contrast": False,
+            "source": "data",
             "plane": "",
             "problem": "",
         }
@@ -76,6 +77,7 @@ def of_volumes() -> Callable[..., Predictions]:
                 "series": "",
                 "region": "",
                 "contrast": False,
+                "source": "data",
                 "plane": "axial",
                 "problem": "",
             }

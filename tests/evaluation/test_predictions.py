@@ -43,7 +43,7 @@ def test_some_slices_keep_their_own_rows_and_probabilities(four):
 def test_the_frame_has_a_row_a_slice(four):
     frame = four.frame()
     assert frame.columns.tolist() == [
-        "path", "index", "group", "label", "repeat", "fold", "predicted", "status", "distance",
+        "path", "index", "source", "group", "label", "repeat", "fold", "predicted", "status", "distance",
         "p_no", "p_yes",
     ]  # fmt: skip
     assert frame["label"].tolist() == LABELS

@@ -40,6 +40,7 @@ def table():
             "format": np.where(np.arange(N) < 110, "png", "jpeg"),
             "color": False,
             "split": "",
+            "source": "data",
         }
     )
 

@@ -52,6 +52,7 @@ def _table(labels: list[str], groups: np.ndarray, first: int = 0, **columns) -> 
         "contrast": False,
         "tumor_area": np.nan,
         "weak_label": False,
+        "source": "navoneel",
         "plane": "",
         "problem": "",
         "group": groups,
@@ -166,6 +167,7 @@ def make_audit(tmp_path) -> Callable[..., Audit]:
                 "index": 0,
                 "patient": [f"p{i}" for i in range(12)] if patient is None else patient,
                 "problem": "",
+                "source": "navoneel",
                 "group": np.arange(12),
             }
         )

@@ -30,7 +30,7 @@ def plan(data, *, recipe="demo", split="70/15/15", seed=0, positive=None, change
         "recipe": recipe, "changes": changes, "weights": "random", "seed": seed,
         "positive": positive, "split": split,
     }  # fmt: skip
-    return make_plan(find_inputs(data, options), split)
+    return make_plan(find_inputs((data,), options), split)
 
 
 def command(made):

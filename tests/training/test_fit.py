@@ -47,6 +47,7 @@ def make_trainer(cache, weights, recipe=RECIPE, classes=2, listener=lambda step:
     views, labels = make_views(recipe=recipe)
     return KerasTrainer(
         recipe, views, labels if classes == 2 else np.arange(28) % classes, classes,
+        np.zeros(28, int),
         weights=weights, cache=cache, listener=listener,
     )  # fmt: skip
 

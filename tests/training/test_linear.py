@@ -36,7 +36,8 @@ def trainer_of(kind, cache, weights, classes=2):
     plain[1::2, 20:40, 20:40] += 120
     views = Views(plain, np.arange(28, dtype=np.uint64), RECIPE.augmentation, "squares")
     labels = np.arange(28) % classes
-    return kind(RECIPE, views, labels, classes, weights=weights, cache=cache)
+    sources = np.zeros(28, int)
+    return kind(RECIPE, views, labels, classes, sources, weights=weights, cache=cache)
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
 import falx
 from falx.detect.finding import class_probabilities
 from falx.errors import BadInput
 from falx.recipe import Phase, load_recipe
 from falx.training.bank import FeatureBank
+from falx.training.batches import balanced_weights
 from falx.training.logistic import fit_logistic
 from falx.training.views import PLAIN
 
@@ -27,7 +30,7 @@ def sample(n, classes, seed=0):
 
 def test_the_head_minimizes_the_penalized_loss():
     features, labels = sample(80, 2)
-    kernel, bias = fit_logistic(features, labels, views=1, l2=5.0, balanced=False)
+    kernel, bias = fit_logistic(features, labels, views=1, l2=5.0)
     deviations = features.std(axis=0)
 
     def loss(values):
@@ -42,7 +45,7 @@ def test_the_head_minimizes_the_penalized_loss():
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_unseen_slices_are_classified(classes):
-    kernel, bias = fit_logistic(*sample(400, classes), views=1, l2=1.0, balanced=True)
+    kernel, bias = fit_logistic(*sample(400, classes), views=1, l2=1.0)
     assert kernel.shape == (6, 1 if classes == 2 else classes)
     features, labels = sample(400, classes, seed=1)
     probabilities = class_probabilities(features @ kernel + bias)
@@ -51,12 +54,28 @@ def test_unseen_slices_are_classified(classes):
 
 def test_several_views_of_a_slice_have_the_weight_of_one():
     features, labels = sample(50, 2)
-    once = fit_logistic(features, labels, views=1, l2=3.0, balanced=True)
-    thrice = fit_logistic(
-        np.tile(features, (3, 1)), np.tile(labels, 3), views=3, l2=3.0, balanced=True
-    )
+    once = fit_logistic(features, labels, views=1, l2=3.0)
+    thrice = fit_logistic(np.tile(features, (3, 1)), np.tile(labels, 3), views=3, l2=3.0)
     for one, other in zip(once, thrice, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_weights_give_what_scikit_learn_gives_with_balanced_classes(classes):
+    """Bit by bit, so that runs on one dataset are what they were before weights had sources."""
+    features, labels = sample(70, classes)
+    weights = balanced_weights(labels, np.zeros(70, int), classes)
+    kernel, bias = fit_logistic(
+        np.tile(features, (2, 1)), np.tile(labels, 2), np.tile(weights, 2), views=2, l2=5.0
+    )
+    scaler = StandardScaler()
+    standardized = scaler.fit_transform(np.tile(features, (2, 1)))
+    model = LogisticRegression(C=1 / 10, class_weight="balanced", max_iter=5000)
+    model.fit(standardized, np.tile(labels, 2))
+    expected = model.coef_.T / scaler.scale_[:, None]
+    np.testing.assert_array_equal(kernel, expected.astype(np.float32))
+    expected_bias = model.intercept_ - scaler.mean_ @ expected
+    np.testing.assert_array_equal(bias, expected_bias.astype(np.float32))
 
 
 @pytest.fixture(scope="module")

@@ -264,3 +264,23 @@ def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
         "more than 1% of new slices like these may be rejected as out-of-distribution"
         in caplog.text
     )
+
+
+def test_several_datasets_are_trained_on_together(phantoms, mixed, short, tmp_path, run):
+    done = falx.train([phantoms, mixed], changes=short, weights="random", out=tmp_path / "run")
+    assert done.record.arguments == [str(phantoms), str(mixed)]
+    table = pd.read_csv(done.folder / "predictions.csv")
+    assert set(table["source"]) == {"phantoms", "mixed"}
+    tested = table[table["part"] == "test"]
+    assert [each.source for each in done.evaluation.by_source] == list(
+        dict.fromkeys(tested["source"])
+    )
+    parts = pd.read_csv(done.folder / "split.csv").groupby("group")["part"].nunique()
+    assert (parts == 1).all()
+    seen = (pd.read_csv(done.folder / "split.csv")["part"] != "test").sum()
+    again = falx.evaluate(done.folder, phantoms, faithfulness_slices=0, out=tmp_path / "again")
+    of_phantoms = done.catalog.table["source"].eq("phantoms").to_numpy()
+    groups = done.catalog.groups
+    known = groups[pd.read_csv(done.folder / "split.csv")["part"].ne("test").to_numpy()]
+    assert 0 < again.evaluation.n_leaked < seen
+    assert again.evaluation.n_leaked == np.isin(groups[of_phantoms], known).sum()

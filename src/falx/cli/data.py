@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import DataArgument, with_options
+from falx.cli.parameters import DataArguments, with_options
 from falx.cli.terminal import progress, say, write_text
 from falx.errors import BadInput
 from falx.runs.options import AuditOptions
@@ -17,7 +17,7 @@ from falx.serialization import dump
 
 @with_options(AuditOptions)
 def audit(
-    data: DataArgument,
+    data: DataArguments,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all results as JSON; - for standard output."),

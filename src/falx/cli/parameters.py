@@ -19,6 +19,13 @@ DataArgument = Annotated[
         "Parquet file."
     ),
 ]
+DataArguments = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Folder with a subfolder for each class, folder of images with masks, or a CSV or "
+        "Parquet file; or several, to take together."
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, or the detector/ in it.")]
 
 _OF_DETECTORS = ("detector", "detector.json", "run.json", "network.xml")

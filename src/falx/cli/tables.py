@@ -70,6 +70,25 @@ def show_volumes(evaluation: Evaluation) -> None:
     out.print(table)
 
 
+def show_sources(run: Run) -> None:
+    """Numbers of each of several datasets, a column for each, in words as well; nothing of one."""
+    from falx.reporting.words.sources import source_columns, source_rows, source_words
+
+    evaluation = run.evaluation
+    if not evaluation.by_source:
+        return
+    rows = list(source_rows(evaluation))
+    table = Table("by source", *[f"{name} (n = {n})" for name, n, *_ in rows], box=None)
+    table.add_row("Groups", *[str(groups) for _, _, groups, _ in rows])
+    for name, *cells in zip(
+        source_columns(evaluation), *[measures for *_, measures in rows], strict=True
+    ):
+        table.add_row(name, *map(str, cells))
+    out.print(table)
+    for sentence in source_words(run):
+        say(sentence)
+
+
 def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
     """Classes, pretraining, metrics and reliability of a training or a cross-validation."""
     from falx.reporting.words.report import few_groups_words, pretraining_words
@@ -81,6 +100,7 @@ def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
         say(pretraining_words(run.record.pretraining))
     show_dataset(run)
     show_scores(scores)
+    show_sources(run)
     show_reliability(run.reliability)
     show_volumes(run.evaluation)
     auc = run.scores.estimates["roc_auc"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import DataArgument, assignments, with_options
+from falx.cli.parameters import DataArguments, assignments, with_options
 from falx.cli.terminal import say, show_next, working
 from falx.parallel import cores
 from falx.runs.options import CrossvalOptions, DemoOptions, PretrainOptions, TrainOptions
@@ -18,7 +18,7 @@ MAX_JOBS = 8
 
 
 @with_options(TrainOptions)
-def train(data: DataArgument, **options: Any) -> None:
+def train(data: DataArguments, **options: Any) -> None:
     """Audit, split, train, evaluate and report."""
     with working("falx train", keras=False) as listener:
         from falx.cli.tables import show_run
@@ -33,7 +33,7 @@ def train(data: DataArgument, **options: Any) -> None:
 
 
 @with_options(CrossvalOptions)
-def crossval(data: DataArgument, **options: Any) -> None:
+def crossval(data: DataArguments, **options: Any) -> None:
     """Cross-validate: test every slice with networks that never saw it or its group."""
     with working("falx crossval", keras=False) as listener:
         from falx.cli.tables import show_label_issues, show_run

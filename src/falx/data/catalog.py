@@ -29,7 +29,8 @@ from falx.data.mask_rule import MaskRule
 from falx.data.masks import join_masks
 from falx.data.placing import place_rows
 from falx.data.read import read_slices
-from falx.data.sources import Entry, entries_of
+from falx.data.sources import Entry, class_names, entries_of
+from falx.data.split import stratify
 from falx.errors import UnreadableImage, UnusableData
 from falx.image.crop import Box
 from falx.parallel import in_parallel
@@ -46,10 +47,11 @@ class Catalog:
     Attributes:
         root: the folder that `path` is relative to.
         classes: names in order of their codes; of two, the second is the positive one.
-        table: one row per slice; columns path, label, split, case (what is of one patient by the
-            layout), sha256, bytes, weak_label (whether the label is that of a whole volume), mask
-            (see falx.data.masks.join_masks), tumor_area (in mm2, NaN without a mask), those
-            of falx.data.facts.Facts and of falx.data.placing.place_rows, duplicates and group.
+        table: one row per slice; columns path, source (the dataset that it is of), label, split,
+            case (what is of one patient by the layout), sha256, bytes, weak_label (whether the
+            label is that of a whole volume), mask (see falx.data.masks.join_masks), tumor_area (in
+            mm2, NaN without a mask), those of falx.data.facts.Facts and of
+            falx.data.placing.place_rows, duplicates and group.
     """
 
     root: Path
@@ -75,13 +77,36 @@ class Catalog:
         """Group of each row: int64 (rows,)."""
         return self.table["group"].to_numpy(np.int64)
 
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The datasets in it, in order."""
+        return tuple(map(str, pd.unique(self.table["source"])))
+
+    @property
+    def sources(self) -> np.ndarray:
+        """Source of each row, by its place in `source_names`: int64 (rows,)."""
+        return pd.factorize(self.table["source"])[0].astype(np.int64)
+
+    def strata(self, least: int) -> np.ndarray:
+        """What to stratify rows by; see falx.data.split.stratify."""
+        return stratify(self.labels, self.sources, self.groups, least)
+
+    @property
+    def name(self) -> str:
+        """What it is called: its source, or all of them."""
+        return " + ".join(self.source_names)
+
     def usable(self) -> Catalog:
         """The catalog without the rows that have a problem."""
         return replace(self, table=self.table[self.table["problem"] == ""].reset_index(drop=True))
 
     def digest(self) -> str:
-        """A SHA-256 of content, labels and order of the slices, independent of their paths."""
-        table = self.table[["sha256", "index", "label", "patient"]]
+        """A SHA-256 of content, labels and order of the slices, and of sources where several are.
+
+        It does not depend on paths.
+        """
+        several = ["source"] if len(self.source_names) > 1 else []
+        table = self.table[["sha256", "index", "label", "patient", *several]]
         return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
 
     def file(self, row: int) -> Path:
@@ -103,9 +128,13 @@ class Catalog:
     @classmethod
     def load(cls, path: Path) -> Catalog:
         """Read what `save` wrote."""
-        table = pq.read_table(path)
-        about = json.loads(table.schema.metadata[b"falx"])
-        return cls(Path(about["root"]), tuple(about["classes"]), table.to_pandas())
+        saved = pq.read_table(path)
+        about = json.loads(saved.schema.metadata[b"falx"])
+        root, table = Path(about["root"]), saved.to_pandas()
+        if "source" not in table:
+            # A catalog of before there were several.
+            table = table.assign(source=root.name)
+        return cls(root, tuple(about["classes"]), table)
 
 
 def build_catalog(
@@ -133,8 +162,32 @@ def build_catalog(
         UnusableData: it has too few classes, or no slice that can be used.
     """
     root, entries = entries_of(data, min_classes=min_classes)
-    names = {name for entry in entries for name in (entry.label, entry.negative) if name}
-    classes = order_classes(names, positive)
+    classes = order_classes(class_names(entries), positive)
+    table = read_rows(data, root, entries, masks=masks, cache=cache, listener=listener)
+    return grouped(root, classes, table)
+
+
+def read_rows(
+    data: Path,
+    root: Path,
+    entries: Sequence[Entry],
+    *,
+    masks: MaskRule | None = None,
+    cache: Path | None = None,
+    listener: Listener = silent,
+) -> pd.DataFrame:
+    """The rows of a catalog for the files of one dataset, before those of several are joined.
+
+    Args:
+        data, masks, cache, listener: as for `build_catalog`.
+        root, entries: see falx.data.sources.entries_of.
+
+    Returns:
+        All columns but weak_label, duplicates and group.
+
+    Raises:
+        UnusableData: no slice can be used.
+    """
     digests = list(in_parallel(_digest, [entry.file for entry in entries], "Hashing", listener))
     known = _all_facts(entries, digests, cache or cache_folder(), listener)
     rows = []
@@ -146,12 +199,17 @@ def build_catalog(
         rows += [{**row, **columns, "patient": _patient(entry, row)} for row in of_file]
     table = place_rows(pd.DataFrame(rows))
     table = label_by_masks(table, root, masks or MaskRule(), listener=listener)
-    table = table.assign(weak_label=weak_labels(table, classes))
     if (table["problem"] != "").all():
         raise UnusableData(
             f"None of the {len(entries)} files in '{data}' can be used; the first: "
             f"'{table['path'].iat[0]}', {table['problem'].iat[0]}."
         )
+    return table
+
+
+def grouped(root: Path, classes: tuple[str, ...], table: pd.DataFrame) -> Catalog:
+    """A catalog of such rows, with weak labels, near-duplicates and groups."""
+    table = table.assign(weak_label=weak_labels(table, classes))
     table = table.assign(duplicates=duplicate_rows(table))
     return Catalog(root, classes, table.assign(group=group_rows(table)))
 
@@ -212,26 +270,27 @@ def shares_group_with(known: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
     return np.isin(groups[len(known) :], groups[: len(known)])
 
 
+def below(file: Path, root: Path) -> str:
+    """The path of a file below the root, or as it is where it lies elsewhere."""
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
+
+
 def _entry_columns(entry: Entry, root: Path) -> dict[str, object]:
     return {
-        "path": _below(entry.file, root),
+        "path": below(entry.file, root),
+        "source": root.name,
         "label": entry.label,
         "negative": entry.negative,
         "split": entry.split,
         "case": entry.case,
         "bytes": entry.file.stat().st_size if entry.file.exists() else 0,
-        "mask": join_masks(_below(mask, root) for mask in entry.masks),
+        "mask": join_masks(below(mask, root) for mask in entry.masks),
     }
 
 
 def _patient(entry: Entry, row: Mapping[str, object]) -> object:
     """The patient by the table, else by the image's tags, else by its folder."""
     return entry.patient or row["patient"] or entry.case or entry.folder
-
-
-def _below(file: Path, root: Path) -> str:
-    """The path of a file below the root, or as it is where it lies elsewhere."""
-    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def _digest(file: Path) -> str | None:

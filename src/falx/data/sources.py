@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def entries_of(data: Path, *, min_classes: int = 2) -> tuple[Path, list[Entry]]:
         )
     else:
         raise BadInput(f"'{data}' does not exist; give a folder with one subfolder per class.")
-    classes = sorted({name for entry in entries for name in (entry.label, entry.negative) if name})
+    classes = sorted(class_names(entries))
     if len(classes) < min_classes:
         raise UnusableData(
             f"'{data}' holds {_counted(classes)}, and a classifier needs at least two; put the "
@@ -91,6 +91,11 @@ def entries_of(data: Path, *, min_classes: int = 2) -> tuple[Path, list[Entry]]:
         )
     # Links are not resolved: their targets may be the unnamed blobs of some tool's store.
     return root.absolute(), [_absolute(entry) for entry in entries]
+
+
+def class_names(entries: Iterable[Entry]) -> set[str]:
+    """The classes that some files may be of."""
+    return {name for entry in entries for name in (entry.label, entry.negative) if name}
 
 
 def _absolute(entry: Entry) -> Entry:

@@ -1,14 +1,15 @@
 """Leak-free splits: slices of one group are never separated.
 
 A group is a connected component of the relation "same patient or near-duplicate" (see
-falx.data.duplicates). Parts and folds are stratified by label as far as groups allow.
+falx.data.duplicates). Parts and folds are stratified by label, and by
+source where there are several, as far as groups allow.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +24,39 @@ PARTS = ("train", "validation", "test")
 class Split:
     """Row numbers of a catalog, divided into three parts.
 
-    Each is a sorted int64 array; together they contain every row once.
+    Each is a sorted int64 array; together, and with those that are in none, they contain every row
+    once.
+
+    Attributes:
+        excluded: rows that take no part, since they share a group with a test row.
     """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    excluded: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
-        rows = np.sort(np.concatenate([self.train, self.validation, self.test]))
+        rows = np.sort(np.concatenate([self.train, self.validation, self.test, self.excluded]))
         if not np.array_equal(rows, np.arange(len(rows))):
             raise ValueError("A split must contain every row of the catalog exactly once.")
 
     @classmethod
     def from_parts(cls, parts: np.ndarray) -> Split:
-        """From the part of each row: int (n,), 0 train, 1 validation, 2 test."""
-        return cls(*(np.flatnonzero(parts == part) for part in range(len(PARTS))))
+        """From the part of each row: int (n,), 0 train, 1 validation, 2 test, 3 excluded."""
+        return cls(*(np.flatnonzero(parts == part) for part in range(len(PARTS) + 1)))
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The rows of each part by its name, without those excluded."""
+        return {name: getattr(self, name) for name in PARTS}
 
     def names(self) -> np.ndarray:
-        """The part of each row by name: str (n,)."""
-        names = np.empty(len(self.train) + len(self.validation) + len(self.test), dtype=object)
-        for name in PARTS:
-            names[getattr(self, name)] = name
+        """The part of each row by name, or "excluded": str (n,)."""
+        every = self.parts | {"excluded": self.excluded}
+        names = np.empty(sum(map(len, every.values())), dtype=object)
+        for name, rows in every.items():
+            names[rows] = name
         return names
 
 
@@ -113,27 +125,81 @@ def fold_splits(
     for number in range(folds):
         parts = np.full(len(labels), PARTS.index("test"))
         rest = np.flatnonzero(fold != number)
-        # Every part needs a group of every class.
-        fewest = int((_class_counts(labels[rest], groups[rest]) > 0).sum(axis=0).min())
-        count = max(min(parts_wanted, fewest), 2)
-        part = folds_by_group(labels[rest], groups[rest], folds=count, seed=seed)
-        chosen = part == rng.integers(count)
-        parts[rest] = np.where(chosen, PARTS.index("validation"), PARTS.index("train"))
+        parts[rest] = _part_validation(labels[rest], groups[rest], parts_wanted, rng, seed)
         splits.append(Split.from_parts(parts))
     return splits
 
 
-def check_classes(split: Split, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Check that every part has slices of every class.
+def source_splits(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    sources: np.ndarray,
+    *,
+    validation: float = 0.15,
+    seed: int = 0,
+) -> list[Split]:
+    """A split for each source, whose rows are its test part; leave-one-source-out.
+
+    Rows of other sources that share a group with a test row are excluded. The validation part is
+    one of several equal parts of the others, as in `fold_splits`.
+
+    Args:
+        sources: source of each row, int (n,) in [0, sources).
+        validation: fraction of the rows that are left; approximate.
+
+    Raises:
+        UnusableData: so few groups of a class are left that there can be no validation part.
+    """
+    rng, splits = np.random.default_rng(seed), []
+    for number in range(int(sources.max()) + 1):
+        tested = sources == number
+        parts = np.where(tested, PARTS.index("test"), len(PARTS))
+        rest = np.flatnonzero(~tested & ~np.isin(groups, groups[tested]))
+        if len(rest):
+            strata = stratify(labels[rest], sources[rest], groups[rest], 2 * round(1 / validation))
+            parts[rest] = _part_validation(strata, groups[rest], round(1 / validation), rng, seed)
+        splits.append(Split.from_parts(parts))
+    return splits
+
+
+def stratify(labels: np.ndarray, sources: np.ndarray, groups: np.ndarray, least: int) -> np.ndarray:
+    """What to stratify rows by: int (n,), a number for each class of each source.
+
+    Where one of these has fewer than `least` groups, it is the class alone. Of one source, the
+    numbers are those of the classes.
+    """
+    strata: np.ndarray = sources * (int(labels.max()) + 1) + labels
+    fewest = int((_class_counts(strata, groups) > 0).sum(axis=0).min())
+    return strata if fewest >= least else labels
+
+
+def _part_validation(
+    labels: np.ndarray, groups: np.ndarray, wanted: int, rng: np.random.Generator, seed: int
+) -> np.ndarray:
+    """Training or validation of each row: one of about `wanted` equal parts is for validation."""
+    # Every part needs a group of every class.
+    fewest = int((_class_counts(labels, groups) > 0).sum(axis=0).min())
+    count = max(min(wanted, fewest), 2)
+    part = folds_by_group(labels, groups, folds=count, seed=seed)
+    chosen = part == rng.integers(count)
+    return np.where(chosen, PARTS.index("validation"), PARTS.index("train"))
+
+
+def check_classes(
+    split: Split, labels: np.ndarray, classes: Sequence[str], *, parts: Sequence[str] = PARTS
+) -> None:
+    """Check that parts have slices of every class.
 
     Args:
         labels: class code of each row, int (n,).
         classes: their names.
+        parts: to check.
 
     Raises:
         UnusableData: a part lacks a class.
     """
-    for part, rows in vars(split).items():
+    for part in parts:
+        rows = split.parts[part]
         lacking = sorted(set(range(len(classes))) - set(labels[rows].tolist()))
         if lacking:
             raise UnusableData(

@@ -14,6 +14,7 @@ from falx.evaluation.metrics import Scores, score, score_repeats
 from falx.evaluation.patients import PatientScores, score_patients
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.reliability import Reliability, score_reliability
+from falx.evaluation.sources import SourceScores, score_sources
 from falx.evaluation.studies import StudyScores, score_studies
 from falx.evaluation.subgroups import Factor, score_subgroups
 from falx.evaluation.volumes import VolumeScores, score_volumes
@@ -117,6 +118,11 @@ class Evaluation:
         return score_patients(self.predictions)
 
     @cached_property
+    def by_source(self) -> tuple[SourceScores, ...]:
+        """Scores of each of several datasets; empty where there is one."""
+        return score_sources(self.predictions)
+
+    @cached_property
     def by_fold(self) -> tuple[FoldScores, ...]:
         """Scores of each fold of a cross-validation; their intervals mean nothing."""
         if not self.predictions.is_cross_validated:
@@ -147,6 +153,7 @@ class Evaluation:
         rest = self.without_leakage
         optional = {
             "without_leakage": rest.scores if rest else None,
+            "by_source": [each.as_dict() for each in self.by_source] or None,
             "studies": self.studies,
             "level": self.levels,
             "volumes": self.volumes,

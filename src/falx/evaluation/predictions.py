@@ -205,10 +205,13 @@ class Predictions:
     @property
     def _untrained(self) -> np.ndarray:
         """Whether the plane of each slice was not trained: bool (repeats, n)."""
-        rules = self.rules[0][0]
-        untrained = {plane: bool(rules.why_untrained(plane)) for plane in set(self.table["plane"])}
-        one = self.table["plane"].map(untrained).to_numpy(bool)
-        return np.tile(one, (self.repeats, 1))
+        planes, found = self.table["plane"].to_numpy(dtype=object), np.zeros(self.folds.shape, bool)
+        for repeat, folds in enumerate(self.folds):
+            for fold in np.unique(folds):
+                rules = self.rules[repeat][fold - 1]
+                untrained = [name for name in set(planes) if rules.why_untrained(name)]
+                found[repeat] |= (folds == fold) & np.isin(planes, untrained)
+        return found
 
     @cached_property
     def times_wrong(self) -> np.ndarray:
@@ -242,13 +245,13 @@ class Predictions:
     def frame(self) -> pd.DataFrame:
         """A row a slice and repeat.
 
-        Columns path, index, group, label, repeat, fold, predicted, status, distance, p_CLASS; and
-        uncalibrated_CLASS where the temperature does not tell what these were.
+        Columns path, index, source, group, label, repeat, fold, predicted, status, distance,
+        p_CLASS; and uncalibrated_CLASS where the temperature does not tell what these were.
         """
         return pd.concat([self._frame(repeat) for repeat in range(self.repeats)], ignore_index=True)
 
     def _frame(self, repeat: int) -> pd.DataFrame:
-        frame = self.table[["path", "index", "group", "label"]].assign(
+        frame = self.table[["path", "index", "source", "group", "label"]].assign(
             repeat=repeat + 1,
             fold=self.folds[repeat],
             predicted=self.predicted[repeat],

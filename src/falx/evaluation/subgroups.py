@@ -187,6 +187,7 @@ FACTORS: dict[str, Callable[[pd.DataFrame], SubgroupRows]] = {
     "Color": lambda table: _categories(
         ["color" if each else "grayscale" for each in table["color"]]
     ),
+    "Source": lambda table: _categories(table["source"].tolist()),
     "Folder": lambda table: _categories(
         [_origin(*each) for each in zip(table["path"], table["label"], strict=True)]
     ),

@@ -55,7 +55,8 @@ class Recipe(RecipePart):
     )
     class_weights: Literal["balanced", "none"] = Field(
         "balanced",
-        description="'balanced' weights each class in the loss by the inverse of its frequency",
+        description="'balanced' weights each class in the loss by the inverse of its frequency, of "
+        "several datasets each class of each",
     )
     keep: Literal["best", "last"] = Field(
         "best",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from falx.data.catalog import Catalog, build_catalog
+from falx.data.catalog import Catalog
+from falx.data.joining import build_joined_catalog, find_datasets
 from falx.data.mask_rule import MaskRule
 from falx.data.sources import entries_of
 from falx.declaration import compared
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NAMED = 3
 PRETRAINING_FILE = "pretraining.parquet"
 """The catalog of what a backbone was pretrained on, in a run folder."""
 
@@ -42,7 +44,7 @@ class TrainingInputs:
     """All that decides a training, but for the split.
 
     Attributes:
-        data: folder or table.
+        data: folders or tables.
         catalog: of the data, unusable files included.
         operating_point, alpha: see falx.evaluation.calibration.calibrate.
         precision: of the arithmetic.
@@ -52,7 +54,7 @@ class TrainingInputs:
         pretrained: the backbone, once that is done.
     """
 
-    data: Path
+    data: tuple[Path, ...]
     catalog: Catalog
     recipe: Recipe
     weights: Weights
@@ -73,7 +75,7 @@ class TrainingInputs:
     @property
     def title(self) -> str:
         """Such as "paper on navoneel"."""
-        return f"{self.recipe.name} on {self.catalog.root.name}"
+        return f"{self.recipe.name} on {self.catalog.name}"
 
     def with_backbone(self, listener: Listener = silent) -> TrainingInputs:
         """The same with a pretrained backbone, where pretraining is asked for.
@@ -134,11 +136,11 @@ class TrainingInputs:
         """
         return Record(
             verb=verb,
-            arguments=[str(self.data)],
+            arguments=[str(path) for path in self.data],
             options=Record.options_of(verb, options, folder),
             title=self.title,
             split=split,
-            data={"name": self.catalog.root.name, "sha256": self.catalog.digest()},
+            data={"name": self.catalog.name, "sha256": self.catalog.digest()},
             weights={"name": self.weights.name, "sha256": self.weights.sha256},
             pretraining=self.pretraining(),
             backend=self._setup.backend,
@@ -164,12 +166,12 @@ class TrainingInputs:
 
 
 def find_inputs(
-    data: Path, options: TrainingOptions, *, listener: Listener = silent
+    data: Sequence[Path], options: TrainingOptions, *, listener: Listener = silent
 ) -> TrainingInputs:
     """Read recipe, weights and data; the cheapest checks come first.
 
     Args:
-        data: folder or table.
+        data: folders or tables.
         options: all of them.
         listener: receives progress.
 
@@ -182,14 +184,17 @@ def find_inputs(
         recipe = load_recipe(recipe)
     recipe = recipe.changed(options["changes"] or {})
     # Nothing is downloaded for data that are not there.
-    entries_of(data)
+    find_datasets(data)
     other = Path(options["pretrain_on"]) if options["pretrain_on"] else None
     if other:
-        check_other_dataset(other, data)
+        for path in data:
+            check_other_dataset(other, path)
         entries_of(other)
     weights = find_weights(str(options["weights"] or recipe.backbone.weights), recipe.backbone)
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
-    catalog = build_catalog(data, positive=options["positive"], masks=masks, listener=listener)
+    catalog = build_joined_catalog(
+        data, positive=options["positive"], masks=masks, listener=listener
+    )
     operating_point, alpha = str(options["operating_point"]), options["alpha"]
     if recipe.backbone.localization:
         _check_localized(recipe, catalog, other)
@@ -200,7 +205,7 @@ def find_inputs(
         else None
     )
     return TrainingInputs(
-        data=data,
+        data=tuple(data),
         catalog=catalog,
         recipe=recipe,
         weights=weights,
@@ -229,6 +234,8 @@ def _check_localized(recipe: Recipe, catalog: Catalog, other: Path | None) -> No
         )
 
 
-def run_name(what: str, data: Path) -> str:
-    """A name for a run folder, safe in any file system."""
-    return f"{what}-{re.sub(r'[^A-Za-z0-9._-]+', '-', data.stem).strip('-') or 'data'}"
+def run_name(what: str, data: Sequence[Path]) -> str:
+    """A name for a run folder, safe in any file system; it names at most three datasets."""
+    stems = [re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-") or "data" for path in data]
+    more = [f"and-{len(stems) - _NAMED}-more"] if len(stems) > _NAMED else []
+    return "-".join([what, *stems[:_NAMED], *more])

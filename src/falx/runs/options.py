@@ -191,6 +191,13 @@ class CrossvalOptions(TrainingOptions, total=False):
             minimum=1,
         ),
     ]
+    leave_one_source_out: Annotated[
+        bool,
+        Option(
+            "Of several datasets, test each with networks trained on the others: a fold for each.",
+            default=False,
+        ),
+    ]
 
 
 class EvaluateOptions(TypedDict, total=False):

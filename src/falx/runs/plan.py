@@ -12,6 +12,7 @@ import numpy as np
 
 from falx.data.catalog import Catalog
 from falx.data.split import (
+    PARTS,
     Split,
     check_classes,
     describe_split,
@@ -51,8 +52,11 @@ class Plan:
 
     def with_random_split(self) -> Plan:
         """The same on a random split."""
-        split = random_split(self.inputs.usable.labels, seed=self.inputs.seed)
-        return replace(self, split=split, strategy="random")
+        return replace(
+            self,
+            split=make_split("random", self.inputs.usable, self.inputs.seed),
+            strategy="random",
+        )
 
     def request(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that began; JSON values."""
@@ -79,15 +83,16 @@ def make_split(strategy: str, usable: Catalog, seed: int) -> Split:
         UnusableData: a class has fewer groups than parts.
     """
     labels, groups, table = usable.labels, usable.groups, usable.table
+    strata = usable.strata(len(PARTS))
     if strategy == "random":
-        return random_split(labels, seed=seed)
+        return random_split(strata, seed=seed)
     if strategy == "predefined":
         return predefined_split(table["split"].tolist(), labels, groups, seed=seed)
     if is_shares(strategy):
         percentages = np.array([int(part) for part in strategy.split("/")], float)
         if percentages.sum() != 100:
             raise BadInput(f"The percentages of --split must sum to 100, got {strategy}.")
-        return split_by_group(labels, groups, shares=tuple(percentages / 100), seed=seed)
+        return split_by_group(strata, groups, shares=tuple(percentages / 100), seed=seed)
     if Path(strategy).is_file():
         return read_split(Path(strategy), table, labels, groups, seed=seed)
     raise BadInput(

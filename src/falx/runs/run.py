@@ -46,7 +46,7 @@ class Record:
 
     Attributes:
         verb: that made it.
-        arguments: of the verb, such as the path of the data.
+        arguments: of the verb, such as the paths of the data.
         options: of the verb, by name, ready for JSON.
         title: such as "lite on navoneel".
         split: in words, such as "leak-free 70/15/15".
@@ -169,5 +169,5 @@ class Run:
                 },
                 len(np.unique(usable.groups[rows])),
             )
-            for name, rows in vars(self.split).items()
+            for name, rows in self.split.parts.items()
         )

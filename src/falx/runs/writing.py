@@ -70,7 +70,7 @@ def _predictions(run: Run) -> pd.DataFrame:
     if run.validation:
         frames.insert(0, run.validation.frame().assign(part="validation", leaked=""))
     table = pd.concat(frames, ignore_index=True)
-    first = ["path", "index", "group", "label", "part", "leaked"]
+    first = ["path", "index", "source", "group", "label", "part", "leaked"]
     return table[[*first, *table.columns.drop(first)]]
 
 

@@ -1,4 +1,4 @@
-"""What Keras' `fit` takes: batches of inputs and targets."""
+"""What Keras' `fit` takes: batches of inputs, targets and weights of slices in the loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from falx.training.views import PLAIN
 class ShuffledBatches(keras.utils.PyDataset):
     """Batches of one view of each slice in random order, determined by seed and epoch.
 
-    Set `epoch`, counted from 1, before each epoch: it is also the index of the view.
+    Set `epoch`, counted from 1, before each epoch: it is also the index of the view. With weights,
+    float (rows,), each batch holds those of its slices.
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         source: FeatureSource,
         rows: np.ndarray,
         targets: np.ndarray,
+        weights: np.ndarray | None = None,
         *,
         batch_size: int,
         seed: int,
@@ -30,6 +32,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         self.source = source
         self.rows = rows
         self.targets = targets
+        self.weights = weights
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
@@ -37,10 +40,13 @@ class ShuffledBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         order = epoch_order(len(self.rows), seed=self.seed, epoch=self.epoch)
         batch = order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.source.take(self.epoch, self.rows[batch]), self.targets[batch]
+        inputs = self.source.take(self.epoch, self.rows[batch])
+        if self.weights is None:
+            return inputs, self.targets[batch]
+        return inputs, self.targets[batch], self.weights[batch].astype(np.float32)
 
 
 class SequentialBatches(keras.utils.PyDataset):

@@ -56,6 +56,7 @@ class KerasTrainer:
         views: Views,
         labels: np.ndarray,
         classes: int,
+        sources: np.ndarray,
         *,
         weights: Path | None,
         cache: DiskCache,
@@ -68,6 +69,7 @@ class KerasTrainer:
             views: of all slices; splits are rows of them.
             labels: class codes, int (n,).
             classes: number of classes.
+            sources: source of each slice, int (n,).
             weights: file of backbone weights, or None for random initialization.
             cache: of feature banks.
             precision: arithmetic of the convolutions.
@@ -77,6 +79,7 @@ class KerasTrainer:
         self.labels = labels
         self.targets = encode_targets(labels, classes)
         self.classes = classes
+        self.sources = sources
         self.weights = weights
         self.cache = cache
         self.precision = precision
@@ -218,7 +221,7 @@ class KerasTrainer:
         self._backbone_weights = backbone_of(self._network).get_weights()
 
     def _labeled(self, rows: np.ndarray) -> LabeledRows:
-        return LabeledRows(rows, self.labels[rows], self.targets[rows])
+        return LabeledRows(rows, self.labels[rows], self.targets[rows], self.sources[rows])
 
     def _stage(self, index: int) -> Stage:
         """The stage of a phase, compiled when it is first needed."""

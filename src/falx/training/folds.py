@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from falx.data.catalog import Catalog
-from falx.data.split import Split, check_classes, fold_splits
-from falx.errors import BadInput, UnusableTraining
+from falx.data.split import Split, check_classes, fold_splits, source_splits
+from falx.errors import BadInput, UnusableData, UnusableTraining
 from falx.logs import redirect_stderr
 from falx.parallel import cores, exit_with_parent, terminate_workers
 from falx.progress import Listener, Progress, silent
@@ -94,10 +94,38 @@ def make_folds(catalog: Catalog, *, folds: int, repeats: int, seed: int) -> list
             f"A cross-validation needs at least 2 folds and 1 repeat, got {folds} and {repeats}."
         )
     labels, groups, planned = catalog.labels, catalog.groups, []
+    # Twice the folds, and some more, so that each stratum is in every validation part as well.
+    strata = catalog.strata(2 * (folds + 1))
     for repeat in range(repeats):
-        splits = fold_splits(labels, groups, folds=folds, seed=seed + repeat)
+        splits = fold_splits(strata, groups, folds=folds, seed=seed + repeat)
         for number, split in enumerate(splits, start=1):
             check_classes(split, labels, catalog.classes)
+            planned.append(Fold(repeat + 1, number, split, seed + repeat))
+    return planned
+
+
+def make_source_folds(catalog: Catalog, *, repeats: int, seed: int) -> list[Fold]:
+    """The folds of leave-one-source-out: fold k tests source k, trained on the others.
+
+    Repeats differ in the validation part and the seed of the training.
+
+    Raises:
+        BadInput: there is no repeat.
+        UnusableData: without a source, a class is missing in training or validation.
+    """
+    if repeats < 1:
+        raise BadInput(f"A cross-validation needs at least 1 repeat, got {repeats}.")
+    names, labels, planned = catalog.source_names, catalog.labels, []
+    for repeat in range(repeats):
+        splits = source_splits(labels, catalog.groups, catalog.sources, seed=seed + repeat)
+        for number, (name, split) in enumerate(zip(names, splits, strict=True), start=1):
+            try:
+                check_classes(split, labels, catalog.classes, parts=("train", "validation"))
+            except UnusableData as error:
+                raise UnusableData(
+                    f"Without '{name}', and without the slices that share a group with one of it, "
+                    "too few of a class are left to train on; add a dataset."
+                ) from error
             planned.append(Fold(repeat + 1, number, split, seed + repeat))
     return planned
 

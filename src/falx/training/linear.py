@@ -35,6 +35,7 @@ from falx.training.disk_cache import DiskCache, digest_of
 from falx.training.logistic import fit_logistic
 from falx.training.openvino_trunk import OpenVinoTrunk
 from falx.training.schedule import last_phase, phase_views, total_epochs
+from falx.training.targets import balanced_weights
 from falx.training.views import FLIPPED, PLAIN, Views
 
 VERSION = 1
@@ -68,6 +69,7 @@ class LinearTrainer:
         views: Views,
         labels: np.ndarray,
         classes: int,
+        sources: np.ndarray,
         *,
         weights: Path,
         cache: DiskCache,
@@ -80,6 +82,7 @@ class LinearTrainer:
             views: of all slices; splits are rows of them.
             labels: class codes, int (n,).
             classes: number of classes.
+            sources: source of each slice, int (n,).
             weights: file of backbone weights.
             cache: of feature banks.
             precision: arithmetic of the convolutions.
@@ -91,6 +94,7 @@ class LinearTrainer:
         self.views = views
         self.labels = labels
         self.classes = classes
+        self.sources = sources
         self.weights = weights
         self.listener = listener
         convolutions = read_convolutions(weights, localization=recipe.backbone.localization)
@@ -132,12 +136,15 @@ class LinearTrainer:
         index = last_phase(self.recipe)
         phase, views = self.recipe.phases[index], phase_views(self.recipe, index)
         self._prepare({PLAIN: validation} | dict.fromkeys(views, train))
+        labels = self.labels[train]
+        balanced = self.recipe.class_weights == "balanced"
+        weights = balanced_weights(labels, self.sources[train], self.classes) if balanced else None
         kernel, bias = fit_logistic(
             np.concatenate([self._pooled(view, train) for view in views]),
-            np.tile(self.labels[train], len(views)),
+            np.tile(labels, len(views)),
+            None if weights is None else np.tile(weights, len(views)),
             views=len(views),
             l2=phase.l2,
-            balanced=self.recipe.class_weights == "balanced",
         )
         self._head = LinearHead(kernel, bias)
         self.listener(Progress("Training", phase.epochs, phase.epochs, phase.name))

@@ -15,17 +15,22 @@ _MAX_ITERATIONS = 5000
 
 
 def fit_logistic(
-    features: np.ndarray, labels: np.ndarray, *, views: int, l2: float, balanced: bool
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    views: int,
+    l2: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Kernel float32 (depth, k) and bias (k,) of the linear layer with the lowest penalized loss.
 
     Args:
         features: float (n, depth), of all views of all slices.
         labels: class codes, int (n,), of at least two classes.
+        weights: of the losses, float (n,); None where all count the same.
         views: number of views of each slice; together they have the weight of one.
         l2: penalty on half the sum of squared weights of standardized features, relative to the sum
             of losses over slices.
-        balanced: whether all classes have the same total weight.
 
     Returns:
         k is 1 for two classes, with the logit of the second, otherwise the number of classes.
@@ -34,9 +39,8 @@ def fit_logistic(
     standardized = scaler.fit_transform(features.astype(np.float64))
     model = LogisticRegression(
         C=1 / (l2 * views),
-        class_weight="balanced" if balanced else None,
         max_iter=_MAX_ITERATIONS,
-    ).fit(standardized, labels)
+    ).fit(standardized, labels, sample_weight=weights)
     kernel = model.coef_.T / scaler.scale_[:, None]
     bias = model.intercept_ - scaler.mean_ @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)

@@ -18,7 +18,7 @@ from falx.training.logistic import fit_logistic
 from falx.training.recorder import Checkpointer, Recorder, reduce_on_plateau
 from falx.training.schedule import phase_views, total_epochs
 from falx.training.stage import Stage
-from falx.training.targets import balanced_class_weights
+from falx.training.targets import balanced_weights
 from falx.training.views import PLAIN
 
 
@@ -30,11 +30,13 @@ class LabeledRows:
         rows: int (n,).
         labels: class codes, int (n,).
         targets: see falx.training.batches.encode_targets.
+        sources: source of each slice, int (n,).
     """
 
     rows: np.ndarray
     labels: np.ndarray
     targets: np.ndarray
+    sources: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def train_phase(
         checkpoint.restore_optimizer(folder, stage.optimizer)
     batches = ShuffledBatches(
         source, training.train.rows, training.train.targets,
+        _weights(recipe, training.train, stage.classes),
         batch_size=recipe.batch_size, seed=training.seed, epoch=views[0],
     )  # fmt: skip
     plateau = reduce_on_plateau(recipe.plateau) if recipe.plateau else None
@@ -100,15 +103,17 @@ def train_phase(
         validation_data=_sequential(recipe, source, training.validation),
         initial_epoch=done,
         epochs=phase.epochs,
-        class_weight=(
-            balanced_class_weights(training.train.labels, stage.classes)
-            if recipe.class_weights == "balanced"
-            else None
-        ),
         shuffle=False,
         verbose=0,
         callbacks=callbacks,
     )
+
+
+def _weights(recipe: Recipe, train: LabeledRows, classes: int) -> np.ndarray | None:
+    """Weight of each training slice in the loss, float (n,); None where all count the same."""
+    if recipe.class_weights == "none":
+        return None
+    return balanced_weights(train.labels, train.sources, classes)
 
 
 def _fit_head(
@@ -122,12 +127,13 @@ def _fit_head(
 ) -> None:
     """Fit a linear head to some views of the training slices by logistic regression."""
     train, checkpointer, started = training.train, training.checkpointer, time.time()
+    weights = _weights(recipe, train, stage.classes)
     kernel, bias = fit_logistic(
         np.concatenate([source.take(view, train.rows) for view in views]),
         np.tile(train.labels, len(views)),
+        None if weights is None else np.tile(weights, len(views)),
         views=len(views),
         l2=phase.l2,
-        balanced=recipe.class_weights == "balanced",
     )
     network.get_layer("logits").set_weights([kernel, bias])
     values, validation_values = (

@@ -26,3 +26,29 @@ def balanced_class_weights(labels: np.ndarray, classes: int) -> dict[int, float]
     """
     weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
     return dict(enumerate(weights.tolist()))
+
+
+def balanced_weights(labels: np.ndarray, sources: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each row in the loss, so that classes count equally, and in each class its sources.
+
+    n / (classes x sources that have the class x rows of the class in the source). Where every
+    source has every class, all of their cells have the same total weight; of one source, it is
+    `balanced_class_weights`.
+
+    Args:
+        labels: class codes, int (n,).
+        sources: source of each row, int (n,).
+
+    Returns:
+        float64 (n,).
+
+    Raises:
+        ValueError: a class has no rows.
+    """
+    cells = np.zeros((int(sources.max()) + 1, classes), np.int64)
+    np.add.at(cells, (sources, labels), 1)
+    sources_of = (cells > 0).sum(axis=0)
+    if not sources_of.all():
+        raise ValueError(f"Class {int(sources_of.argmin())} has no rows.")
+    weights: np.ndarray = len(labels) / (classes * sources_of[labels] * cells[sources, labels])
+    return weights

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
 from falx.data import auditing
 from falx.data.auditing import Audit
-from falx.data.catalog import Catalog, build_catalog
+from falx.data.catalog import Catalog
+from falx.data.joining import as_paths, build_joined_catalog
 from falx.data.label_check import LabelCheck, carry_over
 from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
@@ -19,13 +21,16 @@ from falx.runs.reading import open_run
 
 @takes(AuditOptions)
 def audit(
-    data: str | Path, *, listener: Listener = silent, **options: Unpack[AuditOptions]
+    data: str | Path | Sequence[str | Path],
+    *,
+    listener: Listener = silent,
+    **options: Unpack[AuditOptions],
 ) -> Audit:
     """Look for everything that would distort performance numbers on a dataset.
 
     Args:
         data: a folder with a subfolder for each class, a folder of images with masks, or a CSV or
-            Parquet file.
+            Parquet file; or several of these, as they would be trained on together.
         listener: receives progress.
         options: see falx.runs.options.AuditOptions.
 
@@ -38,8 +43,8 @@ def audit(
     crossval = options["crossval"]
     known = _label_check(Path(crossval)) if crossval else None
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
-    catalog = build_catalog(
-        Path(data), positive=options["positive"], masks=masks, listener=listener
+    catalog = build_joined_catalog(
+        as_paths(data), positive=options["positive"], masks=masks, listener=listener
     )
     check = _carried_over(*known, catalog.usable(), crossval) if known and crossval else None
     return auditing.audit(catalog, label_check=check)

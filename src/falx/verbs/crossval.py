@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 
 from falx.data.auditing import audit
+from falx.data.joining import as_paths
 from falx.data.placing import planes_of
-from falx.declaration import takes
+from falx.declaration import declared, takes
 from falx.detect.rules import Rules
+from falx.errors import BadInput
 from falx.evaluation.calibration import apply_temperature, calibrate
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
@@ -31,23 +33,28 @@ from falx.runs.inputs import TrainingInputs, find_inputs, run_name
 from falx.runs.options import CrossvalOptions
 from falx.runs.run import Run
 from falx.runs.writing import write_run
-from falx.training.folds import Fold, FoldResult, make_folds, train_folds
+from falx.training.folds import Fold, FoldResult, make_folds, make_source_folds, train_folds
 from falx.training.ood import NO_OOD_THRESHOLD
 from falx.training.setup import open_cache
 from falx.training.views import render_views
 
 logger = logging.getLogger(__name__)
+_FOLDS = next(each.option.default for each in declared(CrossvalOptions) if each.name == "folds")
 
 
 @takes(CrossvalOptions)
 def crossval(
-    data: str | Path, *, listener: Listener = silent, **options: Unpack[CrossvalOptions]
+    data: str | Path | Sequence[str | Path],
+    *,
+    listener: Listener = silent,
+    **options: Unpack[CrossvalOptions],
 ) -> Run:
     """Train on all folds but one, test on that one, for each; perhaps repeatedly.
 
     Folds are stratified and never split a group; about 15 % of all slices, of those not tested,
-    choose the weights that are kept. With more than one job, a script must call this below
-    `if __name__ == "__main__":`, as Python's multiprocessing asks.
+    choose the weights that are kept. With `leave_one_source_out`, each of several datasets is a
+    fold, and other slices that share a group with one of it are left out. With more than one job, a
+    script must call this below `if __name__ == "__main__":`, as Python's multiprocessing asks.
 
     Args:
         data: as for `falx.train`.
@@ -58,19 +65,22 @@ def crossval(
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
             `.partial` that the same call resumes.
     """
-    folds, repeats = options["folds"], options["repeats"]
+    repeats = options["repeats"]
     # Recorded even where not given: jobs share the cores, and threads decide how sums are rounded.
     options["jobs"] = jobs = 1 if options["jobs"] is None else options["jobs"]
-    inputs = find_inputs(Path(data), options, listener=listener)
+    paths = as_paths(data)
+    _check_folds(paths, options)
+    inputs = find_inputs(paths, options, listener=listener)
     usable = inputs.usable
-    planned = make_folds(usable, folds=folds, repeats=repeats, seed=inputs.seed)
+    planned = _plan(inputs, options)
     out = Path(options["out"]) if options["out"] else None
-    name = run_name(f"crossval-{inputs.recipe.name}", Path(data))
+    name = run_name(f"crossval-{inputs.recipe.name}", paths)
     request = {**inputs.request(), "folds": _digest(planned)}
     with (
         run_folder(out, name, request, resume=options["resume"]) as folder,
         log_to_file(folder / "log.jsonl"),
     ):
+        folds = len(planned) // repeats
         logger.info("%d slices, %d folds, %d repeats", len(usable), folds, repeats)
         inputs = inputs.with_backbone(listener)
         began = time.monotonic()
@@ -88,7 +98,10 @@ def crossval(
         listener(Progress("Reporting", 0, 1))
         predictions = _out_of_fold(inputs, planned, results)
         times = f", {repeats} repeats" if repeats > 1 else ""
-        split = f"leak-free {folds}-fold cross-validation{times}"
+        kind = f"leak-free {folds}-fold cross-validation"
+        if options["leave_one_source_out"]:
+            kind = f"leave-one-source-out, {folds} sources"
+        split = f"{kind}{times}"
         run = Run(
             folder=final_path(folder),
             record=inputs.record(
@@ -108,6 +121,33 @@ def crossval(
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in run.scores.estimates.items()})
     return run
+
+
+def _check_folds(paths: Sequence[Path], options: CrossvalOptions) -> None:
+    """Check that leave-one-source-out is asked for with options that go with it.
+
+    Raises:
+        BadInput: they don't.
+    """
+    if not options["leave_one_source_out"]:
+        return
+    if options["folds"] != _FOLDS:
+        raise BadInput(
+            "--leave-one-source-out makes a fold of each dataset, so --folds means nothing beside "
+            "it; leave out one of the two."
+        )
+    if len(paths) < 2:
+        raise BadInput(
+            "--leave-one-source-out needs at least two datasets, to test each by training on the "
+            "others; name another, or leave it out."
+        )
+
+
+def _plan(inputs: TrainingInputs, options: CrossvalOptions) -> list[Fold]:
+    usable, repeats, seed = inputs.usable, options["repeats"], inputs.seed
+    if options["leave_one_source_out"]:
+        return make_source_folds(usable, repeats=repeats, seed=seed)
+    return make_folds(usable, folds=options["folds"], repeats=repeats, seed=seed)
 
 
 def _digest(folds: Sequence[Fold]) -> str:
@@ -154,7 +194,9 @@ def _rules(inputs: TrainingInputs, fold: Fold, result: FoldResult) -> Rules:
         operating_point=inputs.operating_point,
         alpha=inputs.alpha,
     )
-    rules = replace(rules, ood_threshold=result.ood_threshold, planes=planes_of(usable.table))
+    learned = np.isin(usable.sources, usable.sources[fold.split.train])
+    planes = planes_of(usable.table[learned])
+    rules = replace(rules, ood_threshold=result.ood_threshold, planes=planes)
     calibrated = apply_temperature(result.validation_probabilities, rules.temperature)
     validation = Predictions.of_detector(
         usable, rows, calibrated, result.validation_distances, rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.auditing import audit
+from falx.data.joining import as_paths
 from falx.data.placing import planes_of
 from falx.declaration import takes
 from falx.detect.detector import Detector, load
@@ -41,11 +43,17 @@ _PARITY_SLICES = 32
 
 
 @takes(TrainOptions)
-def train(data: str | Path, *, listener: Listener = silent, **options: Unpack[TrainOptions]) -> Run:
+def train(
+    data: str | Path | Sequence[str | Path],
+    *,
+    listener: Listener = silent,
+    **options: Unpack[TrainOptions],
+) -> Run:
     """Audit, split, train, evaluate and report; the run folder is complete or absent.
 
     Args:
-        data: a folder with a subfolder for each class, or a CSV or Parquet file.
+        data: a folder with a subfolder for each class, or a CSV or Parquet file; or several of
+            these, to train on together (see falx.data.joining).
         listener: receives progress.
         options: see falx.runs.options.TrainOptions.
 
@@ -53,10 +61,11 @@ def train(data: str | Path, *, listener: Listener = silent, **options: Unpack[Tr
         FalxError: what was asked for can't be done; nothing is left half-written but a folder
             `.partial` that the same call resumes.
     """
-    inputs = find_inputs(Path(data), options, listener=listener)
+    paths = as_paths(data)
+    inputs = find_inputs(paths, options, listener=listener)
     plan = make_plan(inputs, options["split"])
     out = Path(options["out"]) if options["out"] else None
-    name = run_name(inputs.recipe.name, Path(data))
+    name = run_name(inputs.recipe.name, paths)
     with (
         run_folder(out, name, plan.request(), resume=options["resume"]) as folder,
         log_to_file(folder / "log.jsonl"),
@@ -114,7 +123,7 @@ class _Trained:
 def _log_plan(plan: Plan) -> None:
     inputs, usable = plan.inputs, plan.inputs.usable
     unusable = len(inputs.catalog) - len(usable)
-    sizes = {part: len(rows) for part, rows in vars(plan.split).items()}
+    sizes = {part: len(rows) for part, rows in plan.split.parts.items()}
     logger.info("%d slices of %s; %d can't be used", len(usable), usable.classes, unusable)
     logger.info("split %s: %s", plan.strategy, sizes)
     logger.info(

@@ -53,7 +53,7 @@ def training_data(report: Report) -> Section:
             Paragraph(
                 line(
                     "All slices of ",
-                    code(report.audit.catalog.root.name),
+                    code(report.audit.catalog.name),
                     ", including validation and test. Labels are the reference standard and were "
                     "taken as given.",
                 )

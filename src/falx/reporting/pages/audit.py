@@ -99,7 +99,7 @@ def write_audit_page(audit: Audit, path: Path) -> None:
     write_page(
         path,
         "audit.html.j2",
-        name=audit.catalog.root.name,
+        name=audit.catalog.name,
         lede=_lede(audit, found),
         verdicts=found,
         bars=_bars(audit.counts),

@@ -42,6 +42,7 @@ from falx.reporting.words.metrics import GLOSSES
 from falx.reporting.words.next_steps import next_steps
 from falx.reporting.words.occlusion import occlusion_words
 from falx.reporting.words.reliability import reliability_rows
+from falx.reporting.words.sources import is_left_out, source_columns, source_rows, source_words
 from falx.reporting.words.volumes import volume_table
 from falx.runs.run import Run
 from falx.statistics import Estimate
@@ -142,6 +143,8 @@ def write_report(report: Report, path: Path) -> None:
         errors_hidden=len(errors[ERRORS_SHOWN:]),
         repeats=scores.repeats,
         folds=[_fold_row(fold) for fold in evaluation.by_fold],
+        sources=_sources(report),
+        sources_are_folds=is_left_out(run),
         checked=report.audit.label_check,
         label_issues=[
             _label_issue_row(each, scores.repeats) for each in label_issues[:LABEL_ISSUES_SHOWN]
@@ -211,6 +214,20 @@ def _class_rows(scores: Scores) -> list[tuple[str, tuple[Cell, ...], str]]:
         (name, tuple(map(cell_of, row.values())), count(scores.support[name]))
         for name, row in scores.by_class.items()
     ]
+
+
+def _sources(report: Report) -> dict[str, Any] | None:
+    """Numbers by source; None where there is one."""
+    if not report.evaluation.by_source:
+        return None
+    return {
+        "words": source_words(report.run),
+        "columns": source_columns(report.evaluation),
+        "rows": [
+            (name, count(n), count(groups), tuple(map(cell_of, measures)))
+            for name, n, groups, measures in source_rows(report.evaluation)
+        ],
+    }
 
 
 def _fold_row(fold: FoldScores) -> tuple[str, ...]:

@@ -155,6 +155,12 @@ def notice(report: Report) -> Notice:
     if leaked is None:
         text = "The detector came without its run, which names the slices that it was trained on."
         return Notice("look", "Leakage could not be checked.", text)
+    if report.record.options.get("leave_one_source_out"):
+        text = (
+            "Each dataset was tested by networks trained on the others, without the slices in a "
+            f"group with one of its.{_unknown_patients(report)}"
+        )
+        return Notice("fine", "No slice was tested by a network that saw its source.", text)
     if report.kind == "cross-validation":
         text = f"{_grouped(report)} are in the same fold.{_unknown_patients(report)}"
         heading = "No slice was tested by a network that saw a slice of its group."
@@ -289,9 +295,12 @@ def _size_limits(scores: Scores) -> Iterator[str]:
 
 def _split_limit(report: Report) -> str:
     if report.kind == "cross-validation":
+        where = "slices like these"
+        if report.record.options.get("leave_one_source_out"):
+            where = "a dataset that was not trained on, as far as so few datasets can tell"
         return (
             "These are results of many networks, none of which is the detector that falx train "
-            "makes from the same data; they estimate what the recipe is worth on slices like these."
+            f"makes from the same data; they estimate what the recipe is worth on {where}."
         )
     if report.kind == "training":
         return (
