@@ -9,6 +9,7 @@ from falx.cli import terminal
 from falx.cli.answers import MOSTLY_UNLIKE, UNLIKE, show_findings
 from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
 from falx.detect.pooling import INCONCLUSIVE, NOT_CALIBRATED
+from falx.detect.site import Difference, SiteCheck
 from falx.notice import NOTICE
 
 CLASSES = ("no", "yes")
@@ -281,3 +282,27 @@ def test_of_many_different_reasons_the_first_are_told(shown):
 
 def test_where_nothing_was_left_out_nothing_is_said_of_it(shown):
     assert shown(slices=[Finding(Path("a.png"), 0, "out_of_distribution", 9.0)])[2] == NOTICE
+
+
+SITE = SiteCheck(
+    "different", 40, 40, 0.0004, (Difference("brightness", 0.4, 0.2, 2.0),), 0.9
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        (
+            SITE,
+            "Warning: As a set, these 40 slices (40 groups) differ from the training slices (p < ",
+        ),
+        (replace(SITE, outcome="not different", p_value=0.3), "As a set, these 40 slices"),
+        (replace(SITE, outcome="not checked", p_value=None, reason="x"), "was not checked: x."),
+    ],
+    ids=["different", "not different", "not checked"],
+)
+def test_what_the_site_check_found_is_said_of_30_slices_or_more(site, said, capsys):
+    one = Finding(Path("a.png"), 0, "out_of_distribution", 9.0)
+    for n, is_said in ((40, True), (29, False)):
+        show_findings(Findings(CLASSES, (one,) * n, site=site))
+        assert (said in " ".join(capsys.readouterr().err.split())) == is_said

@@ -12,6 +12,7 @@ import pytest
 from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
 from falx.detect.findings_io import as_csv, as_dict
 from falx.detect.heat_map import HeatMap
+from falx.detect.site import SiteCheck
 from falx.image.render import Region
 
 HEAD = "path,index,status,label,probability,p_no,p_yes,distance,study,series,level,region,problem\n"
@@ -94,6 +95,14 @@ def test_json_has_everything():
         {"path": "d.txt", "problem": "no image", "n": None},
         {"path": "f.dcm", "problem": "2 field maps", "n": 2},
     ]
+
+
+def test_json_has_the_site_check_if_there_was_one():
+    assert as_json(FINDINGS)["site_check"] is None
+    site = SiteCheck("not checked", 2, 1, None, (), 0.9, "that takes at least 30 slices")
+    content = as_json(replace(FINDINGS, site=site))["site_check"]
+    assert (content["outcome"], content["slices"], content["p_value"]) == ("not checked", 2, None)
+    assert content["sentence"] == site.sentence
 
 
 def test_the_level_of_a_single_slice_is_null():

@@ -40,6 +40,36 @@ def test_other_data_has_no_leakage(run, others, tmp_path):
     }  # fmt: skip
 
 
+def test_too_few_slices_are_not_checked_as_a_set(run, others, tmp_path):
+    done = falx.evaluate(run, others, out=tmp_path / "out", faithfulness_slices=0)
+    found = json.loads((done.folder / "metrics.json").read_text())["site_check"]
+    assert (found["outcome"], found["slices"], found["p_value"]) == ("not checked", 24, None)
+
+
+def test_slices_that_differ_as_a_set_are_told_from_those_of_training(
+    run, phantoms, others, tmp_path
+):
+    """Dimmed and blurred ones do, unseen ones like those of training don't."""
+    for number, file in enumerate(sorted(others.rglob("*.png"))):
+        image = cv2.GaussianBlur(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), (0, 0), 2) // 2
+        for suffix, turned in (("a", image), ("b", image[:, ::-1])):
+            target = tmp_path / "data" / file.parent.name / f"{number}{suffix}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), turned)
+    done = falx.evaluate(run, tmp_path / "data", out=tmp_path / "out", faithfulness_slices=0)
+    assert done.evaluation.site.is_different
+    entry = json.loads((done.folder / "metrics.json").read_text())["site_check"]
+    assert entry["sentence"] == done.evaluation.site.sentence
+    assert "These slices are unlike those of training, as a set." in (
+        done.folder / "report.html"
+    ).read_text("utf-8")
+    same = falx.evaluate(run, phantoms, out=tmp_path / "same", faithfulness_slices=0)
+    # Only the test part is compared: the others leaked.
+    assert (
+        same.evaluation.site.slices == len(same.evaluation.predictions) - same.evaluation.n_leaked
+    )
+
+
 def test_the_predictions_are_those_of_the_detector(run, others, tmp_path):
     done = falx.evaluate(run, others, out=tmp_path / "out")
     table = pd.read_csv(done.folder / "predictions.csv").set_index("path")["p_yes"]

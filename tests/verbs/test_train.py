@@ -47,6 +47,7 @@ def test_the_run_folder_holds_what_the_design_says_and_nothing_else(run):
     detector = {path.name for path in (run / "detector").iterdir()}
     assert detector == {
         "detector.json", "network.xml", "network.bin", "network.keras", "reference.npz",
+        "site.npz",
     }  # fmt: skip
     assert {path.stem for path in (run / "figures").iterdir()} - {"worst_errors"} == FIGURES
 

@@ -17,6 +17,7 @@ from falx.cli.names import shortest_tails
 from falx.cli.terminal import err, out, say, warn
 from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
 from falx.detect.pooling import INCONCLUSIVE
+from falx.detect.site import MIN_SLICES, SiteCheck
 from falx.notice import NOTICE
 
 UNLIKE = "it is unlike the training slices"
@@ -46,7 +47,17 @@ def show_findings(findings: Findings) -> None:
         n = len(findings.slices) - len(single)
         say(f"Answers for the {n} slices of these studies: --csv or --json; pictures: --heatmaps.")
     _show_left_out(findings.left_out, tails)
+    if findings.site and len(findings.slices) >= MIN_SLICES:
+        show_site_check(findings.site)
     say(NOTICE)
+
+
+def show_site_check(site: SiteCheck) -> None:
+    """Whether slices differ, as a set, from those of training; a warning where they do."""
+    if site.is_different:
+        warn(site.sentence)
+    else:
+        say(site.sentence)
 
 
 class _Notes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from falx.cli.answers import show_site_check
 from falx.cli.terminal import out, say, warn
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
             f"{evaluation.n_leaked} of {evaluation.scores.n} slices share a group with slices that "
             "the detector has seen."
         )
+    if evaluation.site:
+        show_site_check(evaluation.site)
     rest = evaluation.without_leakage
     show_scores({"all": evaluation.scores, "without leakage": rest.scores if rest else None})
     show_reliability(evaluation.reliability)

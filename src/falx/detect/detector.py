@@ -32,6 +32,9 @@ from falx.detect.pooling import SeriesHeader, series_finding, study_finding
 from falx.detect.rules import Rules, decide, status_of
 from falx.detect.scans import Item, rendered, rendered_slices
 from falx.detect.settings import SETTINGS_FILE, Settings
+from falx.detect.site import SiteCheck, check_site
+from falx.detect.site_groups import groups_of
+from falx.detect.site_reference import Measurements, SiteReference
 from falx.errors import BadInput, BrokenRun
 from falx.image.crop import Box
 from falx.progress import Listener, silent
@@ -46,6 +49,8 @@ Maps = Literal["plain", "flip_tta"]
 the mirrored map of the mirrored view, which takes twice as long and localizes better (see
 docs/heat-maps.md)."""
 
+_Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Logits, heat maps and distances."""
 
 SHIPPED = Path(str(resources.files("falx.detect") / "shipped"))
 """Folder of the detector that ships with falx; see docs/detector.md for how it was made."""
@@ -57,13 +62,17 @@ LOST = "its file names no series, so where it lies in the head is unknown"
 class Detector:
     """A trained detector."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, site_reference: SiteReference | None = None
+    ) -> None:
         self.settings = settings
+        self.site_reference = site_reference
         self._engine = engine
 
     def with_rules(self, rules: Rules) -> Detector:
         """The same detector with other rules."""
-        return Detector(replace(self.settings, rules=rules), self._engine)
+        settings = replace(self.settings, rules=rules)
+        return Detector(settings, self._engine, self.site_reference)
 
     def probabilities(self, views: np.ndarray) -> np.ndarray:
         """Class probabilities float64 (n, classes) of plain views uint8 (n, size, size)."""
@@ -76,6 +85,22 @@ class Detector:
         """
         logits, _, distances = self._engine.infer(views)
         return class_probabilities(logits), distances
+
+    def measure_views(self, views: np.ndarray) -> Measurements:
+        """What the site check compares of plain views uint8 (n, size, size)."""
+        return Measurements.of(views, *self.predict_views(views))
+
+    def check_site(self, measurements: Measurements, groups: np.ndarray) -> SiteCheck:
+        """Whether slices differ, as a set, from those of training (see falx.detect.site).
+
+        Args:
+            measurements: of the slices, n of them.
+            groups: of each, int (n,).
+        """
+        settings = self.settings
+        return check_site(
+            self.site_reference, measurements, groups, settings.rules, settings.classes
+        )
 
     def evidence(
         self, views: np.ndarray, classes: Iterable[int], *, maps: Maps = "plain"
@@ -114,13 +139,21 @@ class Detector:
         left_out: list[LeftOut] = []
         headers: dict[tuple[str, str], SeriesHeader] = {}
         findings: list[Finding] = []
+        measured: list[Measurements] = []
         for batch in _batches(rendered(files, self.settings.rendering, left_out, listener)):
             headers |= {
                 (item.study, item.series.series): item.series for item in batch if item.series
             }
-            findings.extend(self._findings(batch, maps))
+            outputs = self._infer(_views(batch), maps)
+            findings.extend(self._findings(batch, outputs))
+            measured.append(_measured(batch, outputs))
         studies = self._studies(findings, headers)
-        return Findings(self.settings.classes, tuple(findings), studies, tuple(left_out))
+        found = Findings(self.settings.classes, tuple(findings), studies, tuple(left_out))
+        if not findings:
+            return found
+        measurements = Measurements.joined(measured)
+        site = self.check_site(measurements, groups_of(findings))
+        return replace(found, measurements=measurements, site=site)
 
     def predict_slices(
         self, slices: Sequence[Slice], *, heads: Sequence[Box] | None = None, maps: Maps = "plain"
@@ -132,7 +165,7 @@ class Detector:
             maps: how heat maps are computed.
         """
         items = rendered_slices(slices, self.settings.rendering, heads)
-        return self._findings(items, maps) if items else []
+        return self._findings(items, self._infer(_views(items), maps)) if items else []
 
     def _studies(
         self, findings: Iterable[Finding], headers: Mapping[tuple[str, str], SeriesHeader]
@@ -151,7 +184,7 @@ class Detector:
                 studies.setdefault(study, []).append(answer)
         return tuple(study_finding(study, series) for study, series in studies.items())
 
-    def _infer(self, views: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _infer(self, views: np.ndarray, maps: Maps) -> _Outputs:
         """Logits (n, k) of views, heat maps (n, rows, columns, k), and distances (n,)."""
         logits, heat_maps, distances = self._engine.infer(views)
         if maps == "flip_tta" and not self.settings.flip_tta:
@@ -159,9 +192,8 @@ class Detector:
             heat_maps = (heat_maps + mirrored[:, :, ::-1]) / 2
         return logits, heat_maps, distances
 
-    def _findings(self, items: Sequence[Item], maps: Maps) -> list[Finding]:
-        views = np.stack([item.view for item in items])
-        logits, heat_maps, distances = self._infer(views, maps)
+    def _findings(self, items: Sequence[Item], outputs: _Outputs) -> list[Finding]:
+        logits, heat_maps, distances = outputs
         rows = zip(items, class_probabilities(logits), heat_maps, distances, strict=True)
         return [self._finding(*row) for row in rows]
 
@@ -210,7 +242,7 @@ def load(run: str | Path | None = None) -> Detector:
     settings = Settings.load(folder)
     if network_sha256(folder) != settings.network_sha256:
         raise BrokenRun(f"The network in '{folder}' was altered or cut off; copy the run anew.")
-    return Detector(settings, Engine(folder / NETWORK_FILE))
+    return Detector(settings, Engine(folder / NETWORK_FILE), SiteReference.load(folder))
 
 
 def network_sha256(folder: Path) -> str:
@@ -257,3 +289,12 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
             batch = []
     if batch:
         yield batch
+
+
+def _views(items: Sequence[Item]) -> np.ndarray:
+    return np.stack([item.view for item in items])
+
+
+def _measured(items: Sequence[Item], outputs: _Outputs) -> Measurements:
+    logits, _, distances = outputs
+    return Measurements.of(_views(items), class_probabilities(logits), distances)

@@ -10,6 +10,8 @@ import numpy as np
 
 from falx.detect.heat_map import HeatMap
 from falx.detect.rules import Status
+from falx.detect.site import SiteCheck
+from falx.detect.site_reference import Measurements
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,16 @@ class Findings:
 
     Attributes:
         classes: names in order; of two, the second is the positive one.
+        measurements: of the slices, for the site check; None without slices.
+        site: whether the slices differ, as a set, from those of training; None without slices.
     """
 
     classes: tuple[str, ...]
     slices: tuple[Finding, ...] = ()
     studies: tuple[StudyFinding, ...] = ()
     left_out: tuple[LeftOut, ...] = field(default=())
+    measurements: Measurements | None = field(default=None, compare=False, repr=False)
+    site: SiteCheck | None = None
 
 
 def class_probabilities(logits: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ def as_dict(findings: Findings) -> dict[str, Any]:
             {"path": str(file.path), "problem": file.problem, "n": file.n}
             for file in findings.left_out
         ],
+        "site_check": findings.site.as_dict() if findings.site else None,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from falx.data.label_check import LabelCheck, check_labels
+from falx.detect.site import SiteCheck
 from falx.evaluation.levels import LevelScores, score_levels
 from falx.evaluation.metrics import Scores, score, score_repeats
 from falx.evaluation.patients import PatientScores, score_patients
@@ -55,6 +56,7 @@ class Evaluation:
         faithfulness: of heat maps, as far as it can be measured without masks.
         border_only: of predictions on slices of which only the border is left.
         occlusion: of predictions on slices whose tumor was inpainted.
+        site: whether the slices that did not leak differ, as a set, from those of training.
     """
 
     predictions: Predictions
@@ -64,6 +66,7 @@ class Evaluation:
     faithfulness: FaithfulnessScores | None = None
     border_only: BorderOnlyScores | None = None
     occlusion: OcclusionScores | None = None
+    site: SiteCheck | None = None
 
     @cached_property
     def scores(self) -> Scores:
@@ -162,6 +165,7 @@ class Evaluation:
             "faithfulness": self.faithfulness,
             "border_only": self.border_only,
             "occlusion": self.occlusion,
+            "site_check": self.site,
         }
         content = {**self.scores.as_dict(), "reliability": self.reliability}
         if self.predictions.is_cross_validated:

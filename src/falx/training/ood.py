@@ -80,7 +80,28 @@ def fit_ood_threshold(features: np.ndarray, groups: np.ndarray) -> float | None:
     folds = list(GroupKFold(count).split(features, groups=groups))
     if min(len(fitted) for fitted, _ in folds) < max(2, _MIN_FIT_FRACTION * len(features)):
         return None
-    distances = np.empty(len(features))
-    for fitted, held_out in folds:
-        distances[held_out] = fit_mahalanobis(features[fitted]).distances(features[held_out])
+    distances = out_of_fold_distances(features, groups, np.ones(len(features), bool))
     return float(np.quantile(distances, 1 - OOD_RATE))
+
+
+def out_of_fold_distances(
+    features: np.ndarray, groups: np.ndarray, learned: np.ndarray
+) -> np.ndarray:
+    """Mahalanobis distances of slices from slices of other groups, float (n,), by five folds.
+
+    Infinite where fewer than two slices are left to compare with, as in a single group.
+
+    Args:
+        features: float (n, channels).
+        groups: int (n,).
+        learned: which slices references are fitted to, bool (n,).
+    """
+    distances = np.full(len(features), np.inf)
+    count = min(_FOLDS, len(np.unique(groups)))
+    if count < 2:
+        return distances
+    for rest, held_out in GroupKFold(count).split(features, groups=groups):
+        fitted = rest[learned[rest]]
+        if len(fitted) > 1:
+            distances[held_out] = fit_mahalanobis(features[fitted]).distances(features[held_out])
+    return distances

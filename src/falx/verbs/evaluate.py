@@ -16,6 +16,8 @@ from falx.data.class_names import means_any, means_none
 from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
 from falx.detect.detector import Detector, detector_folder, load
+from falx.detect.site import SiteCheck
+from falx.detect.site_reference import Measurements
 from falx.errors import BadInput
 from falx.evaluation.binary import (
     binary_catalog,
@@ -94,6 +96,7 @@ def evaluate(
         ),
         border_only=_border_only(detector, tested, leaked),
         occlusion=masked.occlusion if masked else None,
+        site=_check_site(detector, tested, leaked),
     )
     binary = ", folded into tumor and no tumor" if options["binary"] else ""
     evaluated = Run(
@@ -143,11 +146,15 @@ def leaked_from_training(home: Path, usable: Catalog) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class _Tested:
-    """Predictions, the views they were made on, uint8 (n, size, size), and whether binary."""
+    """Predictions, the views they were made on, uint8 (n, size, size), and whether binary.
+
+    The probabilities, float (n, classes), are those of the detector, before any folding.
+    """
 
     predictions: Predictions
     views: np.ndarray
     binary: bool
+    probabilities: np.ndarray
 
 
 def _catalog(
@@ -199,6 +206,7 @@ def _predict(
     cache = open_cache(cache_gb)
     views = render_views(usable, settings.rendering, cache, listener=listener).plain
     probabilities, distances = detector.predict_views(views)
+    unfolded = probabilities
     rules, uncalibrated = settings.rules, None
     if binary:
         uncalibrated = binary_probabilities(apply_temperature(probabilities, 1 / rules.temperature))
@@ -207,7 +215,16 @@ def _predict(
     predictions = Predictions.of_detector(
         usable, np.arange(len(usable)), probabilities, distances, rules, uncalibrated=uncalibrated
     )
-    return _Tested(predictions, views, binary)
+    return _Tested(predictions, views, binary, unfolded)
+
+
+def _check_site(detector: Detector, tested: _Tested, leaked: np.ndarray | None) -> SiteCheck:
+    """The site check on slices that did not leak: to a detector that saw them, others look odd."""
+    found = tested.predictions
+    rows = np.arange(len(found)) if leaked is None else np.flatnonzero(~leaked)
+    views, probabilities = tested.views[rows], tested.probabilities[rows]
+    measurements = Measurements.of(views, probabilities, found.distances[0, rows])
+    return detector.check_site(measurements, found.groups[rows])
 
 
 def _border_only(

@@ -33,6 +33,7 @@ from falx.runs.plan import Plan, make_plan
 from falx.runs.run import Run
 from falx.runs.writing import write_run
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
+from falx.training.site import fit_site_reference
 from falx.training.targets import epoch_order
 from falx.training.trainer import Trainer
 from falx.training.weak_labels import learnable
@@ -202,6 +203,10 @@ def _export(
         reference=reference,
         parity_rows=plan.split.test[:_PARITY_SLICES],
     )
+    fit_site_reference(
+        trainer.views.plain, features, usable.groups, plan.split, seen, probabilities,
+        seed=inputs.seed,
+    ).save(folder)  # fmt: skip
     return load(folder)
 
 

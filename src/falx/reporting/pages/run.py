@@ -42,6 +42,7 @@ from falx.reporting.words.metrics import GLOSSES
 from falx.reporting.words.next_steps import next_steps
 from falx.reporting.words.occlusion import occlusion_words
 from falx.reporting.words.reliability import reliability_rows
+from falx.reporting.words.site import site_notice, site_table
 from falx.reporting.words.sources import is_left_out, source_columns, source_rows, source_words
 from falx.reporting.words.volumes import volume_table
 from falx.runs.run import Run
@@ -127,6 +128,8 @@ def write_report(report: Report, path: Path) -> None:
         paper=sentences.paper_words() if report.binary else "",
         classes=_class_rows(scores),
         reliability=_reliability(report.reliability),
+        site_notice=site_notice(evaluation.site),
+        site=site_table(evaluation.site),
         studies=_studies(evaluation.studies),
         shortcuts=list(occlusion_words(evaluation.border_only, evaluation.occlusion)),
         localization=localization_table(evaluation.localization, evaluation.regions),
