@@ -219,6 +219,20 @@ def test_every_rendering_shows_the_same(page, slices, rendering):
         assert region == vars(expected_region), file
 
 
+@pytest.mark.parametrize("rendering", RENDERINGS, ids=lambda each: f"{each.crop}-{each.aspect}")
+def test_a_frame_is_left_out_as_in_python(page, slices, tmp_path, rendering):
+    source = read_slices(min(slices.iterdir()))[0].pixels
+    for number, (top, bottom, left, right) in enumerate([(9, 30, 20, 12), (0, 0, 60, 60)]):
+        framed = np.pad(source, ((top, bottom), (left, right)), constant_values=1.0)
+        framed = cv2.GaussianBlur(framed, (0, 0), 1.5) if number else framed
+        file = tmp_path / f"{number}.png"
+        cv2.imwrite(str(file), np.rint(framed * 255).astype(np.uint8))
+        view, region = rendered(page, file, rendering)
+        expected, expected_region = render_with_region(read_slices(file)[0].pixels, rendering)
+        assert largest_step(view, expected) <= 1
+        assert region == vars(expected_region)
+
+
 def png(folder, image):
     file = folder / "image.png"
     cv2.imwrite(str(file), image)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falx.image.crop import Box, background_level, head_box, head_extent, head_mask
+from falx.image.crop import (
+    Box,
+    background_level,
+    head_box,
+    head_extent,
+    head_mask,
+    picture_box,
+)
 
 
 def slice_with_head(
@@ -128,3 +135,63 @@ def test_a_slice_in_which_nothing_stands_out_has_no_extent(level):
 def test_noise_alone_has_no_extent():
     noise = np.random.default_rng(0).normal(0, 0.01, (200, 200))
     assert head_extent(np.abs(noise).astype(np.float32)) is None
+
+
+MARGINS = [(20, 20, 20, 20), (0, 0, 40, 40), (10, 60, 0, 5)]
+
+
+def framed(pixels, margins, level=1.0):
+    top, bottom, left, right = margins
+    return np.pad(pixels, ((top, bottom), (left, right)), constant_values=np.float32(level))
+
+
+@pytest.mark.parametrize("margins", MARGINS)
+@pytest.mark.parametrize("level", [0.3, 1.0])
+def test_a_frame_makes_no_difference(margins, level):
+    pixels = with_scalp(0.5)
+    shift = np.array([margins[0], margins[2]] * 2)
+    around = framed(pixels, margins, level)
+    np.testing.assert_array_equal(
+        edges(picture_box(around)), shift + np.array([0, 0, *pixels.shape])
+    )
+    np.testing.assert_array_equal(edges(head_box(around)), shift + edges(head_box(pixels)))
+    np.testing.assert_array_equal(
+        edges(head_extent(around)[0]), shift + edges(head_extent(pixels)[0])
+    )
+    assert background_level(around) == background_level(pixels)
+    assert head_mask(around).sum() == head_mask(pixels).sum()
+
+
+def test_the_fraction_that_is_head_is_of_the_whole_slice():
+    pixels = with_scalp(0.5)
+    around = framed(pixels, (20, 20, 20, 20))
+    expected = head_extent(pixels)[1] * pixels.size / around.size
+    assert head_extent(around)[1] == pytest.approx(expected)
+
+
+def test_a_blurred_and_compressed_frame_is_left_out_too():
+    around = cv2.GaussianBlur(framed(with_scalp(0.5), (20,) * 4), (0, 0), 1.5)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 40]
+    _, content = cv2.imencode(".jpg", np.rint(around * 255).astype(np.uint8), quality)
+    pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) / np.float32(255)
+    assert np.abs(edges(head_box(pixels)) - edges(head_box(with_scalp(0.5))) - 20).max() <= 2
+
+
+@pytest.mark.parametrize("background", [0.0, 0.5, 1.0])
+def test_a_head_on_its_background_is_no_picture_in_a_frame(background):
+    pixels = slice_with_head(background=background, head=0.75)
+    assert picture_box(pixels) == Box(0, 0, 200, 160)
+
+
+def test_a_hairline_is_no_frame():
+    pixels = with_scalp(0.5)
+    assert picture_box(framed(pixels, (2, 2, 2, 2))) == Box(0, 0, 244, 204)
+    assert np.abs(edges(head_box(framed(pixels, (2,) * 4))) - edges(head_box(pixels))).max() <= 3
+
+
+@given(height=st.integers(1, 5), width=st.integers(1, 5), margin=st.integers(1, 9))
+def test_a_picture_of_a_few_pixels_has_a_box(height, width, margin):
+    pixels = np.random.default_rng(height).uniform(0, 0.8, (height, width)).astype(np.float32)
+    box = picture_box(framed(pixels, (margin,) * 4))
+    assert box.height >= 1
+    assert box.width >= 1

@@ -31,7 +31,7 @@ def test_distances_are_those_of_mahalanobis_with_a_shrunk_covariance():
 
 def test_the_threshold_is_exceeded_by_1_percent_of_unseen_slices_and_by_all_that_are_ood():
     features, groups = sample(600)
-    threshold, reference = fit_ood_threshold(features, groups), fit_mahalanobis(features)
+    threshold, reference = fit_ood_threshold(features, features, groups), fit_mahalanobis(features)
     unseen, _ = sample(4000, seed=1)
     assert (reference.distances(unseen) > threshold).mean() == pytest.approx(0.01, abs=0.01)
     assert (reference.distances(np.random.default_rng(2).normal(0, 9, (50, 12))) > threshold).all()
@@ -40,7 +40,34 @@ def test_the_threshold_is_exceeded_by_1_percent_of_unseen_slices_and_by_all_that
 def test_near_duplicates_do_not_lower_the_threshold():
     """Distances are to slices of other groups only."""
     features, groups = sample(40)
-    assert fit_ood_threshold(features, groups) > fit_ood_threshold(features, np.arange(40))
+    each = fit_ood_threshold(features, features, np.arange(40))
+    assert fit_ood_threshold(features, features, groups) > each
+
+
+def test_what_corruption_changes_is_tolerated_and_other_changes_are_not():
+    """Slices differ in ten directions and not in the last two; corruption moves them in one."""
+    rng = np.random.default_rng(0)
+
+    def slices(n):
+        return np.hstack([rng.normal(size=(n, 10)), 0.01 * rng.normal(size=(n, 2))])
+
+    def corrupted(features):
+        shift = np.zeros_like(features)
+        shift[:, 10] = rng.uniform(0, 1, len(features))
+        return features + shift
+
+    features, groups = slices(4000), np.arange(4000)
+    changed = corrupted(features)
+    reference = fit_mahalanobis(np.concatenate([features, changed]))
+    threshold = fit_ood_threshold(features, changed, groups)
+    unseen = slices(1000)
+    alien = unseen.copy()
+    alien[:, 11] += 1
+    assert (reference.distances(unseen) > threshold).mean() == pytest.approx(0.01, abs=0.015)
+    assert (reference.distances(corrupted(unseen)) > threshold).mean() < 0.05
+    assert (reference.distances(alien) > threshold).all()
+    plain = fit_mahalanobis(features)
+    assert (plain.distances(corrupted(unseen)) > threshold).mean() > 0.5
 
 
 @pytest.mark.parametrize(
@@ -49,13 +76,13 @@ def test_near_duplicates_do_not_lower_the_threshold():
     ids=["one group", "one with most slices", "two slices"],
 )
 def test_without_enough_groups_there_is_no_threshold(groups):
-    features, _ = sample(40)
-    assert fit_ood_threshold(features[: len(groups)], np.array(groups)) is None
+    features = sample(40)[0][: len(groups)]
+    assert fit_ood_threshold(features, features, np.array(groups)) is None
 
 
 def test_two_groups_of_equal_size_have_a_threshold():
     features, _ = sample(40)
-    assert fit_ood_threshold(features, np.repeat([0, 1], 20)) > 0
+    assert fit_ood_threshold(features, features, np.repeat([0, 1], 20)) > 0
 
 
 def test_identical_slices_have_a_distance_of_zero():
@@ -108,6 +135,7 @@ def test_a_damaged_reference_is_an_error(content, tmp_path):
 
 def test_half_precision_of_many_slices_does_not_overflow():
     features = np.random.default_rng(0).uniform(0, 0.8, (3000, 64)).astype(np.float16)
-    threshold, reference = fit_ood_threshold(features, np.arange(3000)), fit_mahalanobis(features)
+    threshold = fit_ood_threshold(features, features, np.arange(3000))
+    reference = fit_mahalanobis(features)
     assert threshold > 1
     assert reference.distances(np.full((1, 64), 5.0))[0] > 2 * threshold

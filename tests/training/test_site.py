@@ -16,7 +16,8 @@ def inputs():
     rng = np.random.default_rng(0)
     return {
         "views": rng.integers(0, 256, (N, 32, 32), np.uint8),
-        "features": rng.normal(size=(N, 12)) @ rng.normal(size=(12, 12)),
+        "features": (features := rng.normal(size=(N, 12)) @ rng.normal(size=(12, 12))),
+        "corrupted": features + rng.normal(scale=0.01, size=(N, 12)),
         "groups": np.arange(N) // 2,
         "split": Split(np.arange(160), np.arange(160, 200), np.arange(200, N)),
         "learned": np.arange(200),
@@ -37,7 +38,9 @@ def test_distances_are_out_of_fold(inputs):
     """A far slice is far from the others; to a reference that holds it, it would be nearer."""
     features = inputs["features"].copy()
     features[50:52] *= 8
-    found = fit_site_reference(**{**inputs, "features": features}, seed=0).measurements
+    found = fit_site_reference(
+        **{**inputs, "features": features, "corrupted": features}, seed=0
+    ).measurements
     inside = fit_mahalanobis(features[inputs["learned"]]).distances(features[50:52])
     outside = fit_mahalanobis(np.delete(features[:200], [50, 51], axis=0)).distances(
         features[50:52]
@@ -72,5 +75,5 @@ def test_groups_of_both_parts_are_of_validation(inputs):
 
 
 def test_slices_of_a_single_group_have_no_distance():
-    distances = out_of_fold_distances(np.ones((4, 2)), np.zeros(4), np.ones(4, bool))
+    distances = out_of_fold_distances(*np.ones((2, 4, 2)), np.zeros(4), np.ones(4, bool))
     assert np.isinf(distances).all()

@@ -11,7 +11,7 @@ from falx.errors import BadInput
 from falx.image.render import render
 from falx.recipe import Augmentation, Rendering
 from falx.training.disk_cache import DiskCache
-from falx.training.views import PLAIN, plain_digest, render_views
+from falx.training.views import CORRUPTED, PLAIN, plain_digest, render_views
 from small_scans import head, tumor, write_nifti
 
 RENDERING = Rendering(size=64)
@@ -49,6 +49,17 @@ def test_an_index_determines_the_view(catalog, cache):
     np.testing.assert_array_equal(views.take(1, rows), views.take(1, rows))
     assert (views.take(1, rows) != views.take(2, rows)).any()
     np.testing.assert_array_equal(views.take(1, rows[::-1]), views.take(1, rows)[::-1])
+
+
+def test_a_corrupted_view_shows_the_plain_one_changed_by_the_content_alone(catalog, cache):
+    views, rows = render_views(catalog, RENDERING, cache, AUGMENTATION), np.arange(20)
+    corrupted = views.take(CORRUPTED, rows)
+    assert corrupted.dtype == np.uint8
+    np.testing.assert_array_equal(corrupted[::-1], views.take(CORRUPTED, rows[::-1]))
+    differences = np.abs(corrupted.astype(int) - views.plain[rows]).mean(axis=(1, 2))
+    assert (differences > 0.2).mean() > 0.8
+    assert differences.max() < 60
+    assert len(np.unique(differences.round(3))) > 10
 
 
 def test_a_view_does_not_depend_on_other_slices_or_their_order(catalog, cache, phantoms, tmp_path):

@@ -103,6 +103,32 @@ def test_a_class_that_the_detector_does_not_know_is_refused(run, others, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_robustness_is_measured_where_it_is_asked_for(run, others, tmp_path):
+    done = falx.evaluate(run, others, robustness=True, faithfulness_slices=0, out=tmp_path / "out")
+    scores = done.evaluation.robustness
+    assert scores.n == scores.eligible == 24
+    assert scores.uncorrupted.roc_auc.value == pytest.approx(done.scores.estimates["roc_auc"].value)
+    table = pd.read_csv(done.folder / "robustness.csv")
+    assert table["corruption"].tolist()[0] == "none"
+    assert len(table) == 1 + len(scores.rows)
+    assert table["roc_auc"].tolist() == pytest.approx(scores.table["roc_auc"].tolist())
+    entry = json.loads((done.folder / "metrics.json").read_text())["robustness"]
+    assert entry == to_json(scores)
+    assert (done.folder / "figures" / "robustness.png").is_file()
+    page = (done.folder / "report.html").read_text("utf-8")
+    assert "<h3>Robustness</h3>" in page
+    assert "skull stripping, 3" in page
+    assert "--robustness" in done.record.command
+
+
+def test_robustness_needs_slices_of_every_class(run, others, tmp_path, caplog):
+    shutil.copytree(others / "yes", tmp_path / "data" / "yes")
+    done = falx.evaluate(run, tmp_path / "data", robustness=True, out=tmp_path / "out")
+    assert done.evaluation.robustness is None
+    assert "Robustness was not measured" in caplog.text
+    assert not (done.folder / "robustness.csv").exists()
+
+
 def test_a_detector_without_its_run_can_still_be_evaluated(run, others, tmp_path):
     shutil.copytree(run / "detector", tmp_path / "detector")
     done = falx.evaluate(tmp_path / "detector", others, out=tmp_path / "out")

@@ -138,6 +138,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """Metrics, reliability, and what was measured on heat maps and occluded slices."""
     from falx.reporting.words.occlusion import occlusion_words
     from falx.reporting.words.report import few_groups_words
+    from falx.reporting.words.robustness import robustness_words
 
     if evaluation.n_leaked:
         warn(
@@ -153,6 +154,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
     if few := few_groups_words(evaluation.scores):
         warn(few)
     for sentence in occlusion_words(evaluation.border_only, evaluation.occlusion):
+        say(sentence)
+    for sentence in list(robustness_words(evaluation.robustness))[:2]:
         say(sentence)
     show_heat_map_scores(evaluation)
 

@@ -19,7 +19,7 @@ from falx.data.read import Slice
 from falx.data.suitability import why_unusable
 from falx.image.crop import Box, background_level, head_box, head_extent, head_mask
 
-VERSION = 5
+VERSION = 6
 """To be raised when a fact is named or computed differently, so that no old cache is used."""
 
 SURROUNDINGS_SIZE = 16

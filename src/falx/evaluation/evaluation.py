@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from falx.evaluation.localization import LocalizationScores
     from falx.evaluation.occlusion import BorderOnlyScores, OcclusionScores
     from falx.evaluation.regions import RegionScores
+    from falx.evaluation.robustness import RobustnessScores
 
 _FOLD_METRICS = ("accuracy", "roc_auc", "log_loss")
 
@@ -57,6 +58,7 @@ class Evaluation:
         border_only: of predictions on slices of which only the border is left.
         occlusion: of predictions on slices whose tumor was inpainted.
         site: whether the slices that did not leak differ, as a set, from those of training.
+        robustness: scores of corrupted slices, where asked for.
     """
 
     predictions: Predictions
@@ -67,6 +69,7 @@ class Evaluation:
     border_only: BorderOnlyScores | None = None
     occlusion: OcclusionScores | None = None
     site: SiteCheck | None = None
+    robustness: RobustnessScores | None = None
 
     @cached_property
     def scores(self) -> Scores:
@@ -166,6 +169,7 @@ class Evaluation:
             "border_only": self.border_only,
             "occlusion": self.occlusion,
             "site_check": self.site,
+            "robustness": self.robustness,
         }
         content = {**self.scores.as_dict(), "reliability": self.reliability}
         if self.predictions.is_cross_validated:

@@ -1,7 +1,8 @@
 """Segmentation of the head in a slice.
 
 The background of a slice is the gray level of its rim; the head is the largest component that
-differs from it. Burned-in text and scanner tables are smaller, so they are left out.
+differs from it. Burned-in text and scanner tables are smaller, so they are left out; so is a
+uniform frame around the picture, as screenshots and documents have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,16 @@ import numpy as np
 
 _WORK_SIZE = 256
 _MIN_AREA_FRACTION = 0.05
+_FRAME_CONTRAST = 0.1
+"""Difference in gray from which a pixel is not of the frame."""
+_STRAY = 0.05
+"""Fraction of a line that may differ from the frame and still be of it, as artifacts of JPEG do."""
+_FILLED = 0.9
+"""Fraction of the picture's edge that differs from the frame."""
+_SOFT_EDGE = 3
+"""Lines one of which must be filled, since artifacts may precede it."""
+_SOFT_STEP = 0.05
+"""Difference in mean gray from which the lines at a picture's edge are a blend with the frame."""
 
 
 @dataclass(frozen=True)
@@ -43,32 +54,71 @@ class Box:
 
 
 def background_level(pixels: np.ndarray) -> float:
-    """The median gray of the outermost rim, 1/32 of the shorter side wide.
+    """The median gray of the rim of the picture (see `picture_box`).
 
     Args:
         pixels: float32 (height, width), [0, 1].
     """
-    rim = max(1, min(pixels.shape) // 32)
-    edges = (pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:])
-    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+    return _rim_level(picture_box(pixels).of(pixels))
+
+
+def picture_box(pixels: np.ndarray) -> Box:
+    """The slice without a uniform frame around it; all of it where there is none.
+
+    A frame is of the gray level of the rim, and what lies within is a rectangle whose edge differs
+    from it: a head on the same background is round, and touches its box in few places. A hairline
+    does not count, since neither the median of the rim nor the largest component holds it.
+
+    Args:
+        pixels: float32 (height, width), [0, 1].
+    """
+    height, width = pixels.shape
+    whole = Box(0, 0, height, width)
+    differs = np.abs(pixels - _rim_level(pixels)) > _FRAME_CONTRAST
+    rows = np.flatnonzero(differs.mean(axis=1) > _STRAY)
+    columns = np.flatnonzero(differs.mean(axis=0) > _STRAY)
+    if not (len(rows) and len(columns)):
+        return whole
+    box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    margins = (box.top, box.left, height - box.bottom, width - box.right)
+    if max(margins) <= _rim_width(pixels) / 2:
+        return whole
+    # Turned so often to the left, each of the picture's edges is its first row.
+    turns = (0, 3, 2, 1)
+    is_straight = all(
+        np.rot90(box.of(differs), turn)[:_SOFT_EDGE].mean(axis=1).max() >= _FILLED
+        for turn, margin in zip(turns, margins, strict=True)
+        if margin
+    )
+    if not is_straight:
+        return whole
+    top, left, bottom, right = (
+        _blended_lines(np.rot90(box.of(pixels), turn)) if margin else 0
+        for turn, margin in zip(turns, margins, strict=True)
+    )
+    return Box(box.top + top, box.left + left, box.bottom - bottom, box.right - right)
 
 
 def head_mask(pixels: np.ndarray) -> np.ndarray:
     """Pixels of the head: bool (height, width), holes filled.
 
     Otsu's threshold (1979) on the difference from the background, morphological opening, largest
-    connected component. All True where nothing differs from the background, as in a slice cropped
-    so closely that no background is left.
+    connected component. All of the picture (see `picture_box`) where nothing differs from the
+    background, as in a slice cropped so closely that no background is left.
 
     Args:
         pixels: float32 (height, width), [0, 1].
     """
-    height, width = pixels.shape
-    small, _ = _small(pixels)
-    mask = _largest_component(np.abs(small - background_level(pixels)))
-    if mask is None:
-        return np.ones((height, width), bool)
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+    picture = picture_box(pixels)
+    shown = picture.of(pixels)
+    small, _ = _small(shown)
+    found = _largest_component(np.abs(small - _rim_level(shown)))
+    mask = np.zeros(pixels.shape, bool)
+    size = (picture.width, picture.height)
+    picture.of(mask)[:] = (
+        True if found is None else cv2.resize(found, size, interpolation=cv2.INTER_NEAREST)
+    )
+    return mask
 
 
 def head_box(pixels: np.ndarray) -> Box:
@@ -94,14 +144,39 @@ def head_extent(pixels: np.ndarray) -> tuple[Box, float] | None:
     Returns:
         None where no head is found.
     """
-    small, scale = _small(pixels)
-    mask = _largest_component(np.abs(small - background_level(pixels)), otsu_fraction=0.25)
+    picture = picture_box(pixels)
+    shown = picture.of(pixels)
+    small, scale = _small(shown)
+    mask = _largest_component(np.abs(small - _rim_level(shown)), otsu_fraction=0.25)
     if mask is None:
         return None
     left, top, width, height = cv2.boundingRect(mask)
     bottom, right = (min(math.ceil(edge / scale), side) for edge, side in
-                     zip((top + height, left + width), pixels.shape, strict=True))  # fmt: skip
-    return Box(int(top / scale), int(left / scale), bottom, right), float(mask.mean())
+                     zip((top + height, left + width), shown.shape, strict=True))  # fmt: skip
+    fraction = float(mask.mean()) * shown.size / pixels.size
+    return Box(
+        picture.top + int(top / scale), picture.left + int(left / scale),
+        picture.top + bottom, picture.left + right,
+    ), fraction  # fmt: skip
+
+
+def _rim_level(pixels: np.ndarray) -> float:
+    """The median gray of the outermost rim, 1/32 of the shorter side wide."""
+    rim = _rim_width(pixels)
+    edges = (pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:])
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+
+
+def _blended_lines(picture: np.ndarray) -> int:
+    """How many of a picture's first rows are a blend with the frame, where its edge is blurred."""
+    # No more than half of a small picture.
+    lines = picture[: min(_rim_width(picture) + 1, (len(picture) + 1) // 2)]
+    settled = np.abs(np.diff(lines.mean(axis=1, dtype=np.float64))) <= _SOFT_STEP
+    return int(np.argmax(settled)) if settled.any() else len(settled)
+
+
+def _rim_width(pixels: np.ndarray) -> int:
+    return max(1, min(pixels.shape) // 32)
 
 
 def _small(pixels: np.ndarray) -> tuple[np.ndarray, float]:

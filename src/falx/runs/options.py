@@ -220,6 +220,13 @@ class EvaluateOptions(TypedDict, total=False):
             minimum=0,
         ),
     ]
+    robustness: Annotated[
+        bool,
+        Option(
+            "Also test on corrupted slices (blur, noise, borders and others, at three strengths).",
+            default=False,
+        ),
+    ]
     binary: Annotated[
         bool,
         Option("Merge the classes into two: no tumor, and any tumor.", default=False),

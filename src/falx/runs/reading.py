@@ -40,7 +40,8 @@ _FILES = (RECORD_FILE, ENVIRONMENT_FILE, CATALOG_FILE, PREDICTIONS_FILE, METRICS
 def open_run(path: str | Path) -> Run:
     """Read a run folder; its `detector/` stands for it.
 
-    What an evaluation measured besides predictions (heat maps, border, occlusion) is not read back;
+    What an evaluation measured besides predictions (heat maps, border, occlusion,
+    robustness) is not read back;
     it is in metrics.json.
 
     Raises:

@@ -24,6 +24,7 @@ HISTORY_FILE = "history.csv"
 ERRORS_FILE = "errors.csv"
 LABEL_ISSUES_FILE = "label_issues.csv"
 PATIENTS_FILE = "by_patient.csv"
+ROBUSTNESS_FILE = "robustness.csv"
 
 
 def write_run(run: Run, folder: Path) -> None:
@@ -57,6 +58,8 @@ def write_run(run: Run, folder: Path) -> None:
     _errors(evaluation.predictions).to_csv(folder / ERRORS_FILE, index=False)
     if evaluation.patients:
         patient_table(evaluation.patients).to_csv(folder / PATIENTS_FILE, index=False)
+    if evaluation.robustness:
+        evaluation.robustness.table.to_csv(folder / ROBUSTNESS_FILE, index=False)
 
 
 def _predictions(run: Run) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from falx.parallel import prefetch
 from falx.progress import Listener, Progress, silent
 from falx.training.disk_cache import GIGABYTE, DiskCache, RowStore, digest_of
 from falx.training.openvino_trunk import Trunk
-from falx.training.views import FLIPPED, Views
+from falx.training.views import LOWEST, Views
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ class FeatureBank:
         """Open or create a bank.
 
         Args:
-            view_count: number of views per slice, from 0 on, besides `FLIPPED`.
+            view_count: number of views per slice, from 0 on, besides those below.
         """
         self._views = views
         self._trunk = trunk
         self._cache = cache
         self._name = f"bank-{digest_of(views.digest, trunk.digest)}"
-        shape = ((view_count + 1) * len(views), *trunk.shape)
+        shape = ((view_count - LOWEST) * len(views), *trunk.shape)
         with cache.lock:
             self._store = RowStore(cache.entry(self._name), "features", shape, np.float16)
         self._row_bytes = 2 * int(np.prod(trunk.shape))
@@ -121,7 +121,7 @@ class FeatureBank:
 
     def _store_rows(self, view: int, rows: Any) -> Any:
         """Rows of the store that hold one view of some slices."""
-        return (view - FLIPPED) * len(self._views) + rows
+        return (view - LOWEST) * len(self._views) + rows
 
 
 def _chunks(rows: Mapping[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:

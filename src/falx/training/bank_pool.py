@@ -25,7 +25,7 @@ class BankPool:
 
         Args:
             precision: arithmetic of the trunks.
-            view_count: number of views per slice that a bank can hold, besides `FLIPPED`.
+            view_count: number of views per slice that a bank can hold, from 0 on.
         """
         self._views = views
         self._cache = cache

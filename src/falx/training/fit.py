@@ -172,16 +172,19 @@ class KerasTrainer:
             logits.append(tail.predict(batches, verbose=0))
         return class_probabilities(np.mean(logits, axis=0))
 
-    def ood_features(self, rows: np.ndarray) -> np.ndarray:
+    def ood_features(self, rows: np.ndarray, view: int = PLAIN) -> np.ndarray:
         """Features (rows, channels) of the Mahalanobis distance, by the last training.
 
-        Of plain views, in float32 arithmetic whatever the precision of the training, as detectors
-        compute them.
+        In float32 arithmetic whatever the precision of the training, as detectors compute them.
+
+        Args:
+            rows: int (rows,).
+            view: index of the views.
         """
         banks = BankPool(self.views, self.cache, precision="fp32", view_count=1)
         source = banks.source(ood_feature_network(self.network))
-        source.prepare({PLAIN: np.arange(len(self.views))}, self.listener)
-        features = source.take(PLAIN, rows)
+        source.prepare({view: np.arange(len(self.views))}, self.listener)
+        features = source.take(view, rows)
         banks.close()
         return features
 

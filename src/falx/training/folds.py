@@ -30,6 +30,7 @@ from falx.training.disk_cache import atomic_write
 from falx.training.ood import fit_mahalanobis, fit_ood_threshold
 from falx.training.setup import TrainingSetup
 from falx.training.trainer import Trainer
+from falx.training.views import CORRUPTED
 from falx.training.weak_labels import learnable
 
 TASK = "Folds"
@@ -251,8 +252,9 @@ def _train_fold(catalog: Catalog, trainer: Trainer, fold: Fold, folder: Path) ->
     history = trainer.train(train, validation, seed=fold.seed)
     seen = np.concatenate([train, validation])
     features = trainer.ood_features(np.arange(len(catalog)))
-    reference = fit_mahalanobis(features[seen])
-    ood_threshold = fit_ood_threshold(features[seen], catalog.groups[seen])
+    corrupted = trainer.ood_features(seen, CORRUPTED)
+    reference = fit_mahalanobis(np.concatenate([features[seen], corrupted]))
+    ood_threshold = fit_ood_threshold(features[seen], corrupted, catalog.groups[seen])
     with atomic_write(_file(folder, fold)) as stream:
         np.savez(
             stream,

@@ -38,7 +38,7 @@ from falx.training.schedule import last_phase, phase_views, total_epochs
 from falx.training.targets import balanced_weights
 from falx.training.views import FLIPPED, PLAIN, Views
 
-VERSION = 1
+VERSION = 2
 """To be raised when the same backbone gives different features."""
 
 
@@ -172,10 +172,10 @@ class LinearTrainer:
         self._prepare(dict.fromkeys(views, rows))
         return class_probabilities(np.mean([self._logits(view, rows) for view in views], axis=0))
 
-    def ood_features(self, rows: np.ndarray) -> np.ndarray:
-        """Features (rows, channels) of the Mahalanobis distance, of plain views."""
-        self._prepare({PLAIN: rows})
-        return self._bank.take(PLAIN, rows)[:, self._depth :]
+    def ood_features(self, rows: np.ndarray, view: int = PLAIN) -> np.ndarray:
+        """Features (rows, channels) of the Mahalanobis distance."""
+        self._prepare({view: rows})
+        return self._bank.take(view, rows)[:, self._depth :]
 
     def export(
         self,

@@ -49,6 +49,10 @@ def trains_ood_layer(recipe: Recipe) -> bool:
 def fit_mahalanobis(features: np.ndarray) -> MahalanobisReference:
     """Mean and whitening matrix of features (n, channels), n at least 2.
 
+    For a detector, of plain and of corrupted views: by the covariance of plain ones alone, a slice
+    that is a little blurred or noisy would lie as far away as a photograph, since training slices
+    hardly differ in what blur and noise change.
+
     The covariance is shrunk towards a multiple of the identity (Ledoit and Wolf, J. Multivar. Anal.
     88, 2004), so that it can be inverted even with few slices.
     """
@@ -63,7 +67,9 @@ def fit_mahalanobis(features: np.ndarray) -> MahalanobisReference:
     return MahalanobisReference(mean.astype(np.float32), whitening.astype(np.float32))
 
 
-def fit_ood_threshold(features: np.ndarray, groups: np.ndarray) -> float | None:
+def fit_ood_threshold(
+    features: np.ndarray, corrupted: np.ndarray, groups: np.ndarray
+) -> float | None:
     """The distance that a fraction `OOD_RATE` of unseen slices like these exceeds.
 
     The distances are out-of-fold, by five folds that keep groups together. None where they can't be
@@ -71,7 +77,9 @@ def fit_ood_threshold(features: np.ndarray, groups: np.ndarray) -> float | None:
     far, so that the threshold would be too high.
 
     Args:
-        features: float (n, channels).
+        features: of plain views, float (n, channels).
+        corrupted: of views of the same slices that belong to the reference too, and whose own
+            distances do not count, float (n, channels).
         groups: int (n,).
     """
     count = min(_FOLDS, len(np.unique(groups)))
@@ -80,19 +88,21 @@ def fit_ood_threshold(features: np.ndarray, groups: np.ndarray) -> float | None:
     folds = list(GroupKFold(count).split(features, groups=groups))
     if min(len(fitted) for fitted, _ in folds) < max(2, _MIN_FIT_FRACTION * len(features)):
         return None
-    distances = out_of_fold_distances(features, groups, np.ones(len(features), bool))
+    everything = np.ones(len(features), bool)
+    distances = out_of_fold_distances(features, corrupted, groups, everything)
     return float(np.quantile(distances, 1 - OOD_RATE))
 
 
 def out_of_fold_distances(
-    features: np.ndarray, groups: np.ndarray, learned: np.ndarray
+    features: np.ndarray, corrupted: np.ndarray, groups: np.ndarray, learned: np.ndarray
 ) -> np.ndarray:
     """Mahalanobis distances of slices from slices of other groups, float (n,), by five folds.
 
     Infinite where fewer than two slices are left to compare with, as in a single group.
 
     Args:
-        features: float (n, channels).
+        features: of plain views, float (n, channels).
+        corrupted: of corrupted views of the same slices, which belong to references too.
         groups: int (n,).
         learned: which slices references are fitted to, bool (n,).
     """
@@ -103,5 +113,6 @@ def out_of_fold_distances(
     for rest, held_out in GroupKFold(count).split(features, groups=groups):
         fitted = rest[learned[rest]]
         if len(fitted) > 1:
-            distances[held_out] = fit_mahalanobis(features[fitted]).distances(features[held_out])
+            reference = fit_mahalanobis(np.concatenate([features[fitted], corrupted[fitted]]))
+            distances[held_out] = reference.distances(features[held_out])
     return distances

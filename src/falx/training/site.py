@@ -20,6 +20,7 @@ MAX_VALIDATION_GROUPS = 150
 def fit_site_reference(
     views: np.ndarray,
     features: np.ndarray,
+    corrupted: np.ndarray,
     groups: np.ndarray,
     split: Split,
     learned: np.ndarray,
@@ -31,7 +32,8 @@ def fit_site_reference(
 
     Args:
         views: plain ones of all slices, uint8 (n, size, size).
-        features: of the Mahalanobis distance, float (n, channels).
+        features, corrupted: of the Mahalanobis distance, of plain and of corrupted views, float
+            (n, channels).
         groups: int (n,).
         split: rows of these.
         learned: rows that the detector's Mahalanobis reference was fitted to, int (learned,).
@@ -42,7 +44,9 @@ def fit_site_reference(
     of_validation = np.full((len(groups), probabilities.shape[1]), np.nan)
     of_validation[split.validation] = probabilities
     distances = np.full(len(groups), np.inf)
-    distances[seen] = out_of_fold_distances(features[seen], groups[seen], np.isin(seen, learned))
+    distances[seen] = out_of_fold_distances(
+        features[seen], corrupted[seen], groups[seen], np.isin(seen, learned)
+    )
     rows = _chosen(groups, split, np.random.default_rng(seed))
     return SiteReference(Measurements.of(views[rows], of_validation[rows], distances[rows]))
 

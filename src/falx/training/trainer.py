@@ -11,7 +11,7 @@ import pandas as pd
 from falx.detect.rules import Rules
 from falx.model.reference import MahalanobisReference
 from falx.recipe import Recipe
-from falx.training.views import Views
+from falx.training.views import PLAIN, Views
 
 
 class Trainer(Protocol):
@@ -66,11 +66,14 @@ class Trainer(Protocol):
         Of plain views, with test-time augmentation if the recipe says so.
         """
 
-    def ood_features(self, rows: np.ndarray) -> np.ndarray:
+    def ood_features(self, rows: np.ndarray, view: int = PLAIN) -> np.ndarray:
         """Features (rows, channels) of the Mahalanobis distance, by the last training.
 
-        Of plain views, in float32 arithmetic whatever the precision of the training, as detectors
-        compute them.
+        In float32 arithmetic whatever the precision of the training, as detectors compute them.
+
+        Args:
+            rows: int (rows,).
+            view: index of the views.
         """
 
     def untrained_features(self, *, seed: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from falx.training.openvino_trunk import OpenVinoTrunk, Trunk
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """To be raised when the same trunk gives different features, or banks change their layout."""
 _COMPLETE = "ready"
 """File whose presence says that a conversion is complete."""

@@ -1,4 +1,4 @@
-"""Views of slices: the plain view of each, and a different augmented view for each epoch."""
+"""Views of slices: plain, augmented anew for each epoch, mirrored, and corrupted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from falx.data.catalog import Catalog
 from falx.data.read import read_slices
 from falx.errors import BadInput
 from falx.image import augment, tone
-from falx.image.render import render
+from falx.image.corruptions import CORRUPTIONS
+from falx.image.render import render, to_levels
 from falx.parallel import in_parallel
 from falx.progress import Listener, silent
 from falx.recipe import Augmentation, Rendering
@@ -24,17 +25,29 @@ PLAIN = 0
 FLIPPED = -1
 """Index of the plain view flipped horizontally."""
 
-VERSION = 3
+CORRUPTED = -2
+"""Index of the plain view with one random corruption, for the out-of-distribution reference."""
+
+LOWEST = CORRUPTED
+"""The lowest index of a view."""
+
+VERSION = 4
 """To be raised when the same slice is read, rendered or augmented to different pixels."""
+
+_CORRUPTED_BY = ("blur", "noise", "Rician noise", "skull stripping")
+"""Corruptions of view `CORRUPTED`, of up to the amount of strength 2: those that harm predictions
+little, and that the distance from plain views alone is sensitive to."""
+_CORRUPTED_SEED = 2
 
 
 @dataclass(frozen=True)
 class Views:
     """The views of all slices, by index.
 
-    View 0 is the plain one, view -1 its mirror image; the others are augmented. An augmented view
-    is a function of the slice's content, the index and the augmentation alone, so splits, seeds and
-    runs that use the same view of the same slice share what is computed from it.
+    View 0 is the plain one, view -1 its mirror image, view -2 the plain one corrupted; the others
+    are augmented. A view is a function of the slice's content, the index and the augmentation
+    alone, so splits, seeds and runs that use the same view of the same slice share what is computed
+    from it.
 
     Attributes:
         plain: uint8 (n, size, size).
@@ -57,7 +70,17 @@ class Views:
             return self.plain[rows]
         if view == FLIPPED:
             return self.plain[rows][:, :, ::-1]
+        if view == CORRUPTED:
+            return np.stack([self._corrupted(int(row)) for row in rows])
         return np.stack([self._augmented(view, int(row)) for row in rows])
+
+    def _corrupted(self, row: int) -> np.ndarray:
+        generator = np.random.default_rng((_CORRUPTED_SEED, int(self.content_ids[row])))
+        name = _CORRUPTED_BY[int(generator.integers(len(_CORRUPTED_BY)))]
+        corruption = CORRUPTIONS[name]
+        amount = float(generator.uniform(0, corruption.at(2)))
+        pixels = self.plain[row].astype(np.float32) / 255
+        return to_levels(corruption.apply(pixels, amount, generator))
 
     def _augmented(self, view: int, row: int) -> np.ndarray:
         generator = np.random.default_rng(

@@ -31,6 +31,7 @@ from falx.evaluation.faithfulness import sample_groups, score_faithfulness
 from falx.evaluation.mask_checks import MaskScores, attach_masks, score_masks
 from falx.evaluation.occlusion import BorderOnlyScores, score_border_only
 from falx.evaluation.predictions import Predictions
+from falx.evaluation.robustness import RobustnessScores, score_robustness
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
 from falx.reporting.figures.run import draw_figures
@@ -80,6 +81,9 @@ def evaluate(
     tested = _predict(detector, usable, options["binary"], options["cache_gb"], listener)
     leaked = leaked_from_training(home, usable)
     masked = _masked(detector, usable, options["masks"], listener)
+    robustness = None
+    if options["robustness"]:
+        robustness = _robustness(detector, tested, usable, listener)
     one_class_maps = options["binary"] and len(detector.settings.classes) > 2
     evaluation = Evaluation(
         tested.predictions,
@@ -97,6 +101,7 @@ def evaluate(
         border_only=_border_only(detector, tested, leaked),
         occlusion=masked.occlusion if masked else None,
         site=_check_site(detector, tested, leaked),
+        robustness=robustness,
     )
     binary = ", folded into tumor and no tumor" if options["binary"] else ""
     evaluated = Run(
@@ -142,6 +147,24 @@ def leaked_from_training(home: Path, usable: Catalog) -> np.ndarray | None:
     if (home / PRETRAINING_FILE).is_file():
         seen.append(Catalog.load(home / PRETRAINING_FILE).table)
     return shares_group_with(pd.concat(seen), usable.table)
+
+
+def _robustness(
+    detector: Detector, tested: _Tested, usable: Catalog, listener: Listener
+) -> RobustnessScores | None:
+    """Scores of corrupted slices, by the rules that the evaluation uses."""
+
+    def predict(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        probabilities, distances = detector.predict_views(views)
+        return binary_probabilities(probabilities) if tested.binary else probabilities, distances
+
+    scores = score_robustness(
+        predict, usable, detector.settings.rendering, tested.predictions.rules[0][0],
+        listener=listener,
+    )  # fmt: skip
+    if scores is None:
+        logger.warning("Robustness was not measured: a class has no slice.")
+    return scores
 
 
 @dataclass(frozen=True, eq=False)

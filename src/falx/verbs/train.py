@@ -36,6 +36,7 @@ from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_thresho
 from falx.training.site import fit_site_reference
 from falx.training.targets import epoch_order
 from falx.training.trainer import Trainer
+from falx.training.views import CORRUPTED
 from falx.training.weak_labels import learnable
 
 logger = logging.getLogger(__name__)
@@ -185,11 +186,13 @@ def _export(
         operating_point=inputs.operating_point, alpha=inputs.alpha,
     )  # fmt: skip
     seen, rows = np.concatenate([train_rows, validation_rows]), plan.split.validation
-    features = trainer.ood_features(np.arange(len(usable)))
-    ood_threshold = fit_ood_threshold(features[seen], usable.groups[seen])
+    everything = np.arange(len(usable))
+    features = trainer.ood_features(everything)
+    corrupted = trainer.ood_features(everything, CORRUPTED)
+    ood_threshold = fit_ood_threshold(features[seen], corrupted[seen], usable.groups[seen])
     if ood_threshold is None:
         logger.warning("In training and validation %s.", NO_OOD_THRESHOLD)
-    reference = fit_mahalanobis(features[seen])
+    reference = fit_mahalanobis(np.concatenate([features[seen], corrupted[seen]]))
     rules = replace(rules, ood_threshold=ood_threshold, planes=planes_of(usable.table))
     # Of a volume, all slices count, whether they were learned from or not.
     probabilities = apply_temperature(trainer.probabilities(rows), rules.temperature)
@@ -204,7 +207,7 @@ def _export(
         parity_rows=plan.split.test[:_PARITY_SLICES],
     )
     fit_site_reference(
-        trainer.views.plain, features, usable.groups, plan.split, seen, probabilities,
+        trainer.views.plain, features, corrupted, usable.groups, plan.split, seen, probabilities,
         seed=inputs.seed,
     ).save(folder)  # fmt: skip
     return load(folder)

@@ -8,6 +8,11 @@
 (function () {
   const WORK_SIZE = 256;
   const MIN_AREA_FRACTION = 0.05;
+  const FRAME_CONTRAST = Math.fround(0.1);
+  const STRAY = 0.05;
+  const FILLED = 0.9;
+  const SOFT_EDGE = 3;
+  const SOFT_STEP = 0.05;
 
   /** Call `callback` with a function that registers an OpenCV object to be freed afterwards. */
   function withMats(callback) {
@@ -29,9 +34,91 @@
     return rest > 0.5 || (rest === 0.5 && below % 2) ? below + 1 : below;
   }
 
+  /** The median gray of the rim of the picture. */
+  function backgroundLevel(slice) {
+    return rimLevel(partOf(slice, pictureBox(slice)));
+  }
+
+  /** The slice without a uniform frame around it, as {top, left, bottom, right}, half-open. */
+  function pictureBox(slice) {
+    const { height, width, levels } = slice;
+    const whole = { top: 0, left: 0, bottom: height, right: width };
+    const frame = rimLevel(slice);
+    const differs = (row, column) =>
+      Math.abs(Math.fround(levels[row * width + column] - frame)) > FRAME_CONTRAST;
+    const [perRow, perColumn] = [new Int32Array(height), new Int32Array(width)];
+    for (let row = 0; row < height; row += 1) {
+      for (let column = 0; column < width; column += 1) {
+        if (!differs(row, column)) continue;
+        perRow[row] += 1;
+        perColumn[column] += 1;
+      }
+    }
+    const [top, bottom] = extentOf(perRow, width);
+    const [left, right] = extentOf(perColumn, height);
+    if (top < 0 || left < 0) return whole;
+    const margins = [top, left, height - bottom, width - right];
+    if (Math.max(...margins) <= rimWidth(slice) / 2) return whole;
+    const box = { top, left, bottom, right };
+    // The mean of a function of row and column over line `i` of the picture from each edge inwards.
+    const [rows, columns] = [bottom - top, right - left];
+    const meanAlong = (edge, i, valueAt) => {
+      const length = edge % 2 ? rows : columns;
+      let sum = 0;
+      for (let k = 0; k < length; k += 1) {
+        if (edge === 0) sum += valueAt(top + i, left + k);
+        else if (edge === 1) sum += valueAt(top + k, left + i);
+        else if (edge === 2) sum += valueAt(bottom - 1 - i, left + k);
+        else sum += valueAt(top + k, right - 1 - i);
+      }
+      return sum / length;
+    };
+    const edges = [0, 1, 2, 3].filter((edge) => margins[edge]);
+    const linesAt = (edge, limit) => [...Array(Math.min(limit, edge % 2 ? columns : rows)).keys()];
+    const isStraight = edges.every((edge) =>
+      linesAt(edge, SOFT_EDGE).some((i) => meanAlong(edge, i, differs) >= FILLED));
+    if (!isStraight) return whole;
+    // Lines that are a blend with the frame, where its edge is blurred.
+    const rim = rimWidth({ height: rows, width: columns });
+    const levelAt = (row, column) => levels[row * width + column];
+    const blended = [0, 0, 0, 0];
+    edges.forEach((edge) => {
+      const half = Math.floor(((edge % 2 ? columns : rows) + 1) / 2);
+      const means = linesAt(edge, Math.min(rim + 1, half)).map((i) => meanAlong(edge, i, levelAt));
+      const settled = means.slice(1).map((mean, i) => Math.abs(mean - means[i]) <= SOFT_STEP);
+      blended[edge] = settled.includes(true) ? settled.indexOf(true) : settled.length;
+    });
+    box.top += blended[0];
+    box.left += blended[1];
+    box.bottom -= blended[2];
+    box.right -= blended[3];
+    return box;
+  }
+
+  /** First and last + 1 of the lines of which more than a few pixels count; -1 where none is. */
+  function extentOf(counts, length) {
+    const above = Array.from(counts, (count) => count / length > STRAY);
+    return [above.indexOf(true), above.lastIndexOf(true) + 1];
+  }
+
+  /** The part of a slice inside a box, as a slice. */
+  function partOf({ width, levels }, box) {
+    const [height, partWidth] = [box.bottom - box.top, box.right - box.left];
+    const part = new Float32Array(height * partWidth);
+    for (let row = 0; row < height; row += 1) {
+      const start = (box.top + row) * width + box.left;
+      part.set(levels.subarray(start, start + partWidth), row * partWidth);
+    }
+    return { height, width: partWidth, levels: part };
+  }
+
+  function rimWidth({ height, width }) {
+    return Math.max(1, Math.floor(Math.min(height, width) / 32));
+  }
+
   /** The median gray of the outermost rim, 1/32 of the shorter side wide. */
-  function backgroundLevel({ height, width, levels }) {
-    const rim = Math.max(1, Math.floor(Math.min(height, width) / 32));
+  function rimLevel({ height, width, levels }) {
+    const rim = rimWidth({ height, width });
     const edges = new Float32Array(2 * rim * (height + width));
     let count = 0;
     const add = (rows, columns) => {
@@ -51,6 +138,18 @@
 
   /** The smallest box around the head: {top, left, bottom, right}, half-open. */
   function headBox(slice) {
+    const picture = pictureBox(slice);
+    const box = headBoxIn(partOf(slice, picture));
+    return {
+      top: picture.top + box.top,
+      left: picture.left + box.left,
+      bottom: picture.top + box.bottom,
+      right: picture.left + box.right,
+    };
+  }
+
+  /** The same in a slice without a frame. */
+  function headBoxIn(slice) {
     const { height, width } = slice;
     return withMats((keep) => {
       const pixels = keep(new cv.Mat(height, width, cv.CV_32FC1));
@@ -59,7 +158,7 @@
       const size = new cv.Size(Math.max(1, rint(width * scale)), Math.max(1, rint(height * scale)));
       const small = keep(new cv.Mat());
       cv.resize(pixels, small, size, 0, 0, cv.INTER_AREA);
-      const component = largestComponent(keep, small, backgroundLevel(slice));
+      const component = largestComponent(keep, small, rimLevel(slice));
       if (!component) return { top: 0, left: 0, bottom: height, right: width };
       const mask = keep(new cv.Mat());
       cv.resize(component, mask, new cv.Size(width, height), 0, 0, cv.INTER_NEAREST);

@@ -15,11 +15,13 @@ from falx.data.label_check import LabelCheck
 from falx.evaluation.deletion import DeletionScores
 from falx.evaluation.metrics import Scores
 from falx.evaluation.predictions import Predictions
+from falx.evaluation.robustness import RobustnessScores
 from falx.evaluation.volumes import VolumeScores
 from falx.reporting.figures import classification, style
 from falx.reporting.figures.contact_sheet import contact_sheet
 from falx.reporting.figures.deletion import deletion_insertion
 from falx.reporting.figures.forest import forest_plot
+from falx.reporting.figures.robustness import robustness
 from falx.reporting.figures.training_curves import training_curves
 from falx.reporting.figures.volumes import free_response, probability_by_level
 from falx.reporting.report import Figure
@@ -51,6 +53,8 @@ def draw_figures(
         figures.append(_of_splits(run, folder))
     if evaluation.faithfulness and evaluation.faithfulness.deletion:
         figures.append(_of_deletion(evaluation.faithfulness.deletion, folder))
+    if evaluation.robustness:
+        figures.append(_of_robustness(evaluation.robustness, folder))
     if evaluation.volumes:
         figures += _of_volumes(evaluation.predictions, evaluation.volumes, folder)
     return tuple(figures)
@@ -197,6 +201,13 @@ def _of_deletion(scores: DeletionScores, folder: Path) -> Figure:
         "intervals over groups."
     )
     return _saved(folder, "Deletion and insertion", caption, deletion_insertion(scores))
+
+
+def _of_robustness(scores: RobustnessScores, folder: Path) -> Figure:
+    caption = (
+        "Scores of corrupted slices at three strengths; the dashed line is without corruption."
+    )
+    return _saved(folder, "Robustness", caption, robustness(scores))
 
 
 def _of_volumes(predictions: Predictions, scores: VolumeScores, folder: Path) -> list[Figure]:

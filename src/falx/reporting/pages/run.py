@@ -42,6 +42,7 @@ from falx.reporting.words.metrics import GLOSSES
 from falx.reporting.words.next_steps import next_steps
 from falx.reporting.words.occlusion import occlusion_words
 from falx.reporting.words.reliability import reliability_rows
+from falx.reporting.words.robustness import robustness_table
 from falx.reporting.words.site import site_notice, site_table
 from falx.reporting.words.sources import is_left_out, source_columns, source_rows, source_words
 from falx.reporting.words.volumes import volume_table
@@ -132,6 +133,7 @@ def write_report(report: Report, path: Path) -> None:
         site=site_table(evaluation.site),
         studies=_studies(evaluation.studies),
         shortcuts=list(occlusion_words(evaluation.border_only, evaluation.occlusion)),
+        robustness=robustness_table(evaluation.robustness),
         localization=localization_table(evaluation.localization, evaluation.regions),
         faithfulness=faithfulness_table(evaluation.faithfulness, scores.classes),
         volumes=volume_table(evaluation),
