@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from falx.data.alignment import SIZE, decode_thumbnail
+from falx.data.catalog import Catalog
 from falx.errors import BrokenRun
 
 FILE = "seen.npz"
@@ -55,6 +56,10 @@ class Fingerprints:
         )
         found: np.ndarray = same | (nearest <= MAX_BITS)
         return found
+
+    def seen(self, catalog: Catalog) -> np.ndarray:
+        """Which usable rows share a group with one that shows one of these slices: bool (n,)."""
+        return np.isin(catalog.groups, catalog.groups[self.among(catalog.table)])
 
     def save(self, folder: Path) -> None:
         """Write seen.npz into a folder."""

@@ -10,7 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from falx.data.catalog import Catalog
+from falx.data.fingerprints import Fingerprints
 from falx.data.joining import build_joined_catalog, find_datasets
 from falx.data.mask_rule import MaskRule
 from falx.data.sources import entries_of
@@ -71,6 +74,16 @@ class TrainingInputs:
     def usable(self) -> Catalog:
         """The slices that take part."""
         return self.catalog.usable()
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Which of these the initial weights have learned from, or their group: bool (n,).
+
+        Known of weights of a detector that keeps fingerprints, as the one that ships with falx.
+        """
+        file = self.weights.file
+        known = Fingerprints.load(file.parent) if file and file.suffix == ".xml" else None
+        return known.seen(self.usable) if known else np.zeros(len(self.usable), bool)
 
     @property
     def title(self) -> str:

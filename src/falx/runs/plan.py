@@ -42,8 +42,12 @@ class Plan:
 
     @cached_property
     def leaked(self) -> np.ndarray:
-        """Which test slices share a group with a training slice: bool (test,)."""
-        return shares_group_with_training(self.split, self.inputs.usable.groups)
+        """Which test slices share a group with one that was learned from: bool (test,).
+
+        In training, or by the initial weights before.
+        """
+        in_training = shares_group_with_training(self.split, self.inputs.usable.groups)
+        return in_training | self.inputs.seen[self.split.test]
 
     @property
     def split_description(self) -> str:

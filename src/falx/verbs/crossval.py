@@ -108,7 +108,7 @@ def crossval(
                 "crossval", options, final_path(folder), split=split, seconds=seconds
             ),
             catalog=inputs.catalog,
-            evaluation=Evaluation(predictions, np.zeros(len(usable), bool)),
+            evaluation=Evaluation(predictions, inputs.seen),
             recipe=inputs.recipe,
             history=_history(planned, results),
         )

@@ -13,6 +13,7 @@ import pandas as pd
 from falx.data.auditing import audit
 from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import means_any, means_none
+from falx.data.fingerprints import Fingerprints
 from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
 from falx.detect.detector import Detector, detector_folder, load
@@ -79,7 +80,7 @@ def evaluate(
     catalog = _catalog(Path(data), detector.settings.classes, options, listener)
     usable = catalog.usable()
     tested = _predict(detector, usable, options["binary"], options["cache_gb"], listener)
-    leaked = leaked_from_training(home, usable)
+    leaked = leaked_from_training(place, usable)
     masked = _masked(detector, usable, options["masks"], listener)
     robustness = None
     if options["robustness"]:
@@ -126,18 +127,21 @@ def evaluate(
     return evaluated
 
 
-def leaked_from_training(home: Path, usable: Catalog) -> np.ndarray | None:
-    """Which usable rows share a group with what a run has seen: bool (rows,).
+def leaked_from_training(detector: Path, usable: Catalog) -> np.ndarray | None:
+    """Which usable rows share a group with what a detector has seen: bool (rows,).
 
     That is its training, its validation, which chose the weights, and what its backbone was
     pretrained on.
 
     Args:
-        home: the run folder.
+        detector: its folder; with fingerprints, or in the run folder that holds them.
 
     Returns:
-        None where the folder does not hold the catalog and split of a training.
+        None where there is neither.
     """
+    seen_before, home = Fingerprints.load(detector), detector.parent
+    if seen_before:
+        return seen_before.seen(usable)
     split, saved = home / SPLIT_FILE, home / CATALOG_FILE
     if not (split.is_file() and saved.is_file()):
         logger.warning("'%s' is no run folder: whether slices were trained on is unknown.", home)

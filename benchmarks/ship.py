@@ -1,0 +1,95 @@
+"""Make the detector that ships with falx from a run and what its backbone was pretrained on.
+
+python benchmarks/ship.py RUN PRETRAINING... writes src/falx/detect/shipped: network in half
+precision, rules, references, and the fingerprints of every slice that either has seen. See
+docs/detector.md for the commands before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from falx.data.catalog import Catalog
+from falx.data.fingerprints import Fingerprints, fingerprints
+from falx.detect.detector import SHIPPED, load, network_sha256
+from falx.detect.settings import Settings
+from falx.exporting.arrays import read_convolutions
+from falx.exporting.direct import detector_graph
+from falx.exporting.linear_detector import load_head
+from falx.model.reference import MahalanobisReference
+from falx.recipe import load_recipe
+from falx.runs.reading import open_run
+
+KEPT = ("head.npz", "recipe.yaml", "reference.npz")
+_PHANTOMS = "phantom"
+
+
+def main() -> None:
+    """Write the detector, and compare it with that of the run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of falx train --recipe localized")
+    parser.add_argument("pretraining", type=Path, nargs="*", help="folders of falx pretrain")
+    parser.add_argument("--name", default="falx", help="what findings name as the recipe")
+    arguments = parser.parse_args()
+    ship(arguments.run, arguments.pretraining, SHIPPED, arguments.name)
+
+
+def ship(run: Path, pretraining: list[Path], folder: Path, name: str) -> None:
+    """Write a detector in half precision, with the fingerprints of what it has seen."""
+    import openvino
+
+    source = run / "detector"
+    settings, recipe = Settings.load(source), load_recipe(source / "recipe.yaml")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in (*KEPT, *(each.name for each in source.glob("site*"))):
+        shutil.copyfile(source / file, folder / file)
+    convolutions = read_convolutions(
+        source / "network.xml", localization=recipe.backbone.localization
+    )
+    reference = MahalanobisReference.load(source)
+    graph = detector_graph(recipe, convolutions, load_head(source), reference)
+    openvino.save_model(graph, folder / "network.xml", compress_to_fp16=True)
+    Settings(
+        settings.classes, settings.rendering, settings.rules, settings.flip_tta, name,
+        network_sha256(folder), localizes=settings.localizes,
+    ).save(folder)  # fmt: skip
+    seen = _seen(run, pretraining)
+    seen.save(folder)
+    _compare(run, folder)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{len(seen)} fingerprints; {size / 1e6:.2f} MB in {folder}")
+
+
+def _seen(run: Path, pretraining: list[Path]) -> Fingerprints:
+    """Of the slices of a run's training and validation, and of pretrainings, but for phantoms."""
+    opened = open_run(run)
+    table = opened.catalog.usable().table
+    learned = np.concatenate([opened.split.train, opened.split.validation])
+    table = table.iloc[learned]
+    tables = [table[~table["source"].str.startswith(_PHANTOMS)]]
+    tables += [
+        Catalog.load(file).usable().table
+        for folder in pretraining
+        for file in sorted(folder.glob("*.parquet"))
+    ]
+    together = pd.concat(tables).drop_duplicates(["sha256", "index"])
+    return fingerprints(together)
+
+
+def _compare(run: Path, folder: Path) -> None:
+    """Print how far half precision is from single, on random views."""
+    one, other = load(run), load(folder)
+    size = one.settings.rendering.size
+    views = np.random.default_rng(0).integers(0, 256, (8, size, size), np.uint8)
+    difference = np.abs(one.probabilities(views) - other.probabilities(views)).max()
+    print(f"largest difference of a probability in half precision: {difference:.2g}")
+
+
+if __name__ == "__main__":
+    main()
