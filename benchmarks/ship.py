@@ -25,8 +25,10 @@ from falx.model.reference import MahalanobisReference
 from falx.recipe import load_recipe
 from falx.runs.reading import open_run
 
+CLASSES = ("no tumor", "tumor")
+NAME = "falx"
+"""What reports and pages name as the recipe."""
 KEPT = ("head.npz", "recipe.yaml", "reference.npz")
-_PHANTOMS = "phantom"
 
 
 def main() -> None:
@@ -34,12 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of falx train --recipe localized")
     parser.add_argument("pretraining", type=Path, nargs="*", help="folders of falx pretrain")
-    parser.add_argument("--name", default="falx", help="what findings name as the recipe")
+    parser.add_argument("--synthetic", default="phantoms", help="source without fingerprints")
     arguments = parser.parse_args()
-    ship(arguments.run, arguments.pretraining, SHIPPED, arguments.name)
+    ship(arguments.run, arguments.pretraining, SHIPPED, arguments.synthetic)
 
 
-def ship(run: Path, pretraining: list[Path], folder: Path, name: str) -> None:
+def ship(run: Path, pretraining: list[Path], folder: Path, synthetic: str) -> None:
     """Write a detector in half precision, with the fingerprints of what it has seen."""
     import openvino
 
@@ -56,23 +58,23 @@ def ship(run: Path, pretraining: list[Path], folder: Path, name: str) -> None:
     graph = detector_graph(recipe, convolutions, load_head(source), reference)
     openvino.save_model(graph, folder / "network.xml", compress_to_fp16=True)
     Settings(
-        settings.classes, settings.rendering, settings.rules, settings.flip_tta, name,
+        CLASSES, settings.rendering, settings.rules, settings.flip_tta, NAME,
         network_sha256(folder), localizes=settings.localizes,
     ).save(folder)  # fmt: skip
-    seen = _seen(run, pretraining)
+    seen = _seen(run, pretraining, synthetic)
     seen.save(folder)
     _compare(run, folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
     print(f"{len(seen)} fingerprints; {size / 1e6:.2f} MB in {folder}")
 
 
-def _seen(run: Path, pretraining: list[Path]) -> Fingerprints:
+def _seen(run: Path, pretraining: list[Path], synthetic: str) -> Fingerprints:
     """Of the slices of a run's training and validation, and of pretrainings, but for phantoms."""
     opened = open_run(run)
     table = opened.catalog.usable().table
     learned = np.concatenate([opened.split.train, opened.split.validation])
     table = table.iloc[learned]
-    tables = [table[~table["source"].str.startswith(_PHANTOMS)]]
+    tables = [table[table["source"] != synthetic]]
     tables += [
         Catalog.load(file).usable().table
         for folder in pretraining
