@@ -18,7 +18,7 @@ from falx.errors import BadInput, UnusableData, UnusableTraining
 from falx.progress import silent
 from falx.recipe import load_recipe
 from falx.training import folds as folds_module
-from falx.training.folds import make_folds, train_folds
+from falx.training.folds import make_folds, make_source_folds, train_folds
 from falx.training.setup import TrainingSetup
 
 RECIPE = load_recipe("lite").changed({
@@ -157,7 +157,8 @@ def is_running(pid):
 
 
 def make_catalog(labels, groups):
-    table = pd.DataFrame({"label": np.array(["no", "yes"])[labels], "group": groups})
+    names = np.array(["no", "yes"])[labels]
+    table = pd.DataFrame({"label": names, "group": groups, "source": "data"})
     return Catalog(Path("data"), ("no", "yes"), table)
 
 
@@ -172,6 +173,15 @@ def test_a_cross_validation_needs_two_folds_and_a_repeat(folds, repeats):
     catalog = make_catalog(np.arange(8) % 2, np.arange(8))
     with pytest.raises(BadInput, match="needs at least 2 folds and 1 repeat, got"):
         make_folds(catalog, folds=folds, repeats=repeats, seed=0)
+
+
+def test_leave_one_source_out_needs_a_repeat_and_every_class_without_each_source():
+    catalog = make_catalog(np.arange(8) % 2, np.arange(8))
+    with pytest.raises(BadInput, match="needs at least 1 repeat, got 0"):
+        make_source_folds(catalog, repeats=0, seed=0)
+    table = catalog.table.assign(source=catalog.table["label"])
+    with pytest.raises(UnusableData, match="Without 'no'"):
+        make_source_folds(replace(catalog, table=table), repeats=1, seed=0)
 
 
 def test_jobs_are_at_least_one(setup, folds, tmp_path):
