@@ -68,7 +68,7 @@ def test_the_help_names_every_verb(falx):
 
 def test_the_help_shows_the_defaults(falx):
     _, out, _ = falx("train", "--help")
-    for default in ("lite", "imagenet", "70/15/15"):
+    for default in ("lite", "70/15/15"):
         assert f"[default: {default}]" in out
 
 
@@ -165,10 +165,19 @@ def test_a_path_that_holds_nothing_is_one_sentence(falx, run, tmp_path, path, se
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(falx, tmp_path):
-    code, _, remarks = falx("predict", tmp_path, tmp_path)
+    code, _, remarks = falx("predict", "--detector", tmp_path, tmp_path)
     assert code == 2
     assert one_sentence(remarks)
     assert "neither a run nor a detector" in remarks
+    (tmp_path / "run.json").touch()
+    assert "neither a run nor a detector" in falx("predict", tmp_path, tmp_path)[2]
+
+
+def test_without_a_detector_that_which_ships_with_falx_answers(falx, slices):
+    code, out, _ = falx("predict", slices)
+    assert code == 0
+    assert "p(tumor)" in out
+    assert out.count(".png") == 3
 
 
 def test_audit_shows_a_summary_and_writes_page_and_json(falx, phantoms, tmp_path):
@@ -268,7 +277,7 @@ def test_without_weights_the_three_ways_are_named_before_any_image_is_read(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("FALX_OFFLINE", "1")
     monkeypatch.setattr("falx.offline.sys.addaudithook", lambda hook: None)
-    code, _, remarks = falx("train", phantoms)
+    code, _, remarks = falx("train", phantoms, "--weights", "imagenet")
     assert code == 2
     assert one_sentence(remarks)
     for way in ("go online once", "--weights PATH", "FALX_WEIGHTS"):
