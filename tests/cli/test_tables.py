@@ -43,7 +43,7 @@ def test_faithfulness_is_shown_with_its_sample(capsys):
 
 
 def test_localization_is_shown_beside_chance(capsys):
-    scores = LocalizationScores(12, GAIN, 0.05, GAIN, 0.4, GAIN, 0.06)
+    scores = LocalizationScores(12, GAIN, 0.05, GAIN, 0.07, GAIN, 0.4, GAIN, 0.06)
     show_heat_map_scores(evaluated(localization=scores))
     assert "pointing game" in (shown := capsys.readouterr().out)
     assert "0.200 (0.100 to 0.300), chance 0.050" in shown

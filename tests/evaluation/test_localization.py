@@ -41,6 +41,24 @@ def test_the_pointing_game_is_the_fraction_of_slices_whose_peak_lies_on_the_tumo
     assert scores.pointing_game_chance == pytest.approx(1 / 49)
 
 
+def test_a_peak_in_the_core_that_a_rim_surrounds_lies_in_its_hull() -> None:
+    rim = tumor(slice(20, 50), slice(20, 50))
+    rim[22:48, 22:48] = False
+    rim[20:22, 30:31] = False  # a gap, as thin rims have
+    inside, outside = heat(3, 3), heat(6, 6)
+    scores = score_localization([inside, outside], [rim, rim], [0, 1])
+    assert scores.pointing_game.value == 0
+    assert scores.within_hull.value == 0.5
+    assert scores.within_hull_chance == pytest.approx(900 / 4900)
+
+
+def test_the_hull_of_two_tumors_does_not_join_them() -> None:
+    two = CORNER | tumor(slice(60, 70), slice(60, 70))
+    scores = score_localization([heat(3, 3)], [two], [0])
+    assert scores.within_hull.value == 0
+    assert scores.within_hull_chance == pytest.approx(2 / 49)
+
+
 def test_peak_distance_is_from_the_peak_to_the_tumor_in_sides_of_the_view() -> None:
     (one,) = [heat(3, 3)]
     row, column = one.peak or (0, 0)

@@ -305,7 +305,8 @@ def test_an_undefined_metric_by_study_is_a_dash(make_report, make_evaluation, wr
 
 def test_localization_stands_beside_chance(make_report, make_evaluation, written):
     scores = LocalizationScores(
-        12, Estimate(0.75, 0.5, 0.9), 0.05, Estimate(0.1, 0.05, 0.2), 0.4,
+        12, Estimate(0.75, 0.5, 0.9), 0.05, Estimate(0.8, 0.6, 0.9), 0.1,
+        Estimate(0.1, 0.05, 0.2), 0.4,
         Estimate(0.3, 0.2, 0.4), 0.05,
     )  # fmt: skip
     page = written(make_report(make_evaluation(34, 38, localization=scores), "evaluate"))

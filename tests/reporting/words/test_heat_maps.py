@@ -113,9 +113,10 @@ def test_tables_of_what_was_not_measured_are_empty():
 
 
 def test_localization_stands_beside_chance():
-    scores = LocalizationScores(12, YES, 0.05, LOW, 0.4, HIGH, 0.06)
+    scores = LocalizationScores(12, YES, 0.05, HIGH, 0.07, LOW, 0.4, HIGH, 0.06)
     assert [(name, value, chance) for name, _, value, chance in localization_rows(scores)] == [
-        ("Pointing game", YES, 0.05), ("Peak distance", LOW, 0.4), ("Energy inside", HIGH, 0.06),
+        ("Pointing game", YES, 0.05), ("Peak in the hull", HIGH, 0.07),
+        ("Peak distance", LOW, 0.4), ("Energy inside", HIGH, 0.06),
     ]  # fmt: skip
     table = localization_table(scores, None)
     assert table["n"] == "12 slices"
@@ -137,5 +138,5 @@ def test_what_a_localization_head_finds_stands_below():
         ("Lesions found in volumes, 4 false positives a volume", "6 lesions in 5 volumes", HIGH),
     )
     assert region_rows(None) == ()
-    scores = LocalizationScores(12, YES, 0.05, LOW, 0.4, HIGH, 0.06)
-    assert len(localization_table(scores, found)["rows"]) == 6
+    scores = LocalizationScores(12, YES, 0.05, HIGH, 0.07, LOW, 0.4, HIGH, 0.06)
+    assert len(localization_table(scores, found)["rows"]) == 7

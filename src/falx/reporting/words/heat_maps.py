@@ -35,6 +35,12 @@ def localization_rows(
             scores.pointing_game_chance,
         ),
         (
+            "Peak in the hull",
+            "fraction whose peak lies within the convex hull of a tumor, core included",
+            scores.within_hull,
+            scores.within_hull_chance,
+        ),
+        (
             "Peak distance",
             "from the peak to the tumor, relative to the side of the view; lower is better",
             scores.peak_distance,
