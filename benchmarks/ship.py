@@ -26,6 +26,7 @@ from falx.recipe import load_recipe
 from falx.runs.reading import open_run
 
 CLASSES = ("no tumor", "tumor")
+CARD = Path(__file__).parents[1] / "docs" / "detector.md"
 NAME = "falx"
 """What reports and pages name as the recipe."""
 KEPT = ("head.npz", "recipe.yaml", "reference.npz")
@@ -61,6 +62,7 @@ def ship(run: Path, pretraining: list[Path], folder: Path, synthetic: str) -> No
         CLASSES, settings.rendering, settings.rules, settings.flip_tta, NAME,
         network_sha256(folder), localizes=settings.localizes,
     ).save(folder)  # fmt: skip
+    shutil.copyfile(CARD, folder / "card.md")
     seen = _seen(run, pretraining, synthetic)
     seen.save(folder)
     _compare(run, folder)

@@ -7,8 +7,10 @@ Image Hash Functions, 2010). No picture can be recovered from them.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -49,13 +51,14 @@ class Fingerprints:
         Copies that were resized, brightened or compressed are found; those that were cropped to a
         part of the head are not.
         """
-        other = fingerprints(table)
-        same = np.isin(_as_keys(other.digests), _as_keys(self.digests))
-        nearest = np.minimum(
-            _nearest(other.hashes, self.hashes), _nearest(_mirrored(other.hashes), self.hashes)
-        )
-        found: np.ndarray = same | (nearest <= MAX_BITS)
+        same = np.isin(_as_keys(_digests(table)), _as_keys(self.digests))
+        found: np.ndarray = same | (self.distances(table) <= MAX_BITS)
         return found
+
+    def distances(self, table: pd.DataFrame) -> np.ndarray:
+        """The bits by which the nearest hash differs from each row's, mirrored or not: int (n,)."""
+        hashes = fingerprints(table).hashes
+        return np.minimum(_nearest(hashes, self.hashes), _nearest(_mirrored(hashes), self.hashes))
 
     def seen(self, catalog: Catalog) -> np.ndarray:
         """Which usable rows share a group with one that shows one of these slices: bool (n,)."""
@@ -76,19 +79,21 @@ class Fingerprints:
         if not file.is_file():
             return None
         try:
-            with np.load(file) as arrays:
+            with np.load(io.BytesIO(file.read_bytes())) as arrays:
                 return cls(arrays["digests"], arrays["hashes"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise BrokenRun(f"'{file}' is damaged; copy the detector anew.") from error
 
 
 def fingerprints(table: pd.DataFrame) -> Fingerprints:
     """The fingerprints of the usable rows of a catalog, in order."""
-    digests = np.array(
-        [list(bytes.fromhex(sha)[:_DIGEST_BYTES]) for sha in table["sha256"]], np.uint8
-    ).reshape(len(table), _DIGEST_BYTES)
     hashes = [_hash(*each) for each in zip(table["thumbnail"], *_boxes(table), strict=True)]
-    return Fingerprints(digests, np.array(hashes, np.uint8).reshape(len(table), -1))
+    return Fingerprints(_digests(table), np.array(hashes, np.uint8).reshape(len(table), -1))
+
+
+def _digests(table: pd.DataFrame) -> np.ndarray:
+    digests = [list(bytes.fromhex(sha)[:_DIGEST_BYTES]) for sha in table["sha256"]]
+    return np.array(digests, np.uint8).reshape(len(table), _DIGEST_BYTES)
 
 
 def _boxes(table: pd.DataFrame) -> list[np.ndarray]:
@@ -105,9 +110,13 @@ def _hash(thumbnail: str, top: float, left: float, bottom: float, right: float) 
     """Signs of the lowest frequencies of a head, packed: uint8 (32,)."""
     pixels = decode_thumbnail(thumbnail)
     height, width = max(bottom - top, 1), max(right - left, 1)
-    scale = np.array([[_SIDE / width, 0, -left * _SIDE / width],
-                      [0, _SIDE / height, -top * _SIDE / height]])  # fmt: skip
-    head = cv2.warpAffine(pixels, scale, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR)
+    across, down = _SIDE / width, _SIDE / height
+    # Centers of pixels lie at half numbers, so that a mirrored head is the mirror image.
+    placed = np.array([[across, 0, (0.5 - left) * across - 0.5],
+                       [0, down, (0.5 - top) * down - 0.5]])  # fmt: skip
+    head = cv2.warpAffine(
+        pixels, placed, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     low = cv2.dct(head)[:_FREQUENCIES, :_FREQUENCIES]
     return np.packbits(low.ravel() > 0)
 

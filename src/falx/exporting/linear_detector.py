@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import openvino
@@ -130,7 +131,7 @@ def _stored(folder: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file) as arrays:
             return {name: arrays[name] for name in ("kernel", "bias", "parameters")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
 
 

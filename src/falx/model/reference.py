@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -57,5 +58,5 @@ class MahalanobisReference:
         try:
             with np.load(file) as arrays:
                 return cls(arrays["mean"], arrays["whitening"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
