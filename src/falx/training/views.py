@@ -35,8 +35,8 @@ VERSION = 4
 """To be raised when the same slice is read, rendered or augmented to different pixels."""
 
 _CORRUPTED_BY = ("blur", "noise", "Rician noise", "skull stripping")
-"""Corruptions of view `CORRUPTED`, of up to the amount of strength 2: those that harm predictions
-little, and that the distance from plain views alone is sensitive to."""
+"""Corruptions of view `CORRUPTED`, of up to the amount of strength 2: those that the distance from
+plain views alone is most sensitive to (see docs/robustness.md)."""
 _CORRUPTED_SEED = 2
 
 
