@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta, norm
+from scipy.stats import beta, norm, ttest_1samp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from falx import statistics
@@ -27,6 +27,7 @@ from falx.statistics import (
     proportion_interval,
     ranking_metrics,
     ratio_interval,
+    sign_flip_p,
     wilson_interval,
 )
 
@@ -290,3 +291,22 @@ def test_estimate_of_a_value_outside_its_interval_is_rejected() -> None:
 def test_estimate_writes_what_is_undefined_as_null() -> None:
     estimate = Estimate(0.9, 0.8, math.nan)
     assert estimate.as_dict() == {"value": 0.9, "low": 0.8, "high": None}
+
+
+def test_sign_flips_are_counted_exactly_for_few_groups():
+    assert sign_flip_p([1, 2, 3, 4, 5]) == 1 / 32
+    assert sign_flip_p([-1, 2, 3, 4, 5]) == 2 / 32
+    assert sign_flip_p([-1, -2, -3]) == 1
+    assert sign_flip_p([0.0, 0.0]) == 1
+
+
+def test_sign_flips_of_many_groups_are_drawn():
+    differences = np.random.default_rng(0).normal(0.3, 1, 40)
+    expected = ttest_1samp(differences, 0, alternative="greater").pvalue
+    assert sign_flip_p(differences) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_sign_flip_test_holds_its_level():
+    rng = np.random.default_rng(1)
+    rejected = np.mean([sign_flip_p(rng.standard_t(3, 6)) <= 0.05 for _ in range(2000)])
+    assert rejected == pytest.approx(3 / 64, abs=0.02)

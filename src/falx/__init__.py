@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from falx.recipe import Recipe, load_recipe
     from falx.runs.reading import open_run
     from falx.runs.run import Run
+    from falx.verbs.adapt import adapt
     from falx.verbs.audit import audit
     from falx.verbs.bench import bench
     from falx.verbs.card import card
@@ -55,6 +56,7 @@ _HOMES = {
     "load_recipe": "falx.recipe",
     "Run": "falx.runs.run",
     "open_run": "falx.runs.reading",
+    "adapt": "falx.verbs.adapt",
     "audit": "falx.verbs.audit",
     "bench": "falx.verbs.bench",
     "card": "falx.verbs.card",
@@ -79,6 +81,7 @@ __all__ = [
     "SeriesFinding",
     "Slice",
     "StudyFinding",
+    "adapt",
     "audit",
     "bench",
     "build_catalog",

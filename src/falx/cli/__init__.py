@@ -16,7 +16,7 @@ from falx.cli.data import audit, phantom
 from falx.cli.deploying import bench, export
 from falx.cli.terminal import fail, show_log
 from falx.cli.training import crossval, demo, pretrain, train
-from falx.cli.using import card, doctor, evaluate, predict
+from falx.cli.using import adapt, card, doctor, evaluate, predict
 from falx.errors import FalxError
 from falx.notice import NOTICE
 
@@ -86,7 +86,7 @@ def _options(
 
 
 _COMMANDS = (
-    *(audit, train, crossval, evaluate, predict, card, export, bench),
+    *(audit, train, crossval, evaluate, predict, adapt, card, export, bench),
     *(demo, phantom, pretrain, doctor),
 )
 for command in _COMMANDS:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from falx.evaluation.evaluation import Evaluation
     from falx.evaluation.metrics import Scores
     from falx.evaluation.reliability import Reliability
+    from falx.runs.adaptation import Adaptation
     from falx.runs.run import Run
     from falx.verbs.doctor import Check
 
@@ -158,6 +159,19 @@ def show_evaluation(evaluation: Evaluation) -> None:
     for sentence in list(robustness_words(evaluation.robustness))[:2]:
         say(sentence)
     show_heat_map_scores(evaluation)
+
+
+def show_adaptation(adaptation: Adaptation) -> None:
+    """Every number before an adaptation and by each candidate, and which one was taken."""
+    from falx.reporting.pages.adaptation import adaptation_rows
+    from falx.reporting.words.adaptation import verdict
+
+    table = Table("", "as it is", *(each.candidate for each in adaptation.attempts), box=None)
+    for row in adaptation_rows(adaptation):
+        spans = (f" ({cell.span})" if cell.span else "" for cell in row.cells)
+        table.add_row(row.name, *(c.value + span for c, span in zip(row.cells, spans, strict=True)))
+    out.print(table)
+    say(verdict(adaptation))
 
 
 def show_heat_map_scores(evaluation: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from falx.cli.terminal import (
     write_text,
 )
 from falx.logs import silence_native_stderr
-from falx.runs.options import EvaluateOptions
+from falx.runs.options import AdaptOptions, EvaluateOptions
 from falx.serialization import dump
 
 
@@ -109,6 +110,33 @@ def evaluate(
     show_dataset(done)
     show_evaluation(done.evaluation)
     show_next(done.folder, next_steps(done)[:1])
+
+
+@with_options(AdaptOptions)
+def adapt(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            help="Labeled slices of the place, as for falx train; before them a run folder, or the "
+            "detector/ in it. By default, the detector that ships with falx is adapted.",
+            metavar="[RUN] LOCAL",
+        ),
+    ],
+    **options: Any,
+) -> None:
+    """Adapt a detector to a place by a few labeled patients, if that is a significant gain."""
+    if len(arguments) > 2:
+        fail(f"falx adapt takes a run and a dataset, got {len(arguments)} arguments.")
+    *given, local = arguments
+    run = given[0] if given else None
+    with working("falx adapt", resumes=False, keras=False) as listener:
+        from falx.cli.tables import show_adaptation
+        from falx.verbs.adapt import adapt as run_adaptation
+
+        done = run_adaptation(run, local, **options, listener=listener)
+    show_adaptation(done.adaptation)
+    steps = [("Use it", f"falx predict {shlex.quote(str(done.folder))} FILES")]
+    show_next(done.folder, steps if done.adaptation.taken else [])
 
 
 def card(

@@ -237,6 +237,15 @@ class EvaluateOptions(TypedDict, total=False):
     out: Out
 
 
+class AdaptOptions(TypedDict, total=False):
+    """What `adapt` takes."""
+
+    tumor_area: TumorArea
+    tumor_margin: TumorMargin
+    cache_gb: CacheGb
+    out: Out
+
+
 class DemoOptions(TypedDict, total=False):
     """What `demo` takes."""
 

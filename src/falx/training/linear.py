@@ -172,6 +172,15 @@ class LinearTrainer:
         self._prepare(dict.fromkeys(views, rows))
         return class_probabilities(np.mean([self._logits(view, rows) for view in views], axis=0))
 
+    def pooled_features(self, rows: np.ndarray) -> np.ndarray:
+        """Features float64 (rows, depth) that the head is applied to.
+
+        Of plain views, with test-time augmentation if the recipe says so: the mean over both.
+        """
+        views = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
+        self._prepare(dict.fromkeys(views, rows))
+        return np.mean([self._pooled(view, rows) for view in views], axis=0, dtype=np.float64)
+
     def ood_features(self, rows: np.ndarray, view: int = PLAIN) -> np.ndarray:
         """Features (rows, channels) of the Mahalanobis distance."""
         self._prepare({view: rows})

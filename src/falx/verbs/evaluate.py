@@ -153,6 +153,25 @@ def leaked_from_training(detector: Path, usable: Catalog) -> np.ndarray | None:
     return shares_group_with(pd.concat(seen), usable.table)
 
 
+def with_classes_of(catalog: Catalog, classes: tuple[str, ...], *, advice: str = "") -> Catalog:
+    """A catalog with the classes of a detector, by its names of "no tumor" and "tumor".
+
+    Args:
+        advice: what else can be done, to end the sentence of an error with.
+
+    Raises:
+        BadInput: it has a class that the detector does not know.
+    """
+    catalog = _renamed(catalog, classes)
+    unknown = sorted(set(catalog.classes) - set(classes))
+    if unknown:
+        raise BadInput(
+            f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
+            f"{', '.join(classes)}. Rename the folders to match{advice}."
+        )
+    return Catalog(catalog.root, classes, catalog.table)
+
+
 def _robustness(
     detector: Detector, tested: _Tested, usable: Catalog, listener: Listener
 ) -> RobustnessScores | None:
@@ -193,16 +212,9 @@ def _catalog(
         catalog = attach_masks(catalog, Path(options["masks"]), rule)
     if options["binary"]:
         return binary_catalog(catalog, binary_classes(classes, catalog.classes))
-    catalog = _renamed(catalog, classes)
-    unknown = sorted(set(catalog.classes) - set(classes))
-    if unknown:
-        folds = sum(map(means_none, classes)) == 1
-        fold = ", or fold them with --binary into tumor and no tumor" if folds else ""
-        raise BadInput(
-            f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
-            f"{', '.join(classes)}. Rename the folders to match{fold}."
-        )
-    return Catalog(catalog.root, classes, catalog.table)
+    folds = sum(map(means_none, classes)) == 1
+    fold = ", or fold them with --binary into tumor and no tumor" if folds else ""
+    return with_classes_of(catalog, classes, advice=fold)
 
 
 def _renamed(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:

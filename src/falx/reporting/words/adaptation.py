@@ -1,0 +1,68 @@
+"""What an adaptation gained, in words."""
+
+from __future__ import annotations
+
+from falx.reporting.formatting import count, number, percent, signed
+from falx.runs.adaptation import SIGNIFICANCE, Adaptation, Attempt
+from falx.statistics import MIN_GROUPS
+
+CANDIDATES = {
+    "rules": "slope and intercept of the logit (Platt scaling), decision and conformal threshold, "
+    "Mahalanobis reference and OOD threshold, rules for studies",
+    "head": "every weight of the head, with the old ones as prior; then the same rules",
+}
+"""What each candidate changes."""
+
+
+def verdict(adaptation: Adaptation) -> str:
+    """Whether the detector was adapted, and why, in a sentence or two."""
+    groups = adaptation.before.scores.groups
+    among = f"on patients that it was not adapted to ({count(groups, 'group')})"
+    taken = adaptation.taken
+    if taken is None:
+        reasons = " and ".join(f"“{each.candidate}” {_p(each)}" for each in adaptation.attempts)
+        return (
+            f"No candidate has a significantly lower log loss {among}: {reasons}. The detector "
+            "stays as it is, and no new one was written; label more patients and try again."
+        )
+    losses = [
+        number(each.scores.estimates["log_loss"].value)
+        for each in (adaptation.before, taken.evaluation)
+    ]
+    return (
+        f"Adapted by “{taken.candidate}”: {among}, log loss fell from {losses[0]} to {losses[1]} "
+        f"{_p(taken)}."
+    )
+
+
+def attempt_words(attempt: Attempt) -> str:
+    """What became of a candidate."""
+    outcome = "taken" if attempt.is_taken else "not taken"
+    return f"gain {signed(attempt.gain)} {_p(attempt)}: {outcome}"
+
+
+def limits(adaptation: Adaptation) -> list[str]:
+    """How far the numbers can be trusted."""
+    groups, attempts = adaptation.before.scores.groups, len(adaptation.attempts)
+    tested = (
+        "Each slice was tested by what was fitted to slices of other groups alone, in up to five "
+        "folds. The detector that is written is fitted to all of them."
+    )
+    chosen = (
+        "A candidate is taken if the mean over groups of its gain in log loss is above 0 at p = "
+        f"{SIGNIFICANCE} by a one-sided sign-flip test, against the best before it. "
+        f"{count(attempts, 'test was', 'tests were')} made, so with no true gain at all one is "
+        f"taken in at most {percent(SIGNIFICANCE * attempts)} of such data."
+    )
+    optimism = "Numbers of a candidate that was taken are a little optimistic: they also chose it."
+    found = [tested, chosen, optimism]
+    if groups < MIN_GROUPS:
+        found.append(
+            f"Of fewer than {MIN_GROUPS} groups, resampling gives no interval that can be relied "
+            "on, so most numbers stand without one."
+        )
+    return found
+
+
+def _p(attempt: Attempt) -> str:
+    return f"(p = {number(attempt.p)})"

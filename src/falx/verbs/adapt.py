@@ -1,0 +1,220 @@
+"""`adapt`: a detector for another place, from a few labeled patients of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import pandas as pd
+
+from falx.data.catalog import Catalog, build_catalog
+from falx.data.fingerprints import Fingerprints, fingerprints
+from falx.data.mask_rule import MaskRule
+from falx.data.split import Split
+from falx.declaration import command_line, takes
+from falx.detect.detector import NETWORK_FILE, Detector, detector_folder, load
+from falx.detect.finding import class_probabilities
+from falx.errors import BadInput
+from falx.evaluation.predictions import Predictions
+from falx.exporting.linear_detector import (
+    HEAD_FILE,
+    RECIPE_FILE,
+    LinearDetector,
+    check_logits,
+    export_linear,
+    load_head,
+)
+from falx.progress import Listener, Progress, silent
+from falx.recipe import load_recipe
+from falx.reporting.pages.adaptation import write_adaptation_page
+from falx.runs.adaptation import (
+    Adaptation,
+    LinearRules,
+    LocalData,
+    check_groups,
+    compare,
+    fit,
+)
+from falx.runs.folder import check_free, new_folder, stamped
+from falx.runs.inputs import PRETRAINING_FILE
+from falx.runs.options import AdaptOptions
+from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
+from falx.serialization import write_json
+from falx.training.adaptation import logits_of
+from falx.training.linear import LinearTrainer
+from falx.training.setup import open_cache
+from falx.training.site import fit_site_reference
+from falx.training.views import CORRUPTED, Views, render_views
+from falx.verbs.evaluate import leaked_from_training, with_classes_of
+
+logger = logging.getLogger(__name__)
+
+_PARITY_SLICES = 32
+ADAPTATION_FILE = "adaptation.json"
+PAGE_FILE = "adaptation.html"
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What `adapt` leaves behind: the folder, with adaptation.html and .json.
+
+    Where something was gained, it holds the new detector too, in detector/.
+    """
+
+    folder: Path
+    adaptation: Adaptation
+
+
+@takes(AdaptOptions)
+def adapt(
+    run: str | Path | None,
+    local: str | Path,
+    *,
+    listener: Listener = silent,
+    **options: Unpack[AdaptOptions],
+) -> Adapted:
+    """Adapt a detector to labeled slices of a place, as far as that is a significant gain.
+
+    Args:
+        run: a run folder, or its `detector/`; None for the detector that ships with falx.
+        local: labeled slices, as for `falx.evaluate`.
+        listener: receives progress.
+        options: see falx.runs.options.AdaptOptions.
+
+    Raises:
+        BadInput: the detector has no linear head on a frozen backbone, or the slices have no label
+            of their own, other classes, or too few groups.
+        FalxError: run or data can't be used.
+    """
+    folder = Path(options["out"] or stamped(f"adapt-{Path(local).stem}"))
+    check_free(folder, "the adapted detector")
+    detector, place = load(run), detector_folder(run)
+    old = _linear(detector, place)
+    usable = _local_slices(Path(local), detector, place, options, listener)
+    check_groups(usable)
+    trainer = _trainer(usable, place, options["cache_gb"], listener)
+    rows = np.arange(len(usable))
+    data = LocalData(
+        usable,
+        trainer.pooled_features(rows),
+        trainer.ood_features(rows),
+        trainer.ood_features(rows, CORRUPTED),
+    )
+    probabilities, distances = detector.predict_views(trainer.views.plain)
+    before = Predictions.of_detector(
+        usable, rows, probabilities, distances, detector.settings.rules
+    )
+    adaptation = compare(old, data, before, lambda name: listener(Progress("Adapting", 0, 1, name)))
+    listener(Progress("Adapting", 1, 1))
+    title = f"{detector.settings.recipe} on {usable.root.name}"
+    with new_folder(folder, "the adapted detector") as filling:
+        if adaptation.taken:
+            new = fit(adaptation.taken.candidate, old, data, rows)
+            _write_detector(new, data, trainer, place, filling / "detector")
+        arguments = [str(each) for each in (run, local) if each is not None]
+        content = {
+            "command": command_line("adapt", arguments, AdaptOptions, options),
+            "detector": detector.settings.network_sha256,
+            "data": {"name": usable.root.name, "sha256": usable.digest()},
+            "taken": adaptation.taken.candidate if adaptation.taken else None,
+            "before": adaptation.before.as_dict(),
+            "attempts": [each.as_dict() for each in adaptation.attempts],
+        }
+        write_json(filling / ADAPTATION_FILE, content)
+        write_adaptation_page(adaptation, title, content["command"], filling / PAGE_FILE)
+    return Adapted(folder, adaptation)
+
+
+def _linear(detector: Detector, place: Path) -> LinearRules:
+    """The head and the rules of a detector.
+
+    Raises:
+        BadInput: it has no linear head on a frozen backbone.
+    """
+    if not all((place / name).is_file() for name in (HEAD_FILE, RECIPE_FILE)):
+        raise BadInput(
+            f"The detector in '{place}' has no linear head on a frozen backbone, which is what "
+            "falx adapt can fit anew; train one by falx train --recipe localized or best."
+        )
+    return LinearRules(load_head(place), detector.settings.rules)
+
+
+def _local_slices(
+    local: Path, detector: Detector, place: Path, options: AdaptOptions, listener: Listener
+) -> Catalog:
+    """Usable slices that the detector has not seen, with labels of their own."""
+    rule = MaskRule(options["tumor_area"], options["tumor_margin"])
+    catalog = build_catalog(local, min_classes=1, masks=rule, listener=listener)
+    usable = with_classes_of(catalog, detector.settings.classes).usable()
+    if usable.table["weak_label"].any():
+        raise BadInput(
+            f"Slices of '{local}' have only the label of their volume; an adaptation needs labels "
+            "of slices, such as masks of the tumors."
+        )
+    leaked = leaked_from_training(place, usable)
+    if leaked is not None and leaked.any():
+        logger.warning(
+            "%d of %d slices are left out: they share a group with one that the detector has seen.",
+            leaked.sum(), len(usable),
+        )  # fmt: skip
+        usable = replace(usable, table=usable.table[~leaked].reset_index(drop=True))
+    return usable
+
+
+def _trainer(usable: Catalog, place: Path, cache_gb: float, listener: Listener) -> LinearTrainer:
+    """What computes the features of a detector's backbone."""
+    recipe, cache = load_recipe(place / RECIPE_FILE), open_cache(cache_gb)
+    views = render_views(usable, recipe.rendering, cache, recipe.augmentation, listener=listener)
+    return LinearTrainer(
+        recipe, views, usable.labels, len(usable.classes), usable.sources,
+        weights=place / NETWORK_FILE, cache=cache, listener=listener,
+    )  # fmt: skip
+
+
+def _write_detector(
+    new: LinearRules, data: LocalData, trainer: LinearTrainer, place: Path, folder: Path
+) -> None:
+    """Write the new detector, with what it compares other slices with and what it has seen."""
+    assert new.reference is not None
+    assert new.logits is not None
+    usable, views = data.usable, trainer.views
+    network = LinearDetector(trainer.recipe, place / NETWORK_FILE, new.head, new.reference)
+    export_linear(network, folder, classes=usable.classes, rules=new.rules)
+    expected = logits_of(new.head, data.pooled[:_PARITY_SLICES])
+    check_logits(folder, views.plain[:_PARITY_SLICES], expected)
+    _write_site_reference(new.logits, data, views, folder)
+    _seen(place, usable).save(folder)
+
+
+def _write_site_reference(logits: np.ndarray, data: LocalData, views: Views, folder: Path) -> None:
+    usable, rows = data.usable, np.arange(len(data.usable))
+    nothing = rows[:0]
+    fit_site_reference(
+        views.plain, data.ood_features, data.corrupted, usable.groups,
+        Split(nothing, rows, nothing), rows, class_probabilities(logits), seed=0,
+    ).save(folder)  # fmt: skip
+
+
+def _seen(place: Path, usable: Catalog) -> Fingerprints:
+    """Of the local slices, and of those that the detector had seen, as far as that is known."""
+    new, old = fingerprints(usable.table), Fingerprints.load(place)
+    if old is None:
+        old = fingerprints(_learned(place.parent, usable.table))
+    return Fingerprints(
+        np.concatenate([old.digests, new.digests]), np.concatenate([old.hashes, new.hashes])
+    )
+
+
+def _learned(home: Path, empty: pd.DataFrame) -> pd.DataFrame:
+    """Rows of training, validation and pretraining of a run folder; none where it is not one."""
+    tables = [empty.iloc[:0]]
+    if (home / SPLIT_FILE).is_file() and (home / CATALOG_FILE).is_file():
+        parts = pd.read_csv(home / SPLIT_FILE)["part"].to_numpy()
+        tables.append(Catalog.load(home / CATALOG_FILE).usable().table[parts != "test"])
+    if (home / PRETRAINING_FILE).is_file():
+        tables.append(Catalog.load(home / PRETRAINING_FILE).usable().table)
+    columns = [name for name in empty.columns if all(name in each for each in tables)]
+    return pd.concat([each[columns] for each in tables[1:]] or [empty.iloc[:0]])

@@ -1,0 +1,180 @@
+"""A detector is adapted to a few patients of a place, or left as it is."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import falx
+from falx.cli import app
+from falx.data.catalog import build_catalog
+from falx.data.fingerprints import Fingerprints
+from falx.detect.detector import network_sha256
+from falx.errors import BadInput
+from falx.exporting.linear_detector import load_head
+from falx.phantom import write_phantoms
+from falx.recipe import load_recipe
+from falx.runs.adaptation import check_groups
+
+RECIPE = load_recipe("best").changed(
+    {"rendering.size": 64, "backbone.width": 0.35, "phases.0.epochs": 1}
+)
+
+
+@pytest.fixture(scope="module")
+def linear(phantoms, weights, tmp_path_factory):
+    """The run folder of a linear head on a frozen backbone."""
+    out = tmp_path_factory.mktemp("runs") / "linear"
+    return falx.train(phantoms, recipe=RECIPE, weights=weights, out=out).folder
+
+
+def table_of_patients(folder, patients=6, size=12, *, swapped=False, seed=21):
+    """Phantoms of several patients, as a CSV file; with `swapped` labels, nothing fits."""
+    write_phantoms(folder, patients * size, seed=seed, size=96)
+    catalog = build_catalog(folder).usable()
+    paths = catalog.table.sort_values("path")["path"].tolist()
+    labels = [path.split("/")[0] for path in paths]
+    if swapped:
+        labels = [{"yes": "no", "no": "yes"}[label] for label in labels]
+    # Files are sorted by class, so that every patient gets slices of both.
+    rows = {
+        "path": [str(folder / path) for path in paths],
+        "label": labels,
+        "patient": [f"P{row % patients}" for row in range(len(paths))],
+    }
+    file = folder.parent / f"{folder.name}.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+    return file
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory):
+    """A place where what the detector calls a tumor is none."""
+    return table_of_patients(tmp_path_factory.mktemp("local") / "swapped", swapped=True)
+
+
+@pytest.fixture(scope="module")
+def done(linear, swapped, tmp_path_factory):
+    return falx.adapt(linear, swapped, out=tmp_path_factory.mktemp("adapted") / "adapted")
+
+
+def test_what_is_gained_is_written_as_a_detector(done, linear):
+    adaptation = done.adaptation
+    assert adaptation.taken is not None
+    before, after = adaptation.before, adaptation.taken.evaluation
+    assert after.scores.estimates["log_loss"].value < before.scores.estimates["log_loss"].value
+    assert {path.name for path in done.folder.iterdir()} == {
+        "detector", "adaptation.html", "adaptation.json",
+    }  # fmt: skip
+    assert {path.name for path in (done.folder / "detector").iterdir()} == {
+        "detector.json", "head.npz", "network.bin", "network.xml", "recipe.yaml", "reference.npz",
+        "seen.npz", "site.npz",
+    }  # fmt: skip
+    old, new = load_head(linear / "detector"), load_head(done.folder / "detector")
+    assert not np.array_equal(old.kernel, new.kernel)
+    assert falx.load(done.folder).settings.rules.ood_threshold is not None
+
+
+def test_the_new_detector_answers(done, swapped):
+    files = pd.read_csv(swapped)["path"].tolist()[:4]
+    findings = falx.load(done.folder).predict(files)
+    assert len(findings.slices) == 4
+
+
+def test_every_slice_is_tested_by_what_was_fitted_to_other_patients(done):
+    found = done.adaptation.taken.evaluation.predictions
+    folds = pd.Series(found.folds[0]).groupby(found.table["patient"]).nunique()
+    assert len(found) == 72
+    assert (folds == 1).all()
+    assert len(found.rules[0]) == 5
+
+
+def test_the_record_holds_the_numbers_before_and_after(done, swapped, linear):
+    record = json.loads((done.folder / "adaptation.json").read_text())
+    assert record["taken"] in ("rules", "head")
+    assert [each["candidate"] for each in record["attempts"]] == ["rules", "head"]
+    assert record["detector"] == network_sha256(linear / "detector")
+    taken = next(each for each in record["attempts"] if each["candidate"] == record["taken"])
+    assert taken["p"] <= 0.05
+    assert taken["gain"] > 0
+    assert {"roc_auc", "log_loss", "reliability"} <= set(record["before"])
+    assert f"falx adapt {linear} {swapped}" in record["command"]
+
+
+def test_the_page_shows_before_and_after(done):
+    page = (done.folder / "adaptation.html").read_text("utf-8")
+    log_loss = done.adaptation.before.scores.estimates["log_loss"].value
+    assert f"{log_loss:.3f}" in page
+    assert "Adapted by" in page
+    assert "as it is" in page
+    assert "Rejected as out-of-distribution" in page
+
+
+def test_the_new_detector_knows_what_it_and_the_old_one_have_seen(done, swapped, phantoms):
+    seen = Fingerprints.load(done.folder / "detector")
+    assert seen.seen(build_catalog(swapped).usable()).all()
+    assert seen.seen(build_catalog(phantoms).usable()).mean() > 0.8
+
+
+def test_nothing_is_written_where_patients_disagree(linear, swapped, tmp_path):
+    """Of five patients, of whom some gain and some lose, p is 2 / 32 at least."""
+    table = pd.read_csv(swapped)
+    table = table[table["patient"] != "P5"]
+    wrong = table["patient"].isin(["P0", "P1", "P2"])
+    table["label"] = table["label"].where(~wrong, table["label"].map({"yes": "no", "no": "yes"}))
+    mixed = tmp_path / "mixed.csv"
+    table.to_csv(mixed, index=False)
+    result = CliRunner().invoke(
+        app, ["adapt", str(linear), str(mixed), "--out", str(tmp_path / "again")]
+    )
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {
+        "adaptation.html", "adaptation.json",
+    }  # fmt: skip
+    page = (tmp_path / "again" / "adaptation.html").read_text("utf-8")
+    assert "stays as it is" in page
+
+
+def test_slices_that_the_detector_has_seen_are_left_out(linear, phantoms, tmp_path):
+    with pytest.raises(BadInput, match="at least 5 patients"):
+        falx.adapt(linear, _only_trained_on(linear, phantoms, tmp_path), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _only_trained_on(linear, phantoms, folder):
+    """A copy of the training slices of a run."""
+    split = pd.read_csv(linear / "split.csv")
+    for path in split.loc[split["part"] == "train", "path"]:
+        target = folder / "seen" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(phantoms / path, target)
+    return folder / "seen"
+
+
+def test_too_few_patients_are_refused(linear, swapped, tmp_path):
+    table = pd.read_csv(swapped)
+    few = tmp_path / "few.csv"
+    table[table["patient"].isin(["P0", "P1", "P2"])].to_csv(few, index=False)
+    with pytest.raises(BadInput, match="at least 5 patients .groups.*there are 3"):
+        falx.adapt(linear, few, out=tmp_path / "out")
+
+
+def test_a_class_of_a_single_patient_is_refused(swapped, tmp_path):
+    table = pd.read_csv(swapped)
+    file = tmp_path / "one.csv"
+    table[(table["label"] == "no") | (table["patient"] == "P0")].to_csv(file, index=False)
+    with pytest.raises(BadInput, match="each class in 2 of them; there are 6, and 1 with .* 'yes'"):
+        check_groups(build_catalog(file).usable())
+
+
+def test_a_detector_without_a_linear_head_is_refused(run, swapped, tmp_path):
+    with pytest.raises(BadInput, match="no linear head .* --recipe localized or best"):
+        falx.adapt(run, swapped, out=tmp_path / "out")
+
+
+def test_other_classes_are_refused(linear, kinds, tmp_path):
+    with pytest.raises(BadInput, match="hold the class 'glioma'.* Rename the folders to match[.]"):
+        falx.adapt(linear, kinds, out=tmp_path / "out")
