@@ -1,8 +1,8 @@
-"""How much a detector gains from a few labeled patients of a place: `python learning_curve.py RUN LOCAL`.
+"""What a few labeled patients of a place are worth: `python learning_curve.py RUN LOCAL`.
 
 For every number of patients from 2 up, every subset of so many adapts the detector by its rules
 (see falx.runs.adaptation.fit), whether that is significant or not, and the other patients test it
-beside the detector as it is. Prints a Markdown table of means over subsets; docs/adapt.md holds one.
+beside the detector as it is. Prints a table of means over subsets; docs/adapt.md holds one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def main() -> None:
     usable = type(usable)(
         usable.root,
         classes,
-        usable.table.assign(label=usable.table["label"].map(dict(zip(usable.classes, classes)))),
+        usable.table.assign(
+            label=usable.table["label"].map(dict(zip(usable.classes, classes, strict=True)))
+        ),
     )
     recipe, cache = load_recipe(place / RECIPE_FILE), open_cache(8.0)
     views = render_views(usable, recipe.rendering, cache, recipe.augmentation)

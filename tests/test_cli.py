@@ -58,6 +58,7 @@ def test_the_help_names_every_verb(falx):
         "crossval",
         "evaluate",
         "predict",
+        "adapt",
         "card",
         "demo",
         "phantom",

@@ -12,7 +12,13 @@ import falx
 from falx.cli.parameters import assignments, with_options
 from falx.declaration import Option, command_line, compared, declared, recorded, takes
 from falx.errors import BadInput
-from falx.runs.options import AuditOptions, CrossvalOptions, EvaluateOptions, TrainOptions
+from falx.runs.options import (
+    AdaptOptions,
+    AuditOptions,
+    CrossvalOptions,
+    EvaluateOptions,
+    TrainOptions,
+)
 
 
 class Options(TypedDict, total=False):
@@ -104,6 +110,7 @@ def test_a_change_is_a_field_and_a_value(change):
         (falx.train, TrainOptions),
         (falx.crossval, CrossvalOptions),
         (falx.evaluate, EvaluateOptions),
+        (falx.adapt, AdaptOptions),
     ],
 )
 def test_functions_and_commands_have_the_same_options(function, options):

@@ -139,7 +139,7 @@ def test_nothing_is_written_where_patients_disagree(linear, swapped, tmp_path):
 
 
 def test_slices_that_the_detector_has_seen_are_left_out(linear, phantoms, tmp_path):
-    with pytest.raises(BadInput, match="at least 5 patients"):
+    with pytest.raises(BadInput, match=r"at least 5 patients"):
         falx.adapt(linear, _only_trained_on(linear, phantoms, tmp_path), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -158,7 +158,7 @@ def test_too_few_patients_are_refused(linear, swapped, tmp_path):
     table = pd.read_csv(swapped)
     few = tmp_path / "few.csv"
     table[table["patient"].isin(["P0", "P1", "P2"])].to_csv(few, index=False)
-    with pytest.raises(BadInput, match="at least 5 patients .groups.*there are 3"):
+    with pytest.raises(BadInput, match=r"at least 5 patients .groups.*there are 3"):
         falx.adapt(linear, few, out=tmp_path / "out")
 
 
@@ -166,15 +166,17 @@ def test_a_class_of_a_single_patient_is_refused(swapped, tmp_path):
     table = pd.read_csv(swapped)
     file = tmp_path / "one.csv"
     table[(table["label"] == "no") | (table["patient"] == "P0")].to_csv(file, index=False)
-    with pytest.raises(BadInput, match="each class in 2 of them; there are 6, and 1 with .* 'yes'"):
+    with pytest.raises(
+        BadInput, match=r"each class in 2 of them; there are 6, and 1 with .* 'yes'"
+    ):
         check_groups(build_catalog(file).usable())
 
 
 def test_a_detector_without_a_linear_head_is_refused(run, swapped, tmp_path):
-    with pytest.raises(BadInput, match="no linear head .* --recipe localized or best"):
+    with pytest.raises(BadInput, match=r"no linear head .* --recipe localized or best"):
         falx.adapt(run, swapped, out=tmp_path / "out")
 
 
 def test_other_classes_are_refused(linear, kinds, tmp_path):
-    with pytest.raises(BadInput, match="hold the class 'glioma'.* Rename the folders to match[.]"):
+    with pytest.raises(BadInput, match=r"hold the class 'glioma'.* Rename the folders to match[.]"):
         falx.adapt(linear, kinds, out=tmp_path / "out")

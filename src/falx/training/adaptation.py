@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -81,8 +82,8 @@ def adapt_head(candidate: Candidate, old: LinearHead, slices: LocalSlices) -> Ad
     with the penalty that is best out of fold.
     """
     if candidate == "rules":
-        return _fitted(lambda part: rescaled(old, part), slices)
-    fits = [_fitted(lambda part, l2=l2: refitted(old, part, l2=l2), slices) for l2 in _HEAD_L2]
+        return _fitted(partial(rescaled, old), slices)
+    fits = [_fitted(partial(refitted, old, l2=l2), slices) for l2 in _HEAD_L2]
     return min(fits, key=lambda fit: group_losses(fit.logits, slices.labels, slices.groups).mean())
 
 

@@ -179,7 +179,9 @@ class LinearTrainer:
         """
         views = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
         self._prepare(dict.fromkeys(views, rows))
-        return np.mean([self._pooled(view, rows) for view in views], axis=0, dtype=np.float64)
+        pooled = np.stack([self._pooled(view, rows) for view in views])
+        mean: np.ndarray = pooled.mean(axis=0, dtype=np.float64)
+        return mean
 
     def ood_features(self, rows: np.ndarray, view: int = PLAIN) -> np.ndarray:
         """Features (rows, channels) of the Mahalanobis distance."""

@@ -115,8 +115,9 @@ def adapt(
             new = fit(adaptation.taken.candidate, old, data, rows)
             _write_detector(new, data, trainer, place, filling / "detector")
         arguments = [str(each) for each in (run, local) if each is not None]
+        command = command_line("adapt", arguments, AdaptOptions, options)
         content = {
-            "command": command_line("adapt", arguments, AdaptOptions, options),
+            "command": command,
             "detector": detector.settings.network_sha256,
             "data": {"name": usable.root.name, "sha256": usable.digest()},
             "taken": adaptation.taken.candidate if adaptation.taken else None,
@@ -124,7 +125,7 @@ def adapt(
             "attempts": [each.as_dict() for each in adaptation.attempts],
         }
         write_json(filling / ADAPTATION_FILE, content)
-        write_adaptation_page(adaptation, title, content["command"], filling / PAGE_FILE)
+        write_adaptation_page(adaptation, title, command, filling / PAGE_FILE)
     return Adapted(folder, adaptation)
 
 
