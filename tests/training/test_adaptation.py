@@ -58,7 +58,7 @@ def test_a_refitted_head_has_the_lowest_penalized_loss():
         data = (np.logaddexp(0, -signs * logits) / np.sqrt(20)).sum()
         change = (kernel - old.kernel)[:, 0]
         moved = bias - old.bias[0] + center @ change
-        return data + l2 / 2 * ((change * scale) ** 2).sum() + 16 / 2 * moved**2
+        return data + l2 / 2 * ((change * scale) ** 2).sum() + moved**2 / 2.5**2 / 2
 
     best = loss(found.kernel.astype(float), float(found.bias[0]))
     generator = np.random.default_rng(0)
@@ -86,6 +86,16 @@ def test_rescaling_keeps_the_ranks_and_lowers_the_loss():
         for each in (found, old)
     ]
     assert losses[0] < losses[1]
+
+
+def test_a_wide_prior_lets_go_of_a_detector_that_is_far_off():
+    slices = local_slices()
+    old = LinearHead(np.array([[9.0], *[[0.0]] * 5], np.float32), np.array([30.0], np.float32))
+    losses = [
+        group_losses(adapt_head(name, old, slices).logits, slices.labels, slices.groups).mean()
+        for name in ("wide", "rules")
+    ]
+    assert losses[0] < np.log(2) < losses[1]
 
 
 def test_copies_of_slices_add_less_evidence_than_other_patients():
@@ -117,7 +127,7 @@ def test_the_head_of_the_best_penalty_is_taken():
     slices, old = local_slices(groups=8), old_head()
     found = adapt_head("head", old, slices)
     losses = {}
-    for l2 in (1e4, 1e3, 1e2, 1e1):
+    for l2 in (1e4, 1e3, 1e2, 1e1, 1e0):
         logits = np.empty((len(slices), 1))
         for rest, tested in fold_pairs(slices.groups):
             head = refitted(old, slices.take(rest), l2=l2)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from falx.data.catalog import build_catalog
 from falx.data.fingerprints import Fingerprints
 from falx.detect.detector import network_sha256
 from falx.errors import BadInput
+from falx.evaluation.evaluation import Evaluation
 from falx.exporting.linear_detector import load_head
 from falx.phantom import write_phantoms
 from falx.recipe import load_recipe
+from falx.reporting.words.adaptation import verdict
 from falx.runs.adaptation import check_groups
 
 RECIPE = load_recipe("best").changed(
@@ -94,8 +97,8 @@ def test_every_slice_is_tested_by_what_was_fitted_to_other_patients(done):
 
 def test_the_record_holds_the_numbers_before_and_after(done, swapped, linear):
     record = json.loads((done.folder / "adaptation.json").read_text())
-    assert record["taken"] in ("rules", "head")
-    assert [each["candidate"] for each in record["attempts"]] == ["rules", "head"]
+    assert record["taken"] in ("rules", "wide", "head")
+    assert [each["candidate"] for each in record["attempts"]] == ["rules", "wide", "head"]
     assert record["detector"] == network_sha256(linear / "detector")
     taken = next(each for each in record["attempts"] if each["candidate"] == record["taken"])
     assert taken["p"] <= 0.05
@@ -111,6 +114,19 @@ def test_the_page_shows_before_and_after(done):
     assert "Adapted by" in page
     assert "as it is" in page
     assert "Rejected as out-of-distribution" in page
+
+
+def test_a_detector_that_is_still_useless_is_called_so(done):
+    attempt = done.adaptation.taken
+    predictions = attempt.evaluation.predictions
+    flat = replace(predictions, probabilities=np.full_like(predictions.probabilities, 0.5))
+    right = replace(predictions, probabilities=np.eye(2)[predictions.labels][None] * 0.8 + 0.1)
+    useless, useful = (
+        replace(done.adaptation, attempts=(replace(attempt, evaluation=Evaluation(each, None)),))
+        for each in (flat, right)
+    )
+    assert "do not use this detector here" in verdict(useless)
+    assert "do not use" not in verdict(useful)
 
 
 def test_the_new_detector_knows_what_it_and_the_old_one_have_seen(done, swapped, phantoms):

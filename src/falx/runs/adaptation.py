@@ -157,8 +157,10 @@ def compare(
         listener: is told the name of each candidate.
     """
     best, attempts = before, []
-    # With a single feature, a head is slope and intercept, as the rules are.
-    names: tuple[Candidate, ...] = ("rules", "head") if len(old.head.kernel) > 1 else ("rules",)
+    # Of a single feature, a head is slope and intercept, which the others change.
+    names: tuple[Candidate, ...] = ("rules", "wide")
+    if len(old.head.kernel) > 1:
+        names += ("head",)
     for name in names:
         listener(name)
         predictions = _out_of_fold(name, old, local)

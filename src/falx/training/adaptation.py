@@ -20,15 +20,14 @@ from sklearn.model_selection import GroupKFold
 
 from falx.exporting.direct import LinearHead
 
-Candidate = Literal["rules", "head"]
+Candidate = Literal["rules", "wide", "head"]
 
 MAX_FOLDS = 5
 
-_PRIOR_DEVIATION = 0.25
-"""Standard deviation of the prior on the log slope and on each intercept, as that of temperature
-scaling (see falx.evaluation.calibration)."""
-_INTERCEPT_L2 = 1 / _PRIOR_DEVIATION**2
-_HEAD_L2 = (1e4, 1e3, 1e2, 1e1)
+NARROW, WIDE = 0.25, 2.5
+"""Standard deviations of the prior on the log slope and on each intercept: that of temperature
+scaling (see falx.evaluation.calibration), and one that lets go of a detector that is far off."""
+_HEAD_L2 = (1e4, 1e3, 1e2, 1e1, 1e0)
 """Penalties on half the squared change of the kernel, of standardized features; the first of the
 best is taken."""
 
@@ -78,11 +77,12 @@ class AdaptedHead:
 def adapt_head(candidate: Candidate, old: LinearHead, slices: LocalSlices) -> AdaptedHead:
     """Fit a head to local slices of at least two groups, by one of the candidates.
 
-    "rules" changes slope and intercept of the logits (Platt, 1999); "head" changes every weight,
-    with the penalty that is best out of fold.
+    "rules" changes slope and intercept of the logits (Platt, 1999), "wide" too, with a wider prior;
+    "head" changes every weight, with the penalty that is best out of fold.
     """
-    if candidate == "rules":
-        return _fitted(partial(rescaled, old), slices)
+    if candidate != "head":
+        deviation = {"rules": NARROW, "wide": WIDE}[candidate]
+        return _fitted(partial(rescaled, old, deviation=deviation), slices)
     fits = [_fitted(partial(refitted, old, l2=l2), slices) for l2 in _HEAD_L2]
     return min(fits, key=lambda fit: group_losses(fit.logits, slices.labels, slices.groups).mean())
 
@@ -93,16 +93,21 @@ def fold_pairs(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(GroupKFold(count).split(groups, groups=groups))
 
 
-def rescaled(old: LinearHead, slices: LocalSlices) -> LinearHead:
-    """The head with the slope and the intercepts that fit the slices best (Platt, 1999)."""
+def rescaled(old: LinearHead, slices: LocalSlices, *, deviation: float = NARROW) -> LinearHead:
+    """The head with the slope and the intercepts that fit the slices best (Platt, 1999).
+
+    Args:
+        deviation: standard deviation of the prior on the log slope and on each intercept.
+    """
+    l2 = 1 / deviation**2
     logits = logits_of(old, slices.features)
 
     def loss(change: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.exp(change[0])
         value, gradient = _weighted_loss(slope * logits + change[1:], slices)
         by_change = np.concatenate([[(gradient * slope * logits).sum()], gradient.sum(axis=0)])
-        penalty = _INTERCEPT_L2 / 2 * (change**2).sum()
-        return value + penalty, by_change + _INTERCEPT_L2 * change
+        penalty = l2 / 2 * (change**2).sum()
+        return value + penalty, by_change + l2 * change
 
     best = minimize(loss, np.zeros(1 + logits.shape[1]), jac=True, method="L-BFGS-B").x
     slope = np.exp(best[0])
@@ -119,7 +124,7 @@ def refitted(old: LinearHead, slices: LocalSlices, *, l2: float) -> LinearHead:
     # A feature that is constant here tells nothing, and its weight stays.
     standardized = (slices.features - center) / np.where(scale > 0, scale, np.inf)
     logits, shape = logits_of(old, slices.features), old.kernel.shape
-    penalties = np.append(np.full(shape[0], l2), _INTERCEPT_L2)[:, None]
+    penalties = np.append(np.full(shape[0], l2), 1 / WIDE**2)[:, None]
     inputs = np.column_stack([standardized, np.ones(len(slices))])
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:

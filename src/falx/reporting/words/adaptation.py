@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from falx.reporting.formatting import count, number, percent, signed
 from falx.runs.adaptation import SIGNIFICANCE, Adaptation, Attempt
 from falx.statistics import MIN_GROUPS
@@ -9,9 +11,16 @@ from falx.statistics import MIN_GROUPS
 CANDIDATES = {
     "rules": "slope and intercept of the logit (Platt scaling), decision and conformal threshold, "
     "Mahalanobis reference and OOD threshold, rules for studies",
+    "wide": "the same, with a prior ten times as wide for slope and intercept",
     "head": "every weight of the head, with the old ones as prior; then the same rules",
 }
 """What each candidate changes."""
+
+
+USELESS = (
+    " That is still no better than giving every slice the fraction of each class: do not use this "
+    "detector here, and train one on data that are more alike."
+)
 
 
 def verdict(adaptation: Adaptation) -> str:
@@ -29,10 +38,20 @@ def verdict(adaptation: Adaptation) -> str:
         number(each.scores.estimates["log_loss"].value)
         for each in (adaptation.before, taken.evaluation)
     ]
-    return (
+    sentence = (
         f"Adapted by “{taken.candidate}”: {among}, log loss fell from {losses[0]} to {losses[1]} "
         f"{_p(taken)}."
     )
+    return sentence + (USELESS if is_useless(taken) else "")
+
+
+def is_useless(attempt: Attempt) -> bool:
+    """Whether its log loss is no lower than that of the fraction of each class, for every slice."""
+    found = attempt.evaluation
+    fractions = np.bincount(found.predictions.labels) / len(found.predictions)
+    known = fractions[fractions > 0]
+    baseline = -float((known * np.log(known)).sum())
+    return found.scores.estimates["log_loss"].value >= baseline
 
 
 def attempt_words(attempt: Attempt) -> str:
