@@ -83,9 +83,11 @@ def test_the_command_that_repeats_the_run_names_the_other_dataset(trained, mixed
 def test_what_the_backbone_has_seen_counts_as_seen_when_the_run_is_evaluated(trained, mixed, kinds):
     learned = Catalog.load(trained.folder / "pretraining.parquet")
     assert len(learned) == 30
-    assert leaked_from_training(trained.folder, build_catalog(kinds).usable()).all()
+    assert leaked_from_training(trained.folder / "detector", build_catalog(kinds).usable()).all()
     (trained.folder / "pretraining.parquet").rename(trained.folder / "hidden")
-    assert not leaked_from_training(trained.folder, build_catalog(kinds).usable()).any()
+    assert not leaked_from_training(
+        trained.folder / "detector", build_catalog(kinds).usable()
+    ).any()
     (trained.folder / "hidden").rename(trained.folder / "pretraining.parquet")
 
 

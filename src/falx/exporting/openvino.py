@@ -128,7 +128,7 @@ def _write_by_tensorflow(model: ExportableModel, file: Path) -> None:
     script = (
         "import sys, keras, pathlib; from falx.exporting.openvino import write_network; "
         "from falx.model.exportable import ExportableModel; "
-        "from falx.model.mahalanobis import MahalanobisReference; "
+        "from falx.model.reference import MahalanobisReference; "
         "network = keras.saving.load_model(sys.argv[1]); "
         "folder, file = map(pathlib.Path, sys.argv[2:4]); "
         "reference = MahalanobisReference.load(folder); "
