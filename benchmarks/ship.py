@@ -16,11 +16,10 @@ import pandas as pd
 
 from falx.data.catalog import Catalog
 from falx.data.fingerprints import Fingerprints, fingerprints
-from falx.detect.detector import SHIPPED, load, network_sha256
+from falx.detect.detector import NETWORK_FILE, SHIPPED, load
 from falx.detect.settings import Settings
-from falx.exporting.arrays import read_convolutions
-from falx.exporting.direct import detector_graph
-from falx.exporting.linear_detector import load_head
+from falx.detect.site_reference import SITE_FILE
+from falx.exporting.linear_detector import LinearDetector, export_linear, load_head
 from falx.model.reference import MahalanobisReference
 from falx.recipe import load_recipe
 from falx.runs.reading import open_run
@@ -29,7 +28,6 @@ CLASSES = ("no tumor", "tumor")
 CARD = Path(__file__).parents[1] / "docs" / "detector.md"
 NAME = "falx"
 """What reports and pages name as the recipe."""
-KEPT = ("head.npz", "recipe.yaml", "reference.npz")
 
 
 def main() -> None:
@@ -44,24 +42,14 @@ def main() -> None:
 
 def ship(run: Path, pretraining: list[Path], folder: Path, synthetic: str) -> None:
     """Write a detector in half precision, with the fingerprints of what it has seen."""
-    import openvino
-
     source = run / "detector"
-    settings, recipe = Settings.load(source), load_recipe(source / "recipe.yaml")
+    settings = Settings.load(source)
+    recipe = load_recipe(source / "recipe.yaml").model_copy(update={"name": NAME})
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for file in (*KEPT, *(each.name for each in source.glob("site*"))):
-        shutil.copyfile(source / file, folder / file)
-    convolutions = read_convolutions(
-        source / "network.xml", localization=recipe.backbone.localization
-    )
     reference = MahalanobisReference.load(source)
-    graph = detector_graph(recipe, convolutions, load_head(source), reference)
-    openvino.save_model(graph, folder / "network.xml", compress_to_fp16=True)
-    Settings(
-        CLASSES, settings.rendering, settings.rules, settings.flip_tta, NAME,
-        network_sha256(folder), localizes=settings.localizes,
-    ).save(folder)  # fmt: skip
+    detector = LinearDetector(recipe, source / NETWORK_FILE, load_head(source), reference)
+    export_linear(detector, folder, classes=CLASSES, rules=settings.rules, half=True)
+    shutil.copyfile(source / SITE_FILE, folder / SITE_FILE)
     shutil.copyfile(CARD, folder / "card.md")
     seen = _seen(run, pretraining, synthetic)
     seen.save(folder)

@@ -70,6 +70,18 @@ def named_detector(paths: Sequence[str], detector: Path | None) -> list[Any]:
     return [None, *paths]
 
 
+def run_and_data(command: str, arguments: Sequence[str]) -> tuple[str | None, str]:
+    """The run, or None for the detector that ships with falx, and the dataset.
+
+    Raises:
+        BadInput: there are more than these.
+    """
+    if len(arguments) > 2:
+        raise BadInput(f"{command} takes a run and a dataset, got {len(arguments)} arguments.")
+    *given, data = arguments
+    return (given[0] if given else None), data
+
+
 def assignments(changes: list[str] | None) -> Mapping[str, str] | None:
     """FIELD=VALUE pairs of `--set` as a mapping.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import named_detector, with_options
+from falx.cli.parameters import named_detector, run_and_data, with_options
 from falx.cli.terminal import (
     fail,
     progress,
@@ -97,10 +97,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Test a detector on labeled slices."""
-    if len(arguments) > 2:
-        fail(f"falx evaluate takes a run and a dataset, got {len(arguments)} arguments.")
-    *given, data = arguments
-    run = given[0] if given else None
+    run, data = run_and_data("falx evaluate", arguments)
     with working("falx evaluate", resumes=False, keras=False) as listener:
         from falx.cli.tables import show_dataset, show_evaluation
         from falx.reporting.words.next_steps import next_steps
@@ -125,10 +122,7 @@ def adapt(
     **options: Any,
 ) -> None:
     """Adapt a detector to a place by a few labeled patients, if that is a significant gain."""
-    if len(arguments) > 2:
-        fail(f"falx adapt takes a run and a dataset, got {len(arguments)} arguments.")
-    *given, local = arguments
-    run = given[0] if given else None
+    run, local = run_and_data("falx adapt", arguments)
     with working("falx adapt", resumes=False, keras=False) as listener:
         from falx.cli.tables import show_adaptation
         from falx.verbs.adapt import adapt as run_adaptation

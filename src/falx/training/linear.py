@@ -153,12 +153,13 @@ class LinearTrainer:
         }
         return _history(phase, measured, time.monotonic() - started)
 
+    # `seed` is of the protocol; a linear head needs none.
     def prepare(self, rows: np.ndarray, *, seed: int) -> None:  # noqa: ARG002
         """Compute the features of all views of some rows, before trainings need them."""
         views = phase_views(self.recipe, last_phase(self.recipe))
-        plain = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
-        self._prepare(dict.fromkeys([*plain, *views], rows))
+        self._prepare(dict.fromkeys([*self._tested, *views], rows))
 
+    # As above.
     def untrained_features(self, *, seed: int) -> np.ndarray:  # noqa: ARG002
         """Features (n, channels) of all plain views, for which nothing is trained here."""
         return self.ood_features(np.arange(len(self.views)))
@@ -168,18 +169,16 @@ class LinearTrainer:
 
         Of plain views, with test-time augmentation if the recipe says so.
         """
-        views = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
-        self._prepare(dict.fromkeys(views, rows))
-        return class_probabilities(np.mean([self._logits(view, rows) for view in views], axis=0))
+        self._prepare(dict.fromkeys(self._tested, rows))
+        return class_probabilities(self._mean_logits(rows))
 
     def pooled_features(self, rows: np.ndarray) -> np.ndarray:
         """Features float64 (rows, depth) that the head is applied to.
 
         Of plain views, with test-time augmentation if the recipe says so: the mean over both.
         """
-        views = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
-        self._prepare(dict.fromkeys(views, rows))
-        pooled = np.stack([self._pooled(view, rows) for view in views])
+        self._prepare(dict.fromkeys(self._tested, rows))
+        pooled = np.stack([self._pooled(view, rows) for view in self._tested])
         mean: np.ndarray = pooled.mean(axis=0, dtype=np.float64)
         return mean
 
@@ -201,15 +200,23 @@ class LinearTrainer:
         head = calibrated(self.head, rules.temperature)
         detector = LinearDetector(self.recipe, self.weights, head, reference)
         export_linear(detector, folder, classes=classes, rules=rules)
-        views = (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
-        expected = np.mean([self._logits(view, parity_rows) for view in views], axis=0)
-        check_logits(folder, self.views.plain[parity_rows], expected / rules.temperature)
+        expected = self._mean_logits(parity_rows) / rules.temperature
+        check_logits(folder, self.views.plain[parity_rows], expected)
 
     def _prepare(self, rows: dict[int, np.ndarray]) -> None:
         self._bank.prepare(rows, self.listener)
 
     def _pooled(self, view: int, rows: np.ndarray) -> np.ndarray:
         return self._bank.take(view, rows)[:, : self._depth].astype(np.float32)
+
+    @property
+    def _tested(self) -> tuple[int, ...]:
+        """The views of a slice whose logits are averaged in a prediction."""
+        return (PLAIN, FLIPPED) if self.recipe.flip_tta else (PLAIN,)
+
+    def _mean_logits(self, rows: np.ndarray) -> np.ndarray:
+        """Logits (rows, k), with test-time augmentation if the recipe says so."""
+        return np.mean([self._logits(view, rows) for view in self._tested], axis=0)
 
     def _logits(self, view: int, rows: np.ndarray) -> np.ndarray:
         return self._pooled(view, rows) @ self.head.kernel + self.head.bias

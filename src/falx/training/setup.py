@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,23 +55,14 @@ class TrainingSetup:
         views = render_views(
             catalog, recipe.rendering, cache, recipe.augmentation, listener=listener
         )
-        if self.weights and fits_linear_head(recipe, self.weights):
-            return LinearTrainer(
-                recipe,
-                views,
-                catalog.labels,
-                len(catalog.classes),
-                catalog.sources,
-                weights=self.weights,
-                cache=cache,
-                precision=self.precision,
-                listener=listener,
-            )
-        # Importing TensorFlow takes longer than fitting a linear head.
-        import_keras()
-        from falx.training.fit import KerasTrainer
+        make: Callable[..., Trainer] = LinearTrainer
+        if not fits_linear_head(recipe, self.weights):
+            # Importing TensorFlow takes longer than fitting a linear head.
+            import_keras()
+            from falx.training.fit import KerasTrainer
 
-        return KerasTrainer(
+            make = KerasTrainer
+        return make(
             recipe,
             views,
             catalog.labels,
