@@ -16,9 +16,9 @@ from falx.environment import environment
 from falx.errors import BadInput
 from falx.exporting.keras_network import keras_file
 from falx.extras import check_installed
+from falx.figures import style
 from falx.progress import Listener, silent
-from falx.reporting.figures import style
-from falx.reporting.figures.benchmark import benchmark_bars
+from falx.reporting.benchmark_figure import benchmark_bars
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.options import BenchOptions
 from falx.serialization import write_json

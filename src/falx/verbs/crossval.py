@@ -25,9 +25,9 @@ from falx.evaluation.predictions import Predictions
 from falx.evaluation.study_calibration import calibrate_studies
 from falx.logs import log_to_file
 from falx.progress import Listener, Progress, silent
-from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
 from falx.reporting.report import Report
+from falx.reporting.run_figures import draw_figures
 from falx.runs.folder import CHECKPOINTS, final_path, run_folder
 from falx.runs.inputs import TrainingInputs, find_inputs, run_name
 from falx.runs.options import CrossvalOptions

@@ -35,9 +35,9 @@ from falx.evaluation.predictions import Predictions
 from falx.evaluation.robustness import RobustnessScores, score_robustness
 from falx.progress import Listener, silent
 from falx.recipe import load_recipe
-from falx.reporting.figures.run import draw_figures
 from falx.reporting.pages.run import write_report
 from falx.reporting.report import Report
+from falx.reporting.run_figures import draw_figures
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
 from falx.runs.options import EvaluateOptions

@@ -14,6 +14,8 @@ from falx import phantom
 from falx.data.catalog import Catalog
 from falx.declaration import command_line, recorded, takes
 from falx.environment import environment, version
+from falx.figures import style
+from falx.figures.pretraining import pretraining_curves
 from falx.logs import log_to_file
 from falx.model.weights import Weights, find_weights, save_weights
 from falx.phantom import find_anatomies
@@ -27,8 +29,6 @@ from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import Source, find_sources, read_source
 from falx.progress import Listener, silent
 from falx.recipe import Rendering
-from falx.reporting.figures import style
-from falx.reporting.figures.pretraining import pretraining_curves
 from falx.runs.folder import CHECKPOINTS, final_path, run_folder
 from falx.runs.options import PretrainOptions
 from falx.serialization import write_json

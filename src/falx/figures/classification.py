@@ -23,7 +23,7 @@ from sklearn.metrics import (
 )
 
 from falx.errors import BadInput
-from falx.reporting.figures import style
+from falx.figures import style
 from falx.statistics import Estimate, wilson_interval
 
 if TYPE_CHECKING:

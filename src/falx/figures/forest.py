@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from falx.errors import BadInput
 from falx.evaluation.metrics import Scores
 from falx.evaluation.weighted_metrics import METRIC_NAMES
-from falx.reporting.figures import style
+from falx.figures import style
 from falx.statistics import Estimate
 
 if TYPE_CHECKING:

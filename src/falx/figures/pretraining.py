@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falx.reporting.figures import style
+from falx.figures import style
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from falx.errors import BadInput
-from falx.reporting.figures import style
-from falx.reporting.figures.contact_sheet import contact_sheet
+from falx.figures import style
+from falx.figures.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

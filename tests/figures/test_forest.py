@@ -10,7 +10,7 @@ import pytest
 
 from falx.errors import BadInput
 from falx.evaluation.metrics import Scores
-from falx.reporting.figures.forest import forest_plot
+from falx.figures.forest import forest_plot
 from falx.statistics import Estimate, wilson_interval
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import MaxNLocator
 
 from falx.errors import BadInput
-from falx.reporting.figures import style
+from falx.figures import style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from falx.errors import BadInput
-from falx.reporting.figures import classification as figures
-from falx.reporting.figures import style
+from falx.figures import classification as figures
+from falx.figures import style
 from falx.statistics import Estimate, wilson_interval
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from falx.reporting.figures.pretraining import pretraining_curves
+from falx.figures.pretraining import pretraining_curves
 
 
 def test_loss_and_scores_are_drawn_by_thousands_of_views():

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from falx.reporting.figures import style
-from falx.reporting.figures.volumes import free_response, probability_by_level
+from falx.figures import style
+from falx.figures.volumes import free_response, probability_by_level
 
 
 def test_the_curve_is_drawn_with_its_operating_point(of_volumes):

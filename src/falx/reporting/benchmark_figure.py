@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from falx.deployment.benchmark import Row
-from falx.reporting.figures import style
+from falx.figures import style
 
 
 def benchmark_bars(rows: Sequence[Row]) -> Figure:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 
-from falx.reporting.figures import style
+from falx.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

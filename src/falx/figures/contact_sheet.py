@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from falx.errors import BadInput
-from falx.reporting.figures import style
+from falx.figures import style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

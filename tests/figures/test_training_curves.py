@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from falx.errors import BadInput
-from falx.reporting.figures.training_curves import HISTORY, training_curves
+from falx.figures.training_curves import HISTORY, training_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

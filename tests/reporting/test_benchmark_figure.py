@@ -1,7 +1,7 @@
 """The figure of the benchmark shows what was measured."""
 
 from falx.deployment.benchmark import Row, Timing
-from falx.reporting.figures.benchmark import benchmark_bars
+from falx.reporting.benchmark_figure import benchmark_bars
 
 TIMING = Timing(startup_s=0.5, median_ms=2.0, p95_ms=3.0, per_second=400.0, memory_mb=None)
 

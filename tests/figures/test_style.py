@@ -12,11 +12,11 @@ import pytest
 from matplotlib._pylab_helpers import Gcf
 
 from falx.evaluation.metrics import Scores, score
-from falx.reporting.figures import classification as figures
-from falx.reporting.figures import style
-from falx.reporting.figures.contact_sheet import contact_sheet
-from falx.reporting.figures.forest import forest_plot
-from falx.reporting.figures.training_curves import HISTORY, training_curves
+from falx.figures import classification as figures
+from falx.figures import style
+from falx.figures.contact_sheet import contact_sheet
+from falx.figures.forest import forest_plot
+from falx.figures.training_curves import HISTORY, training_curves
 from falx.statistics import Estimate
 
 if TYPE_CHECKING:

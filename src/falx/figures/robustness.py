@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from falx.reporting.figures import style
+from falx.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

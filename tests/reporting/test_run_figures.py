@@ -10,9 +10,9 @@ import pytest
 
 from falx.evaluation.deletion import Curve, DeletionScores, PerturbationCurves
 from falx.evaluation.faithfulness import FaithfulnessScores
-from falx.reporting.figures import run as module
-from falx.reporting.figures.run import draw_figures
-from falx.reporting.figures.training_curves import HISTORY
+from falx.figures.training_curves import HISTORY
+from falx.reporting import run_figures as module
+from falx.reporting.run_figures import draw_figures
 from falx.statistics import Estimate
 
 PREDICTIONS = [

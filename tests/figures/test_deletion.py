@@ -3,7 +3,7 @@
 import numpy as np
 
 from falx.evaluation.deletion import Curve, DeletionScores, PerturbationCurves
-from falx.reporting.figures.deletion import deletion_insertion
+from falx.figures.deletion import deletion_insertion
 from falx.statistics import Estimate
 
 GAIN = Estimate(0.2, 0.1, 0.3)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from falx.evaluation.robustness import RobustnessRow, RobustnessScores
-from falx.reporting.figures.robustness import robustness
+from falx.figures.robustness import robustness
 from falx.statistics import Estimate
 
 
