@@ -1,15 +1,19 @@
-"""One way from results to JSON, for every file that falx writes."""
+"""One way from results to JSON, for every file that falx writes, and one to write text whole."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from falx.errors import BadInput
 
 
 def to_json(value: Any) -> Any:
@@ -42,3 +46,24 @@ def write_json(file: Path, content: Any) -> None:
     """Write a value as a JSON file."""
     # A path that is not valid Unicode is escaped, which JSON reads back as it was.
     file.write_text(dump(content), "utf-8", errors="backslashreplace")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write text to a file, whole or not at all; its folder is made where it is missing.
+
+    Raises:
+        BadInput: it can't be written.
+    """
+    temporary = file.with_name(file.name + ".partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A file name that is not valid Unicode must not keep the rest from being written.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        os.replace(temporary, file)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise BadInput(
+            f"'{file}' can't be written ({error.strerror}); make room, get permission, or name "
+            "another."
+        ) from error

@@ -7,19 +7,18 @@ error, so that pipes stay clean.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
-from falx.errors import BadInput
 from falx.logs import import_keras
 from falx.progress import Listener, Progress
+from falx.serialization import write_whole
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -131,17 +130,5 @@ def write_text(file: Path, text: str) -> None:
     if file == Path("-"):
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
         return
-    temporary = file.with_name(file.name + ".partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A file name that is not valid Unicode must not keep the rest from being written.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
-        os.replace(temporary, file)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise BadInput(
-            f"'{file}' can't be written ({error.strerror}); make room, get permission, or name "
-            "another."
-        ) from error
+    write_whole(file, text)
     say(f"Wrote {file}")

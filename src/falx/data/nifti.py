@@ -19,6 +19,7 @@ from falx.data.geometry import orientation_of
 from falx.data.raster import to_isotropic_within
 from falx.data.slices import Limits, Plane, Slice, gray_limits, normalize
 from falx.errors import UnreadableImage
+from falx.logs import quiet
 
 _MILLIMETERS = {1: 1000.0, 3: 0.001}
 """In a meter and in a micrometer, by their codes; any other code is taken as millimeters."""
@@ -114,8 +115,7 @@ def read_volume(path: Path, content: bytes, limits: Limits) -> Volume:
     Raises:
         UnreadableImage: damaged, truncated, two-dimensional, not gray, or beyond the limits.
     """
-    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), quiet(logging.CRITICAL, "nibabel.global"):
         return _first_volume(path, content, limits)
 
 

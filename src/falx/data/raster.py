@@ -72,18 +72,56 @@ def read(path: Path, content: bytes, kind: str, limits: Limits) -> list[Slice]:
     images = _decoded(content, kind, header.frames)
     # OpenCV applies the orientation to JPEG and TIFF, but under UNCHANGED to neither PNG nor WebP.
     if kind in ("png", "webp"):
-        images = [_upright(image, _orientation(content, kind)) for image in images]
+        images = [upright(image, _orientation(content, kind)) for image in images]
     if not images:
         raise UnreadableImage(f"'{path}' is a damaged {kind.upper()}; copy it anew.")
     if kind == "tiff":
         # libtiff has composited 8-bit RGBA over black already; a second time would darken it.
         images = [image[..., :3] if image.ndim == 3 else image for image in images]
     slices = []
-    white = 4095 if max(image.max() for image in images) <= 4095 else 65535
+    white = max(map(white_level, images))
     for index, image in enumerate(images):
-        pixels, color = _gray(image, white)
+        pixels, color = gray_levels(image, white)
         slices.append(Slice(pixels, path, index, len(images), kind, color))
     return slices
+
+
+def gray_levels(image: np.ndarray, white: int) -> tuple[np.ndarray, bool]:
+    """Gray levels float32 (height, width) in [0, 1], and whether there was color.
+
+    Args:
+        image: uint8, uint16 or other numbers, (height, width) or (height, width, channels): gray,
+            gray with transparency, BGR, or that with transparency.
+        white: what is white in 16 bits.
+    """
+    levels = _unit_range(image, white)
+    if levels.ndim == 2 or levels.shape[2] == 1:
+        return np.ascontiguousarray(levels.reshape(levels.shape[:2])), False
+    if levels.shape[2] == 2:
+        return np.ascontiguousarray(levels[..., 0] * levels[..., 1]), False
+    color = bool((image[..., :3] != image[..., :1]).any())
+    gray = cv2.cvtColor(np.ascontiguousarray(levels[..., :3]), cv2.COLOR_BGR2GRAY)
+    if not color:
+        gray = levels[..., 0]
+    if levels.shape[2] == 4:
+        gray = gray * levels[..., 3]
+    return np.ascontiguousarray(np.clip(gray, 0, 1)), color
+
+
+def white_level(image: np.ndarray) -> int:
+    """What is white in 16 bits: 4095 where no value is larger, since scanners store 12 bits."""
+    return 4095 if image.max(initial=0) <= 4095 else 65535
+
+
+def upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """An image with its EXIF orientation, 1 to 8, undone."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def to_isotropic_within(
@@ -124,22 +162,6 @@ def _decoded(content: bytes, kind: str, frames: int) -> list[np.ndarray]:
     finally:
         cv2.utils.logging.setLogLevel(level)
     return [] if image is None else [image]
-
-
-def _gray(image: np.ndarray, white: int) -> tuple[np.ndarray, bool]:
-    """Gray levels float32 (height, width) in [0, 1], and whether there was color."""
-    levels = _unit_range(image, white)
-    if levels.ndim == 2 or levels.shape[2] == 1:
-        return np.ascontiguousarray(levels.reshape(levels.shape[:2])), False
-    if levels.shape[2] == 2:
-        return np.ascontiguousarray(levels[..., 0] * levels[..., 1]), False
-    color = bool((image[..., :3] != image[..., :1]).any())
-    gray = cv2.cvtColor(np.ascontiguousarray(levels[..., :3]), cv2.COLOR_BGR2GRAY)
-    if not color:
-        gray = levels[..., 0]
-    if levels.shape[2] == 4:
-        gray = gray * levels[..., 3]
-    return np.ascontiguousarray(np.clip(gray, 0, 1)), color
 
 
 def _unit_range(image: np.ndarray, white: int) -> np.ndarray:
@@ -185,17 +207,6 @@ def _orientation(content: bytes, kind: str) -> int:
         return tags[274][0]
     except (struct.error, KeyError, IndexError):
         return 1
-
-
-def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """An image with its EXIF orientation undone."""
-    if orientation in (5, 6, 7, 8):
-        image = image.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
 
 
 def jpeg_header(content: bytes) -> _Header:

@@ -58,7 +58,9 @@ def read_slices(
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, those in folders at any depth, and those that glob patterns match, sorted and unique.
+    """Files, those in folders at any depth, and those that glob patterns match, each once.
+
+    They come in the order of the paths, and those of one folder or pattern are sorted.
 
     In folders, hidden files and those with a suffix of text or tables are skipped; files without a
     suffix are kept, since DICOM files often have none.
@@ -66,10 +68,10 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     Raises:
         BadInput: a path does not exist or can't be opened, or a pattern matches nothing.
     """
-    found: set[Path] = set()
+    found: dict[Path, None] = {}
     for path in paths:
-        found.update(_expanded(path))
-    return sorted(found)
+        found.update(dict.fromkeys(sorted(_expanded(path))))
+    return list(found)
 
 
 def is_candidate(file: Path) -> bool:

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from falx.data.read import find_files
 from falx.data.slices import Slice
 from falx.detect.engine import BATCH, Engine
 from falx.detect.finding import (
@@ -28,9 +27,10 @@ from falx.detect.finding import (
     evidence_for,
 )
 from falx.detect.heat_map import HeatMap
+from falx.detect.images import Images, items_of
 from falx.detect.pooling import SeriesHeader, series_finding, study_finding
 from falx.detect.rules import Rules, decide, status_of
-from falx.detect.scans import Item, rendered, rendered_slices
+from falx.detect.scans import Item, rendered_slices
 from falx.detect.settings import SETTINGS_FILE, Settings
 from falx.detect.site import SiteCheck, check_site
 from falx.detect.site_groups import groups_of
@@ -68,6 +68,15 @@ class Detector:
         self.settings = settings
         self.site_reference = site_reference
         self._engine = engine
+
+    def __repr__(self) -> str:
+        size = self.settings.rendering.size
+        return f"Detector({' | '.join(self.classes)}; {self.settings.recipe}, {size} x {size})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in order; of two, the second is the positive one."""
+        return self.settings.classes
 
     def with_rules(self, rules: Rules) -> Detector:
         """The same detector with other rules."""
@@ -117,30 +126,26 @@ class Detector:
         return np.stack([evidence_for(heat_map, int(code)) for heat_map, code in pairs])
 
     def predict(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        *,
-        maps: Maps = "plain",
-        listener: Listener = silent,
+        self, images: Images, *, maps: Maps = "plain", listener: Listener = silent
     ) -> Findings:
-        """Findings for files, folders and glob patterns; what can't be used is listed, not raised.
+        """Findings for files or images; what can't be used is listed, not raised.
 
         Args:
+            images: paths of files and folders, and glob patterns; or arrays, images of Pillow or
+                nibabel, or datasets of pydicom, see falx.data.in_memory.image_sources; or a list of
+                any of these. Findings are in that order, those of a folder sorted, and those of a
+                volume or DICOM series together and from the lowest up.
             maps: how heat maps are computed; "flip_tta" for those that are to be looked at.
+            listener: receives progress.
 
         Raises:
-            BadInput: a path does not exist, or there is no file.
+            BadInput: a path does not exist, there is no file, or an image is none.
         """
-        paths = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = find_files(paths)
-        if not files:
-            where = ", ".join(f"'{path}'" for path in paths) or "an empty list"
-            raise BadInput(f"There is no file in {where}; name images or their folder.")
         left_out: list[LeftOut] = []
         headers: dict[tuple[str, str], SeriesHeader] = {}
         findings: list[Finding] = []
         measured: list[Measurements] = []
-        for batch in _batches(rendered(files, self.settings.rendering, left_out, listener)):
+        for batch in _batches(items_of(images, self.settings.rendering, left_out, listener)):
             headers |= {
                 (item.study, item.series.series): item.series for item in batch if item.series
             }
@@ -155,6 +160,63 @@ class Detector:
         site = self.check_site(measurements, groups_of(findings))
         return replace(found, measurements=measurements, site=site)
 
+    def predict_proba(self, images: Images, *, listener: Listener = silent) -> np.ndarray:
+        """Calibrated class probabilities, a row per slice: float64 (n, classes).
+
+        Every slice has some, out-of-distribution ones too, for which they mean nothing; `predict`
+        tells which these are.
+
+        Args:
+            images: as for `predict`, and in the same order.
+            listener: receives progress.
+
+        Raises:
+            BadInput: one can't be used.
+        """
+        return self.probabilities(self._every_view(images, listener))
+
+    def features(self, images: Images, *, listener: Listener = silent) -> np.ndarray:
+        """The features in which slices are compared with those of training: float32 (n, depth).
+
+        See falx.detect.engine.Engine.features. Similar slices have similar ones.
+
+        Args:
+            images: as for `predict`, and in the same order.
+            listener: receives progress.
+
+        Raises:
+            BadInput: one can't be used.
+        """
+        return self._engine.features(self._every_view(images, listener))
+
+    def explain(
+        self, images: Images, label: str | None = None, *, listener: Listener = silent
+    ) -> np.ndarray | list[np.ndarray]:
+        """Heat maps: the evidence at each pixel, float32 (height, width) as the slice.
+
+        One for an image of one slice, else a list of them.
+
+        Args:
+            images: as for `predict`, and in the same order.
+            label: the class to explain; by default, that predicted. With two classes, the evidence
+                is always for the positive one.
+            listener: receives progress.
+
+        Raises:
+            BadInput: one can't be used, or there is no such class.
+        """
+        classes, threshold = self.settings.classes, self.settings.rules.threshold
+        if label is not None and label not in classes:
+            raise BadInput(f"There is no class '{label}', only {', '.join(classes)}.")
+        items = self._every_item(images, listener)
+        logits, heat_maps, _ = self._infer(_views(items), "flip_tta")
+        shown = []
+        for item, row, heat_map in zip(items, class_probabilities(logits), heat_maps, strict=True):
+            code = classes.index(label or decide(row, classes, threshold)[0])
+            evidence = evidence_for(heat_map, code)
+            shown.append(HeatMap(evidence, item.region, item.shape).on_slice())
+        return shown if isinstance(images, list | tuple) or len(shown) > 1 else shown[0]
+
     def predict_slices(
         self, slices: Sequence[Slice], *, heads: Sequence[Box] | None = None, maps: Maps = "plain"
     ) -> list[Finding]:
@@ -166,6 +228,17 @@ class Detector:
         """
         items = rendered_slices(slices, self.settings.rendering, heads)
         return self._findings(items, self._infer(_views(items), maps)) if items else []
+
+    def _every_item(self, images: Images, listener: Listener) -> list[Item]:
+        """All rendered slices; what can't be used is an error."""
+        left_out: list[LeftOut] = []
+        items = list(items_of(images, self.settings.rendering, left_out, listener))
+        if left_out:
+            raise BadInput(f"{left_out[0].problem} `predict` answers for the others.")
+        return items
+
+    def _every_view(self, images: Images, listener: Listener) -> np.ndarray:
+        return _views(self._every_item(images, listener))
 
     def _studies(
         self, findings: Iterable[Finding], headers: Mapping[tuple[str, str], SeriesHeader]
@@ -211,6 +284,7 @@ class Detector:
             series=item.series.series if item.series else "",
             level=item.level,
             region=item.head_region,
+            levels=item.levels,
         )
         if status == "out_of_distribution":
             return unlabeled

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from falx.detect import display, findings_io
 from falx.detect.heat_map import HeatMap
+from falx.detect.overlay import overlay_of
 from falx.detect.rules import Status
 from falx.detect.site import SiteCheck
 from falx.detect.site_reference import Measurements
+from falx.serialization import dump, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,22 @@ class Finding:
     probabilities: dict[str, float] = field(default_factory=dict)
     heat_map: HeatMap | None = field(default=None, compare=False, repr=False)
     """Evidence for the positive class of two, else for the label."""
+    levels: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """The slice, uint8 (height, width), where it was an image in memory; else it is in its file."""
+
+    def overlay(self) -> np.ndarray:
+        """The slice, and beside it the slice under its heat map: RGB, uint8 (height, width, 3).
+
+        Raises:
+            BadInput: its file can't be read any more, or changed.
+        """
+        return np.ascontiguousarray(overlay_of(self)[..., ::-1])
+
+    def __repr__(self) -> str:
+        return f"Finding({display.answer(self)}, {str(self.path)!r}, index {self.index})"
+
+    def _repr_html_(self) -> str:
+        return display.finding_html(self)
 
 
 @dataclass(frozen=True)
@@ -78,6 +102,9 @@ class SeriesFinding:
     probabilities: dict[str, float] = field(default_factory=dict)
     strongest: Finding | None = None
 
+    def __repr__(self) -> str:
+        return f"SeriesFinding({display.answer(self)}, {self.name!r}, {self.n_slices} slices)"
+
 
 @dataclass(frozen=True)
 class StudyFinding:
@@ -115,6 +142,9 @@ class StudyFinding:
         """The strongest slice of the chosen series."""
         return self.chosen.strongest if self.chosen else None
 
+    def __repr__(self) -> str:
+        return f"StudyFinding({display.answer(self)}, {self.study!r}, {len(self.series)} series)"
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -131,7 +161,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Findings:
-    """All findings for a set of files.
+    """All findings for a set of files or images: a sequence of those of the slices.
 
     Attributes:
         classes: names in order; of two, the second is the positive one.
@@ -145,6 +175,41 @@ class Findings:
     left_out: tuple[LeftOut, ...] = field(default=())
     measurements: Measurements | None = field(default=None, compare=False, repr=False)
     site: SiteCheck | None = None
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.slices)
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Finding, ...]: ...
+    def __getitem__(self, index: int | slice) -> Finding | tuple[Finding, ...]:
+        return self.slices[index]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row per slice, with the columns of `falx predict --csv`.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return findings_io.as_frame(self)
+
+    def to_csv(self, file: str | Path | None = None) -> str | None:
+        """Write what `falx predict --csv` writes; without a file, give it as text."""
+        return _written(findings_io.as_csv(self), file)
+
+    def to_json(self, file: str | Path | None = None) -> str | None:
+        """Write what `falx predict --json` writes; without a file, give it as text."""
+        return _written(dump(findings_io.as_dict(self)), file)
+
+    def __repr__(self) -> str:
+        return f"Findings({display.summary(self)})"
+
+    def _repr_html_(self) -> str:
+        return display.findings_html(self)
 
 
 def class_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -170,3 +235,11 @@ def evidence_for(heat_maps: np.ndarray, label: int) -> np.ndarray:
         return heat_maps[..., 0]
     evidence: np.ndarray = heat_maps[..., label] - heat_maps.mean(axis=-1)
     return evidence
+
+
+def _written(text: str, file: str | Path | None) -> str | None:
+    """The text itself, or None once it is written to a file."""
+    if file is None:
+        return text
+    write_whole(Path(file), text)
+    return None

@@ -1,4 +1,4 @@
-"""Findings as CSV and as JSON."""
+"""Findings as CSV, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import csv
 import io
 import math
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from falx.detect.finding import Finding, Findings, SeriesFinding, StudyFinding
+from falx.extras import needs
 from falx.notice import NOTICE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from falx.detect.finding import Finding, Findings, SeriesFinding, StudyFinding
+
+_DIGITS = {"distance": 4, "level": 3}
+"""After the decimal point, in CSV; probabilities have six."""
 
 
 def as_csv(findings: Findings) -> str:
@@ -22,23 +30,28 @@ def as_csv(findings: Findings) -> str:
     left empty, as is the level of a slice of no volume. What was left out has a row for each file
     and reason, in `problem`; a referred slice may have a reason there too.
     """
-    classes = [f"p_{name}" for name in findings.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    answers = ["status", "label", "probability", *classes, "distance"]
-    place = ["study", "series", "level", "region"]
-    writer.writerow(["path", "index", *answers, *place, "problem"])
-    for slice_ in findings.slices:
-        of_classes = [slice_.probabilities.get(name) for name in findings.classes]
-        probabilities = ["" if p is None else f"{p:.6f}" for p in (slice_.probability, *of_classes)]
-        row = [slice_.path, slice_.index, slice_.status, slice_.label or "", *probabilities]
-        distance = f"{slice_.distance:.4f}" if math.isfinite(slice_.distance) else ""
-        level = f"{slice_.level:.3f}" if math.isfinite(slice_.level) else ""
-        where = [slice_.study, slice_.series, level, slice_.region]
-        writer.writerow([*row, distance, *where, slice_.reason])
-    for file in findings.left_out:
-        writer.writerow([file.path, "", *[""] * len(answers), *[""] * len(place), file.problem])
+    columns = _columns(findings)
+    writer.writerow(columns)
+    for row in _rows(findings):
+        writer.writerow([_text(name, row.get(name)) for name in columns])
     return text.getvalue()
+
+
+def as_frame(findings: Findings) -> pd.DataFrame:
+    """The same as a table; what is empty there is None or NaN.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    with needs("train", "Findings.to_pandas"):
+        import pandas as pd
+
+    columns = _columns(findings)
+    return pd.DataFrame(
+        {name: [row.get(name) for row in _rows(findings)] for name in columns}, columns=columns
+    )
 
 
 def as_dict(findings: Findings) -> dict[str, Any]:
@@ -54,6 +67,42 @@ def as_dict(findings: Findings) -> dict[str, Any]:
         ],
         "site_check": findings.site.as_dict() if findings.site else None,
     }
+
+
+def _columns(findings: Findings) -> list[str]:
+    classes = [f"p_{name}" for name in findings.classes]
+    answers = ["status", "label", "probability", *classes, "distance"]
+    return ["path", "index", *answers, "study", "series", "level", "region", "problem"]
+
+
+def _rows(findings: Findings) -> list[dict[str, Any]]:
+    """Values by column, of slices and of what was left out."""
+    of_slices = [
+        {
+            "path": str(each.path),
+            "index": each.index,
+            "status": each.status,
+            "label": each.label,
+            "probability": each.probability,
+            **{f"p_{name}": value for name, value in each.probabilities.items()},
+            "distance": each.distance if math.isfinite(each.distance) else None,
+            "study": each.study,
+            "series": each.series,
+            "level": each.level if math.isfinite(each.level) else None,
+            "region": each.region,
+            "problem": each.reason,
+        }
+        for each in findings.slices
+    ]
+    left_out = [{"path": str(each.path), "problem": each.problem} for each in findings.left_out]
+    return [*of_slices, *left_out]
+
+
+def _text(column: str, value: Any) -> Any:
+    """A value as CSV holds it: probabilities, distances and levels rounded, None empty."""
+    if value is None:
+        return ""
+    return f"{value:.{_DIGITS.get(column, 6)}f}" if isinstance(value, float) else value
 
 
 def _study(finding: StudyFinding) -> dict[str, Any]:
@@ -77,7 +126,9 @@ def _series(finding: SeriesFinding) -> dict[str, Any]:
 
 def _slice(finding: Finding) -> dict[str, Any]:
     """A finding, with peak, extent and regions of its heat map in pixels of the slice."""
-    content = {**asdict(replace(finding, heat_map=None)), "path": str(finding.path)}
+    content = asdict(replace(finding, heat_map=None, levels=None))
+    del content["levels"]
+    content["path"] = str(finding.path)
     for name in ("distance", "level"):
         content[name] = content[name] if math.isfinite(content[name]) else None
     heat_map = finding.heat_map

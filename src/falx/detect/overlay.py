@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from falx.data.read import read_slices
-from falx.detect.finding import Finding
 from falx.detect.heat_map import HeatMap
 from falx.errors import BadInput
 from falx.progress import Listener, Progress, silent
+
+if TYPE_CHECKING:
+    from falx.detect.finding import Finding
 
 _HEIGHT = 384
 _GAP = 12
@@ -38,16 +41,28 @@ def write_overlays(
     make_folder(folder)
     number = 0
     for path, of_file in groupby(findings, key=lambda finding: finding.path):
-        slices = {slice_.index: slice_ for slice_ in read_slices(path)}
-        for finding in of_file:
+        members = list(of_file)
+        for finding, image in zip(members, _overlays(path, members), strict=True):
             number += 1
-            if finding.index not in slices:
-                raise BadInput(f"'{path}' changed while falx was using it; run again.")
-            slice_ = slices[finding.index]
-            image = draw_overlay(slice_.pixels, finding.heat_map, _caption(finding, slice_.frames))
-            name = f"{number:04d}-{path.stem}{f'-{finding.index}' if len(slices) > 1 else ''}"
-            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+            index = f"-{finding.index}" if finding.index or len(members) > 1 else ""
+            name = f"{number:04d}-{path.stem}{index}"
+            (folder / f"{name}.png").write_bytes(as_png(image))
             listener(Progress("Drawing", number, len(findings)))
+
+
+def overlay_of(finding: Finding) -> np.ndarray:
+    """A finding's slice and heat map, see `draw_overlay`, with its answer below.
+
+    Raises:
+        UnreadableImage: its file can't be read any more.
+        BadInput: its file changed since it was read.
+    """
+    return next(_overlays(finding.path, [finding]))
+
+
+def as_png(image: np.ndarray) -> bytes:
+    """An image uint8 (height, width, 3), BGR, as a PNG file."""
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def make_folder(folder: Path) -> None:
@@ -101,6 +116,21 @@ def draw_overlay(pixels: np.ndarray, heat_map: HeatMap | None, caption: str = ""
         caption = "; ".join(filter(None, (caption, "no evidence for it")))
     strips = [_caption_strip(line, image.shape[1]) for line in caption.split("\n")]
     return np.vstack([image, *strips])
+
+
+def _overlays(path: Path, findings: Sequence[Finding]) -> Iterator[np.ndarray]:
+    """The overlays of the findings of one file, which is read once, or of slices of no file."""
+    slices: dict[int, tuple[np.ndarray, int]] = {}
+    if any(finding.levels is None for finding in findings):
+        slices = {each.index: (each.pixels, each.frames) for each in read_slices(path)}
+    for finding in findings:
+        if finding.levels is not None:
+            pixels, frames = finding.levels.astype(np.float32) / 255, 1
+        elif finding.index in slices:
+            pixels, frames = slices[finding.index]
+        else:
+            raise BadInput(f"'{path}' changed while falx was using it; run again.")
+        yield draw_overlay(pixels, finding.heat_map, _caption(finding, frames))
 
 
 def _caption(finding: Finding, frames: int) -> str:

@@ -1,4 +1,4 @@
-"""From files to views: decoded, placed in their volumes, and rendered, a series at a time."""
+"""From files and images to views: decoded, placed in volumes, rendered, a series at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from falx.data.in_memory import image_sources
 from falx.data.read import read_slices
 from falx.data.series import group_by_series
 from falx.data.slices import Slice
@@ -47,6 +49,7 @@ class Item:
         head_region: see falx.data.volumes.Region.
         shape: of the slice.
         region: of the slice, that the view shows.
+        levels: of the slice, uint8 (height, width), where it is of no file.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Item:
     shape: tuple[int, int]
     region: Region
     view: np.ndarray
+    levels: np.ndarray | None = None
 
 
 def rendered(
@@ -77,6 +81,34 @@ def rendered(
         for source in sources:
             # No name keeps what was decoded while the next series is.
             yield from _items(list(islice(decoded, len(source))), rendering, left_out, executor)
+
+
+def rendered_images(
+    images: Iterable[tuple[str, Any]], rendering: Rendering, left_out: list[LeftOut]
+) -> Iterator[Item]:
+    """The rendered slices of images that Python holds, those of a DICOM series together.
+
+    Args:
+        images: each with what it is called in messages; see falx.data.in_memory.image_sources.
+        left_out: receives what is not rendered, with the reason.
+
+    Raises:
+        BadInput: one is no image, or its gray levels can't be known.
+    """
+    sources: dict[object, list[_Contents]] = {}
+    for name, image in images:
+        try:
+            found = image_sources(image, name)
+        except UnreadableImage as error:
+            left_out.append(LeftOut(Path(name), str(error)))
+            continue
+        for slices in found:
+            first = slices[0]
+            series = (first.patient, first.study, first.series) if first.series else len(sources)
+            sources.setdefault(series, []).append(_contents(first.path, slices))
+    with ThreadPoolExecutor(cores()) as executor:
+        for contents in sources.values():
+            yield from _items(contents, rendering, left_out, executor, of_file=False)
 
 
 def rendered_slices(
@@ -168,6 +200,10 @@ def _decode(file: Path) -> _Contents | LeftOut:
         slices = read_slices(file)
     except UnreadableImage as error:
         return LeftOut(file, str(error))
+    return _contents(file, slices)
+
+
+def _contents(file: Path, slices: Sequence[Slice]) -> _Contents:
     problems = [why_unusable(slice_) for slice_ in slices]
     return _Contents(
         path=file,
@@ -198,6 +234,8 @@ def _items(
     rendering: Rendering,
     left_out: list[LeftOut],
     executor: Executor,
+    *,
+    of_file: bool = True,
 ) -> list[Item]:
     """The rendered slices of one source, volume by volume and from the lowest up."""
     left_out += [each for each in decoded if isinstance(each, LeftOut)]
@@ -212,7 +250,12 @@ def _items(
         placed += kept
         repeated += again
     left_out += _left_out(contents, repeated)
-    return list(executor.map(lambda each: _item(each, rendering, several, by_plane), placed))
+    items = list(executor.map(lambda each: _item(each, rendering, several, by_plane), placed))
+    if of_file:
+        return items
+    return [
+        replace(item, levels=each.decoded.levels) for item, each in zip(items, placed, strict=True)
+    ]
 
 
 def _left_out(contents: Iterable[_Contents], repeated: Iterable[_Decoded]) -> Iterator[LeftOut]:

@@ -27,7 +27,7 @@ from falx.data.dicom.pixels import (
 from falx.data.slices import Limits, Slice
 from falx.errors import UnreadableImage
 
-__all__ = ["DECODER_DEPENDENCIES", "read"]
+__all__ = ["DECODER_DEPENDENCIES", "read", "read_dataset"]
 
 _NOT_SLICES = {
     "SEG": "a segmentation, not an image; name it as a mask of its images, or leave it out",
@@ -49,6 +49,19 @@ def read(path: Path, content: bytes, limits: Limits) -> list[Slice]:
     """
     with decoding(path):
         dataset = pydicom.dcmread(io.BytesIO(content), force=True)
+    return read_dataset(path, dataset, limits)
+
+
+def read_dataset(path: Path, dataset: Dataset, limits: Limits) -> list[Slice]:
+    """The frames of a DICOM dataset, as `read` gives them.
+
+    Args:
+        dataset: its file meta information is completed where it lacks the transfer syntax.
+
+    Raises:
+        UnreadableImage: damaged, truncated, no image, or beyond the limits.
+    """
+    with decoding(path):
         _check_image(path, dataset)
         header = header_of(dataset)
     limits.check(path, header.columns, header.rows, header.frames)

@@ -39,6 +39,7 @@ from pydicom.uid import (
 from falx.data import raster
 from falx.data.dicom.header import Header
 from falx.errors import UnreadableImage
+from falx.logs import quiet
 
 # What pydicom and its decoders raise on damaged files, as fuzzing found.
 _DAMAGE = (
@@ -61,7 +62,6 @@ _JPEG_2000 = (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2
 
 _BY_GDCM = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
 DECODER_DEPENDENCIES = dict.fromkeys(_JPEG_2000, ("pylibjpeg-openjpeg>=2.3",))
-logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
 def is_available(syntax: str) -> bool:
@@ -86,7 +86,7 @@ def decoding(path: Path, damage: tuple[type[Exception], ...] = _DAMAGE) -> Itera
     What they raise means a damaged file; anywhere else the same exception is a bug of falx.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet(logging.ERROR, "pydicom"):
             warnings.simplefilter("ignore")
             yield
     except damage as error:

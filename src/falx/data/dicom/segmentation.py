@@ -15,9 +15,10 @@ from falx.data.dicom.header import frame_of
 from falx.data.dicom.pixels import decoding
 from falx.data.geometry import Orientation
 from falx.errors import UnreadableImage
+from falx.logs import quiet
 
-# What it logs of a damaged file, falx says in one sentence.
-logging.getLogger("highdicom").setLevel(logging.CRITICAL)
+_LOGGERS = ("highdicom.base", "highdicom.image", "highdicom.seg.sop")
+"""What they log of a damaged file, falx says in one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class SliceSegmentation:
         """
         if uid not in self._sources:
             return None
-        with decoding(self.path):
+        with decoding(self.path), quiet(logging.CRITICAL, *_LOGGERS):
             frames = self._segmentation.get_pixels_by_source_instance(
                 [uid], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
             )
@@ -59,7 +60,7 @@ def read_segmentation(path: Path, content: bytes) -> SliceSegmentation:
         is_segmentation = dataset.get("Modality") == "SEG"
     if not is_segmentation:
         raise UnreadableImage(f"'{path}' is no DICOM segmentation, so it is no mask; name a SEG.")
-    with decoding(path):
+    with decoding(path), quiet(logging.CRITICAL, *_LOGGERS):
         segmentation = Segmentation.from_dataset(dataset, copy=False)
         sources = frozenset(str(uid) for _, _, uid in segmentation.get_source_image_uids())
         frame = frame_of(dataset, 0)

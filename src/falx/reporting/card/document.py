@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from falx.errors import BadInput
-from falx.reporting.pages.rendering import fill, write_whole
+from falx.reporting.pages.rendering import fill
+from falx.serialization import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,8 @@ from falx.reporting.markdown import markdown, markdown_code, markdown_listing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from falx.statistics import Estimate
+    from falx.serialization import write_whole
+from falx.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,6 @@ def fill(template: str, /, **content: Any) -> str:
     # A file name that is not valid Unicode must not keep a page from being written.
     page = _environment().get_template(template).render(**content)
     return page.encode("utf-8", "replace").decode("utf-8")
-
-
-def write_whole(path: Path, page: str) -> None:
-    """Write a page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.partial")
-    temporary.write_text(page, "utf-8")
-    temporary.replace(path)
 
 
 def mark(estimate: Estimate) -> IntervalMark | None:

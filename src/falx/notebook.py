@@ -1,0 +1,36 @@
+"""HTML by which results show themselves in a notebook: small, without styles of their own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def block(heading: str, *parts: str) -> str:
+    """A heading, and below it what is HTML already; empty parts are left out."""
+    return f"<div><p><strong>{escape(heading)}</strong></p>{''.join(filter(None, parts))}</div>"
+
+
+def sentence(text: str) -> str:
+    """A paragraph of plain text; "" for none."""
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of plain text; "" without rows."""
+    body = "".join(_row("td", row) for row in rows)
+    if not body:
+        return ""
+    return f"<table><thead>{_row('th', headings)}</thead><tbody>{body}</tbody></table>"
+
+
+def picture(png: bytes, text: str) -> str:
+    """A PNG file inside the page, with the text that stands for it."""
+    data = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(text)}" style="max-width:100%">'
+
+
+def _row(cell: str, values: Sequence[object]) -> str:
+    cells = "".join(f"<{cell}>{escape(str(value))}</{cell}>" for value in values)
+    return f"<tr>{cells}</tr>"
