@@ -1,4 +1,4 @@
-"""The log file of a run, and what others write: loggers of libraries, and native code."""
+"""The log file of a run, and redirecting what native code writes to standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -49,27 +48,6 @@ def log_to_file(file: Path) -> Iterator[None]:
         logger.setLevel(level)
         logger.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def quiet(level: int, *names: str) -> Iterator[None]:
-    """Drop what this thread logs below a level inside the block, by the loggers of these names.
-
-    For libraries that log what falx says in its own words. Their loggers are as before afterwards.
-    """
-    thread = threading.get_ident()
-
-    def is_kept(record: logging.LogRecord) -> bool:
-        return record.levelno >= level or threading.get_ident() != thread
-
-    loggers = [logging.getLogger(name) for name in names]
-    for logger in loggers:
-        logger.addFilter(is_kept)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(is_kept)
 
 
 @contextmanager

@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import base64
+import webbrowser
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Page:
+    """An HTML page that lies in a file; a notebook shows it where it is the value of a cell."""
+
+    path: Path
+
+    def open(self) -> None:
+        """Open it in the browser."""
+        webbrowser.open(self.path.absolute().as_uri())
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        page = escape(self.path.read_text("utf-8"), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:40em;border:0"></iframe>'
 
 
 def block(heading: str, *parts: str) -> str:

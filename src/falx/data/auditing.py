@@ -14,9 +14,11 @@ from falx.data.duplicates import components, equal_pairs
 from falx.data.label_check import LabelCheck
 from falx.data.outliers import Outlier, find_outliers
 from falx.data.shortcuts import Shortcut, probe_shortcuts
+from falx.notebook import block, table
 from falx.serialization import to_json
 
 Rows = tuple[int, ...]
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,37 @@ class Audit:
     outliers: tuple[Outlier, ...]
     shortcuts: tuple[Shortcut, ...]
     label_check: LabelCheck | None = None
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{n} {name}" for name, n in self._numbers() if n)
+        return f"Audit({self.catalog.name!r}: {found})"
+
+    def _repr_html_(self) -> str:
+        usable = self.catalog.usable().table
+        outliers = [(_name(usable, each.row), each.reason) for each in self.outliers[:_SHOWN]]
+        shortcuts = [
+            (each.probe, f"{each.auc:.3f} ({each.low:.3f} to {each.high:.3f})", each.alarming)
+            for each in self.shortcuts
+        ]
+        return block(
+            f"Audit of {self.catalog.name}",
+            table(("", "number"), self._numbers()),
+            table(("shortcut", "ROC AUC by it alone", "alarming"), shortcuts),
+            table(("outlier", "reason"), outliers),
+        )
+
+    def _numbers(self) -> list[tuple[str, int]]:
+        """What was counted, by what it is."""
+        return [
+            *((f"slices of {label}", n) for label, n in self.counts.items()),
+            ("groups", self.distinct),
+            ("unusable", len(self.unreadable)),
+            ("sets of identical slices", len(self.identical)),
+            ("sets of near-duplicates with several labels", len(self.conflicts)),
+            ("leaked slices", sum(len(leak.rows) for leak in self.leaks)),
+            ("label issues", len(self.label_issues())),
+            ("outliers", len(self.outliers)),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Values ready for JSON, with paths instead of rows."""

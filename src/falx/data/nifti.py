@@ -19,7 +19,7 @@ from falx.data.geometry import orientation_of
 from falx.data.raster import to_isotropic_within
 from falx.data.slices import Limits, Plane, Slice, gray_limits, normalize
 from falx.errors import UnreadableImage
-from falx.logs import quiet
+from falx.quiet import quiet
 
 _MILLIMETERS = {1: 1000.0, 3: 0.001}
 """In a meter and in a micrometer, by their codes; any other code is taken as millimeters."""

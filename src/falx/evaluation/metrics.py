@@ -24,6 +24,7 @@ from falx.evaluation.weighted_metrics import (
     compute_metrics,
     contributing_groups,
 )
+from falx.notebook import block, table
 from falx.statistics import (
     RESAMPLES,
     Estimate,
@@ -38,10 +39,12 @@ from falx.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_HEADLINES = ("accuracy", "roc_auc")
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The metrics of a set of predictions.
+    """The metrics of a set of predictions; each is an attribute too, such as `scores.roc_auc`.
 
     Attributes:
         n: slices scored.
@@ -61,6 +64,30 @@ class Scores:
     by_class: dict[str, dict[str, Estimate]]
     confusion: Ints
     repeats: int = 1
+
+    def __getattr__(self, name: str) -> Estimate:
+        """The estimate of a metric."""
+        estimates: dict[str, Estimate] = self.__dict__.get("estimates", {})
+        if name not in estimates:
+            raise AttributeError(f"There is no metric '{name}', only {', '.join(estimates)}.")
+        return estimates[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.estimates]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {self.estimates[name]}" for name in _HEADLINES)
+        return f"Scores({self.n} slices of {self.groups} groups: {shown})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name.replace("_", " "), f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}")
+            for name, each in self.estimates.items()
+        ]
+        return block(
+            f"{self.n} slices of {self.groups} groups",
+            table(("metric", "value", "95 % confidence interval"), rows),
+        )
 
     @property
     def support(self) -> dict[str, int]:

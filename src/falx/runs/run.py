@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,27 @@ import pandas as pd
 from falx.data.catalog import Catalog
 from falx.data.split import Split
 from falx.declaration import command_line, recorded
+from falx.detect.detector import Detector, detector_folder, load
 from falx.detect.settings import Settings
 from falx.environment import environment
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.metrics import Scores
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.reliability import Reliability
+from falx.figures.drawings import Figures
+from falx.logs import import_keras
+from falx.notebook import Page, block, picture, sentence
+from falx.notice import NOTICE
 from falx.recipe import Recipe
 from falx.runs.options import CrossvalOptions, EvaluateOptions, TrainOptions
 
+if TYPE_CHECKING:
+    import keras
+
 RECIPE_FILE = "recipe.yaml"
+REPORT_FILE = "report.html"
+_SHOWN = ("roc", "confusion_matrix")
+"""Figures by which a run shows itself in a notebook."""
 
 Verb = Literal["train", "crossval", "evaluate"]
 Kind = Literal["training", "cross-validation", "evaluation"]
@@ -153,6 +164,67 @@ class Run:
     def reliability(self) -> Reliability:
         """Of the evaluation."""
         return self.evaluation.reliability
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """A row a slice and repeat, as in predictions.csv; of a training, with validation too."""
+        evaluation = self.evaluation
+        test = evaluation.predictions.frame()
+        leaked: np.ndarray | str = ""
+        if evaluation.leaked is not None:
+            leaked = np.tile(evaluation.leaked, evaluation.predictions.repeats)
+        frames = [test.assign(part="test", leaked=leaked)]
+        if self.validation:
+            frames.insert(0, self.validation.frame().assign(part="validation", leaked=""))
+        table = pd.concat(frames, ignore_index=True)
+        first = ["path", "index", "source", "group", "label", "part", "leaked"]
+        return table[[*first, *table.columns.drop(first)]]
+
+    @property
+    def figures(self) -> Figures:
+        """Figures of matplotlib by name, such as `figures["roc"]`; those of slices are files."""
+        history = self.history if self.kind == "training" else None
+        return Figures.of(self.evaluation, history=history, random_split=self.random_split)
+
+    @property
+    def report(self) -> Page:
+        """The page of the run."""
+        return Page(self.folder / REPORT_FILE)
+
+    @property
+    def detector(self) -> Detector:
+        """The detector of a training.
+
+        Raises:
+            BrokenRun: it is damaged, or a cross-validation or test, which keep none.
+        """
+        return load(self.folder)
+
+    @property
+    def keras_model(self) -> keras.Model:
+        """The network of a training, for Keras: gray levels (n, size, size, 1) -> logits.
+
+        Raises:
+            BrokenRun: as for `detector`.
+        """
+        import_keras()
+        from falx.exporting.keras_network import load_keras
+
+        return load_keras(detector_folder(self.folder))
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.kind}, {self.record.title}: {self.scores!r})"
+
+    def _repr_html_(self) -> str:
+        shown = [self.folder / "figures" / f"{name}.png" for name in _SHOWN]
+        pictures = [picture(file.read_bytes(), file.stem) for file in shown if file.is_file()]
+        return block(
+            f"{self.kind}: {self.record.title}",
+            sentence(f"{self.record.split}; {self.folder}"),
+            self.scores._repr_html_(),
+            *pictures,
+            sentence(NOTICE),
+        )
 
     @property
     def parts(self) -> tuple[Part, ...]:

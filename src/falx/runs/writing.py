@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from falx.data.split import split_table
@@ -54,27 +53,12 @@ def write_run(run: Run, folder: Path) -> None:
         metrics["label_issues"] = len(check.label_issues)
         check.as_table(run.catalog.usable()).to_csv(folder / LABEL_ISSUES_FILE, index=False)
     write_json(folder / METRICS_FILE, metrics)
-    _predictions(run).to_csv(folder / PREDICTIONS_FILE, index=False)
+    run.predictions.to_csv(folder / PREDICTIONS_FILE, index=False)
     _errors(evaluation.predictions).to_csv(folder / ERRORS_FILE, index=False)
     if evaluation.patients:
         patient_table(evaluation.patients).to_csv(folder / PATIENTS_FILE, index=False)
     if evaluation.robustness:
         evaluation.robustness.table.to_csv(folder / ROBUSTNESS_FILE, index=False)
-
-
-def _predictions(run: Run) -> pd.DataFrame:
-    """A row a slice and repeat; of a training also the validation part."""
-    evaluation = run.evaluation
-    test = evaluation.predictions.frame()
-    leaked: np.ndarray | str = ""
-    if evaluation.leaked is not None:
-        leaked = np.tile(evaluation.leaked, evaluation.predictions.repeats)
-    frames = [test.assign(part="test", leaked=leaked)]
-    if run.validation:
-        frames.insert(0, run.validation.frame().assign(part="validation", leaked=""))
-    table = pd.concat(frames, ignore_index=True)
-    first = ["path", "index", "source", "group", "label", "part", "leaked"]
-    return table[[*first, *table.columns.drop(first)]]
 
 
 def _errors(predictions: Predictions) -> pd.DataFrame:

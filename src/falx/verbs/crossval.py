@@ -31,7 +31,7 @@ from falx.reporting.run_figures import draw_figures
 from falx.runs.folder import CHECKPOINTS, final_path, run_folder
 from falx.runs.inputs import TrainingInputs, find_inputs, run_name
 from falx.runs.options import CrossvalOptions
-from falx.runs.run import Run
+from falx.runs.run import REPORT_FILE, Run
 from falx.runs.writing import write_run
 from falx.training.folds import Fold, FoldResult, make_folds, make_source_folds, train_folds
 from falx.training.ood import NO_OOD_THRESHOLD
@@ -117,7 +117,7 @@ def crossval(
         views = render_views(usable, inputs.recipe.rendering, open_cache(inputs.cache_gb))
         figures = draw_figures(run, views.plain, folder / "figures")
         found = audit(inputs.catalog, label_check=run.evaluation.label_check)
-        write_report(Report(run, found, figures), folder / "report.html")
+        write_report(Report(run, found, figures), folder / REPORT_FILE)
         listener(Progress("Reporting", 1, 1))
         logger.info("out of fold: %s", {n: e.value for n, e in run.scores.estimates.items()})
     return run

@@ -41,7 +41,7 @@ from falx.reporting.run_figures import draw_figures
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
 from falx.runs.options import EvaluateOptions
-from falx.runs.run import RECIPE_FILE, Record, Run
+from falx.runs.run import RECIPE_FILE, REPORT_FILE, Record, Run
 from falx.runs.writing import CATALOG_FILE, SPLIT_FILE, write_run
 from falx.training.setup import open_cache
 from falx.training.views import render_views
@@ -123,7 +123,7 @@ def evaluate(
     with new_folder(folder, "the evaluation") as filling:
         write_run(evaluated, filling)
         figures = draw_figures(evaluated, tested.views, filling / "figures")
-        write_report(Report(evaluated, audit(catalog), figures), filling / "report.html")
+        write_report(Report(evaluated, audit(catalog), figures), filling / REPORT_FILE)
     return evaluated
 
 

@@ -30,7 +30,7 @@ from falx.runs.folder import CHECKPOINTS, final_path, run_folder
 from falx.runs.inputs import find_inputs, run_name
 from falx.runs.options import TrainOptions
 from falx.runs.plan import Plan, make_plan
-from falx.runs.run import Run
+from falx.runs.run import REPORT_FILE, Run
 from falx.runs.writing import write_run
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
 from falx.training.site import fit_site_reference
@@ -105,7 +105,7 @@ def train(
             run, trainer.views.plain, folder / "figures",
             training_views=_training_views(plan, trainer),
         )  # fmt: skip
-        write_report(Report(run, audit(inputs.catalog), figures), folder / "report.html")
+        write_report(Report(run, audit(inputs.catalog), figures), folder / REPORT_FILE)
         listener(Progress("Reporting", 1, 1))
         logger.info("test: %s", {n: e.value for n, e in run.scores.estimates.items()})
     return run

@@ -39,7 +39,7 @@ from pydicom.uid import (
 from falx.data import raster
 from falx.data.dicom.header import Header
 from falx.errors import UnreadableImage
-from falx.logs import quiet
+from falx.quiet import quiet
 
 # What pydicom and its decoders raise on damaged files, as fuzzing found.
 _DAMAGE = (

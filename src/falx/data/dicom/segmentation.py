@@ -15,7 +15,7 @@ from falx.data.dicom.header import frame_of
 from falx.data.dicom.pixels import decoding
 from falx.data.geometry import Orientation
 from falx.errors import UnreadableImage
-from falx.logs import quiet
+from falx.quiet import quiet
 
 _LOGGERS = ("highdicom.base", "highdicom.image", "highdicom.seg.sop")
 """What they log of a damaged file, falx says in one sentence."""

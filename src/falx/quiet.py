@@ -1,0 +1,29 @@
+"""Keeping other libraries' loggers quiet for a while."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet(level: int, *names: str) -> Iterator[None]:
+    """Drop what this thread logs below a level inside the block, by the loggers of these names.
+
+    For libraries that log what falx says in its own words. Their loggers are as before afterwards.
+    """
+    thread = threading.get_ident()
+
+    def is_kept(record: logging.LogRecord) -> bool:
+        return record.levelno >= level or threading.get_ident() != thread
+
+    loggers = [logging.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.addFilter(is_kept)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_kept)
