@@ -28,7 +28,7 @@ from falx.data.keypoints import Keypoints, find_candidates, find_keypoints
 from falx.data.read import find_files, read_slices
 from falx.errors import FalxError
 from falx.image.crop import background_level
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 
 LEVEL_TOLERANCE = 0.05
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]

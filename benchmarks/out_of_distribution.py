@@ -23,7 +23,7 @@ from falx.data.read import find_files, read_slices
 from falx.data.slices import Slice
 from falx.detect.detector import Detector, load
 from falx.errors import UnreadableImage
-from falx.phantom import draw, paint
+from falx.phantoms import draw, paint
 from falx.runs.reading import open_run
 from falx.serialization import write_json
 

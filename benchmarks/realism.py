@@ -23,7 +23,7 @@ from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.image.render import render
 from falx.model.backbones import build_backbone
-from falx.phantom import find_anatomies, make_phantom
+from falx.phantoms import find_anatomies, make_phantom
 from falx.recipe import Backbone, Rendering
 
 SIZE = 192

@@ -14,7 +14,7 @@ import numpy as np
 from falx.data.catalog import build_catalog
 from falx.data.read import read_slices
 from falx.image.render import render
-from falx.phantom import find_anatomies, make_phantom
+from falx.phantoms import find_anatomies, make_phantom
 from falx.recipe import Rendering
 
 ROWS = 5

@@ -41,7 +41,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory) -> Path:
     """A folder of 60 synthetic slices, half with tumors: yes/ and no/."""
-    from falx.phantom import write_phantoms
+    from falx.phantoms import write_phantoms
 
     folder = tmp_path_factory.mktemp("data") / "phantoms"
     write_phantoms(folder, 60, seed=1, size=96)
@@ -51,7 +51,7 @@ def phantoms(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory) -> Path:
     """A folder of 30 synthetic slices, none of them in `phantoms`, in three other classes."""
-    from falx.phantom import write_phantoms
+    from falx.phantoms import write_phantoms
 
     drawn = tmp_path_factory.mktemp("drawn") / "drawn"
     write_phantoms(drawn, 30, seed=11, size=96)

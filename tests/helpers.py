@@ -10,7 +10,7 @@ import small_scans
 from falx.model.exportable import ExportableModel
 from falx.model.mahalanobis import ood_feature_network
 from falx.model.reference import MahalanobisReference
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 
 _PLANES = {
     "axial": ([1, 0, 0, 0, 1, 0], (0, 0, 1)),

@@ -12,7 +12,7 @@ from falx.data.auditing import audit
 from falx.data.catalog import build_catalog
 from falx.data.outliers import find_outliers
 from falx.data.shortcuts import probe_shortcuts
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 
 
 def write(file, pixels):

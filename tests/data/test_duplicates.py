@@ -12,7 +12,7 @@ from falx.data import keypoints
 from falx.data.alignment import Look, decode_thumbnail, encode_thumbnail, similarity
 from falx.data.duplicates import MIN_SIMILARITY, components, equal_pairs, near_pairs
 from falx.data.keypoints import Keypoints, find_candidates, find_keypoints
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 
 
 def phantom(seed, size=160):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from falx.data.catalog import Catalog, build_catalog, grouped
 from falx.data.joining import as_paths, build_joined_catalog, joined_classes, source_names
 from falx.errors import BadInput, UnusableData
-from falx.phantom import write_phantoms
+from falx.phantoms import write_phantoms
 from falx.runs.inputs import run_name
 
 

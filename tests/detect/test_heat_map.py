@@ -16,7 +16,7 @@ from falx.detect.overlay import draw_overlay, write_overlays
 from falx.errors import BadInput
 from falx.image.crop import Box
 from falx.image.render import Region, render_with_region
-from falx.phantom import make_phantom, write_phantoms
+from falx.phantoms import make_phantom, write_phantoms
 from falx.recipe import Rendering
 from helpers import head_slices, write_nifti, write_series
 

@@ -23,7 +23,7 @@ from falx.detect import scans
 from falx.detect.scans import FURTHER, rendered, rendered_slices
 from falx.image.crop import Box
 from falx.image.render import render
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 from falx.progress import silent
 from falx.recipe import Rendering
 from falx.training.disk_cache import DiskCache

@@ -17,7 +17,7 @@ from falx.exporting.package import classify_script, write_package
 from falx.exporting.quantize import prepared
 from falx.model.network import build_network
 from falx.model.weights import find_weights
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 from falx.recipe import Rendering, load_recipe
 from helpers import exportable_model
 

@@ -19,7 +19,7 @@ from falx.image.render import render_with_region
 from falx.model.network import build_network
 from falx.model.weights import find_weights
 from falx.notice import NOTICE
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 from falx.recipe import Rendering, load_recipe
 from helpers import exportable_model
 

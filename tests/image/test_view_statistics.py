@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from falx.image.view_statistics import VIEW_STATISTICS, view_statistics
-from falx.phantom import make_phantom
+from falx.phantoms import make_phantom
 
 
 @pytest.fixture(scope="module")

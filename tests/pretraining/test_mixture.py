@@ -12,7 +12,7 @@ import pytest
 from numpy.random import default_rng
 
 from falx.errors import BadInput, UnusableData
-from falx.phantom import find_anatomies, write_volumes
+from falx.phantoms import find_anatomies, write_volumes
 from falx.pretraining.batch import Batch
 from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import find_sources, read_source

@@ -17,7 +17,7 @@ from falx.detect.detector import network_sha256
 from falx.errors import BadInput
 from falx.evaluation.evaluation import Evaluation
 from falx.exporting.linear_detector import load_head
-from falx.phantom import write_phantoms
+from falx.phantoms import write_phantoms
 from falx.recipe import load_recipe
 from falx.reporting.words.adaptation import verdict
 from falx.runs.adaptation import check_groups

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 import falx
 from falx.errors import BadInput, UnusableData
-from falx.phantom import write_phantoms
+from falx.phantoms import write_phantoms
 from falx.training import folds as crossval
 
 

@@ -14,7 +14,7 @@ import small_scans
 from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnreadableImage
 from falx.evaluation.calibration import apply_temperature
-from falx.phantom import write_phantoms
+from falx.phantoms import write_phantoms
 from falx.serialization import to_json
 from falx.training.setup import open_cache
 from falx.training.views import render_views

@@ -67,7 +67,7 @@ def phantom(
 ) -> None:
     """Generate synthetic slices or volumes with and without tumors, and tumor masks."""
     with progress() as listener:
-        from falx.phantom import find_anatomies, write_phantoms, write_volumes
+        from falx.phantoms import find_anatomies, write_phantoms, write_volumes
 
         anatomies = find_anatomies(anatomy) if anatomy else None
         if volumes is None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from falx.declaration import takes
 from falx.errors import BadInput
-from falx.phantom import write_phantoms
+from falx.phantoms import write_phantoms
 from falx.progress import Listener, silent
 from falx.runs.folder import check_free, stamped
 from falx.runs.options import DemoOptions

@@ -18,7 +18,7 @@ from falx.figures import style
 from falx.figures.pretraining import pretraining_curves
 from falx.logs import log_to_file
 from falx.model.weights import Weights, find_weights, save_weights
-from falx.phantom import find_anatomies
+from falx.phantoms import find_anatomies
 from falx.pretraining.localizing import (
     BACKBONE,
     PretrainingConfig,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from falx.phantom.acquisition import FRAMED, Acquisition, Marks, draw_acquisition, draw_marks
-from falx.phantom.appearance import APPEARANCES
-from falx.phantom.classes import MIMICS
-from falx.phantom.heads.anatomy import Anatomies, Anatomy
-from falx.phantom.heads.pose import AXES, Frame, Pose, locate
-from falx.phantom.heads.tissues import draw_levels
+from falx.phantoms.acquisition import FRAMED, Acquisition, Marks, draw_acquisition, draw_marks
+from falx.phantoms.appearance import APPEARANCES
+from falx.phantoms.classes import MIMICS
+from falx.phantoms.heads.anatomy import Anatomies, Anatomy
+from falx.phantoms.heads.pose import AXES, Frame, Pose, locate
+from falx.phantoms.heads.tissues import draw_levels
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Parameters:
     tumors: tuple[Lesion, ...]
     """Of one kind; empty for none."""
     plane: str
-    """See falx.phantom.classes.PLANE_NAMES."""
+    """See falx.phantoms.classes.PLANE_NAMES."""
 
     @property
     def kind(self) -> str:
@@ -83,7 +83,7 @@ class _Habit:
     probability: float
     """Of the kind among its likes."""
     site: str
-    """Where they start; see falx.phantom.heads.anatomy.Anatomy.sites."""
+    """Where they start; see falx.phantoms.heads.anatomy.Anatomy.sites."""
     radius: tuple[float, float]
     """In millimeters."""
     roughness: tuple[float, float]

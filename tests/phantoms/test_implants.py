@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from falx.phantom import implant, make_phantom
+from falx.phantoms import implant, make_phantom
 
 SEEDS = range(12)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from falx.phantom.noise import smooth_noise
+from falx.phantoms.noise import smooth_noise
 
 _MATRIX = 224
 """Image size at which the full bandwidth resolves single pixels."""

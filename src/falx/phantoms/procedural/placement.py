@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from falx.phantom.noise import smooth_noise
-from falx.phantom.procedural.canvas import to_canvas
-from falx.phantom.procedural.parameters import Placement
+from falx.phantoms.noise import smooth_noise
+from falx.phantoms.procedural.canvas import to_canvas
+from falx.phantoms.procedural.parameters import Placement
 
 
 def sampling_map(placement: Placement, rotation: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,12 +14,12 @@ from numpy.random import default_rng
 
 from falx.data.catalog import build_catalog
 from falx.errors import BadInput
-from falx.phantom import KINDS, MIMICS, PLANE_NAMES, draw, find_anatomies, make_phantom, paint
-from falx.phantom.heads.pose import Pose, displacement, locate, to_anatomy
-from falx.phantom.heads.tissues import CODES, draw_levels
-from falx.phantom.heads.volumes import make_volume
-from falx.phantom.noise import CUBE, noise_cube, noise_quantile
-from falx.phantom.writing import write_phantoms, write_volumes
+from falx.phantoms import KINDS, MIMICS, PLANE_NAMES, draw, find_anatomies, make_phantom, paint
+from falx.phantoms.heads.pose import Pose, displacement, locate, to_anatomy
+from falx.phantoms.heads.tissues import CODES, draw_levels
+from falx.phantoms.heads.volumes import make_volume
+from falx.phantoms.noise import CUBE, noise_cube, noise_quantile
+from falx.phantoms.writing import write_phantoms, write_volumes
 from label_maps import SPACING, write_head
 
 REST = Pose(0, "axial", (0, 0, 0), (1, 1, 1), False, 0.0, False, 0.0, 0.0, 0.0, seed=1)

@@ -4,6 +4,6 @@ A slice is painted upright on a canvas, in half-lengths of the brain, then place
 shifted, warped) and acquired.
 """
 
-from falx.phantom.procedural import painting, parameters
+from falx.phantoms.procedural import painting, parameters
 
 __all__ = ["painting", "parameters"]

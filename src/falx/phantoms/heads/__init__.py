@@ -5,6 +5,6 @@ without retraining, Medical Image Analysis 86, 2023: label maps are deformed, an
 levels by sequence or at random. Lesions, planes, vessels and artifacts are added here.
 """
 
-from falx.phantom.heads import painting, parameters
+from falx.phantoms.heads import painting, parameters
 
 __all__ = ["painting", "parameters"]

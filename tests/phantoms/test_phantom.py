@@ -19,11 +19,11 @@ from sklearn.preprocessing import StandardScaler
 from falx import phantom
 from falx.errors import BadInput
 from falx.image.crop import head_mask
-from falx.phantom import Phantom, draw, make_phantom, paint, write_phantoms
-from falx.phantom.acquisition import Acquisition
-from falx.phantom.procedural.lesions import REACH
-from falx.phantom.procedural.parameters import Lesion, Parameters
-from falx.phantom.procedural.planes import PLANES
+from falx.phantoms import Phantom, draw, make_phantom, paint, write_phantoms
+from falx.phantoms.acquisition import Acquisition
+from falx.phantoms.procedural.lesions import REACH
+from falx.phantoms.procedural.parameters import Lesion, Parameters
+from falx.phantoms.procedural.planes import PLANES
 from falx.progress import Progress
 
 SEEDS = range(12)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.random import default_rng
 
 from falx.errors import BadInput
-from falx.phantom.heads.anatomy import Anatomies
-from falx.phantom.heads.volumes import make_volume
-from falx.phantom.phantom import Parameters, check_size, make_phantom
+from falx.phantoms.heads.anatomy import Anatomies
+from falx.phantoms.heads.volumes import make_volume
+from falx.phantoms.phantom import Parameters, check_size, make_phantom
 from falx.progress import Listener, Progress, silent
 
 _FACTS = ("label", "seed", "index", "appearance", "plane", "kind", "mimics")

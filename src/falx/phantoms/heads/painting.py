@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.random import default_rng
 
-from falx.phantom.acquisition import develop, measure
-from falx.phantom.heads.anatomy import Anatomies, Anatomy
-from falx.phantom.heads.lesions import LesionPainter
-from falx.phantom.heads.parameters import Parameters
-from falx.phantom.heads.pose import Frame
-from falx.phantom.heads.sampling import Points, sample
-from falx.phantom.heads.tissues import CODES, INTRACRANIAL, TEXTURE
-from falx.phantom.noise import CUBE, noise_cube, noise_quantile
+from falx.phantoms.acquisition import develop, measure
+from falx.phantoms.heads.anatomy import Anatomies, Anatomy
+from falx.phantoms.heads.lesions import LesionPainter
+from falx.phantoms.heads.parameters import Parameters
+from falx.phantoms.heads.pose import Frame
+from falx.phantoms.heads.sampling import Points, sample
+from falx.phantoms.heads.tissues import CODES, INTRACRANIAL, TEXTURE
+from falx.phantoms.noise import CUBE, noise_cube, noise_quantile
 
 _TEXTURE_EXPONENT, _VESSEL_EXPONENT = 1.0, 2.0
 _MIN_SAMPLES, _MAX_SAMPLES = 4, 9

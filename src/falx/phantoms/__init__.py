@@ -6,12 +6,12 @@ one, except around the tumor: no other difference can give the class away.
 For demonstrations, tests and pretraining; results on phantoms say nothing about patients.
 """
 
-from falx.phantom.appearance import APPEARANCES
-from falx.phantom.classes import KINDS, MIMICS, PLANE_NAMES
-from falx.phantom.heads.anatomy import Anatomies, Anatomy, find_anatomies
-from falx.phantom.implants import implant
-from falx.phantom.phantom import MIN_SIZE, Parameters, Phantom, draw, make_phantom, paint
-from falx.phantom.writing import write_phantoms, write_volumes
+from falx.phantoms.appearance import APPEARANCES
+from falx.phantoms.classes import KINDS, MIMICS, PLANE_NAMES
+from falx.phantoms.heads.anatomy import Anatomies, Anatomy, find_anatomies
+from falx.phantoms.implants import implant
+from falx.phantoms.phantom import MIN_SIZE, Parameters, Phantom, draw, make_phantom, paint
+from falx.phantoms.writing import write_phantoms, write_volumes
 
 __all__ = [
     "APPEARANCES",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from falx.phantom.acquisition import FRAMED, Acquisition, Marks, draw_acquisition, draw_marks
-from falx.phantom.appearance import APPEARANCES
-from falx.phantom.procedural.planes import PLANES, Plane
-from falx.phantom.procedural.tissues import draw_levels
+from falx.phantoms.acquisition import FRAMED, Acquisition, Marks, draw_acquisition, draw_marks
+from falx.phantoms.appearance import APPEARANCES
+from falx.phantoms.procedural.planes import PLANES, Plane
+from falx.phantoms.procedural.tissues import draw_levels
 
 _KINDS = ("glioma", "meningioma", "pituitary")
 _MIMICS = ("infarct", "cyst", "hemorrhage", "gliosis")

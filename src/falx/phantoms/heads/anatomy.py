@@ -15,7 +15,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from falx.errors import BadInput
-from falx.phantom.heads.tissues import BRAIN, CODES, TISSUES
+from falx.phantoms.heads.tissues import BRAIN, CODES, TISSUES
 
 TABLE = "labels.csv"
 """A table of this name in the folder says what the numbers of its label maps stand for."""
@@ -43,7 +43,7 @@ class Anatomy:
 
     Attributes:
         name: of its file.
-        tissues: uint8 (x, y, z), RAS, codes of falx.phantom.heads.tissues; air on its outermost
+        tissues: uint8 (x, y, z), RAS, codes of falx.phantoms.heads.tissues; air on its outermost
             voxels.
         spacing: of its voxels in millimeters.
         center: of the brain, in voxels.
@@ -59,7 +59,7 @@ class Anatomy:
     def plane_name(self, above: float) -> str:
         """The name of an axial plane so many millimeters above the center of the brain.
 
-        See falx.phantom.classes.PLANE_NAMES.
+        See falx.phantoms.classes.PLANE_NAMES.
         """
         voxel = round(float(self.center[2] + above / self.spacing[2]))
         shown = self.tissues[:, :, min(max(voxel, 0), self.tissues.shape[2] - 1)]

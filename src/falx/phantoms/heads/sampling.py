@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from falx.phantom.heads.pose import Frame, Pose, displacement, locate, to_anatomy
+from falx.phantoms.heads.pose import Frame, Pose, displacement, locate, to_anatomy
 
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Coordinates x, y and z in millimeters (RAS) from the center of the brain, float32."""

@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.random import default_rng
 
-from falx.phantom.classes import KINDS
-from falx.phantom.heads.parameters import Lesion, Parameters
-from falx.phantom.heads.sampling import Points, Sampling, Window
-from falx.phantom.heads.tissues import CODES, INTRACRANIAL
-from falx.phantom.noise import CUBE, noise_cube
+from falx.phantoms.classes import KINDS
+from falx.phantoms.heads.parameters import Lesion, Parameters
+from falx.phantoms.heads.sampling import Points, Sampling, Window
+from falx.phantoms.heads.tissues import CODES, INTRACRANIAL
+from falx.phantoms.noise import CUBE, noise_cube
 
 REACH = 2.4
 """Radii from its center beyond which a lesion changes nothing."""

@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-from falx.phantom.noise import smooth_noise
+from falx.phantoms.noise import smooth_noise
 
 SIZE = 224
 UNIT = np.float32(SIZE / 2.64)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from falx.phantom.heads.anatomy import Anatomies, Anatomy
-from falx.phantom.heads.painting import paint_levels
-from falx.phantom.heads.parameters import Parameters, draw
-from falx.phantom.heads.pose import AXES, Frame
+from falx.phantoms.heads.anatomy import Anatomies, Anatomy
+from falx.phantoms.heads.painting import paint_levels
+from falx.phantoms.heads.parameters import Parameters, draw
+from falx.phantoms.heads.pose import AXES, Frame
 from falx.progress import Listener, Progress, silent
 
 SCALE = 1000

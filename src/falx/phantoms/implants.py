@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from falx.phantom.noise import CUBE, noise_cube
+from falx.phantoms.noise import CUBE, noise_cube
 
 _REFERENCE = 256
 """Side of a view that lengths are given for, in pixels."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from falx.phantom.procedural.canvas import canvas_noise, grid, inside, over, to_canvas
-from falx.phantom.procedural.parameters import HeadShape, Lesion, Tumor
+from falx.phantoms.procedural.canvas import canvas_noise, grid, inside, over, to_canvas
+from falx.phantoms.procedural.parameters import HeadShape, Lesion, Tumor
 
 REACH = 2.2
 """Radii from its center beyond which a tumor changes nothing."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from falx.phantom.acquisition import develop, measure
-from falx.phantom.procedural.anatomy import paint_head, radial_distance
-from falx.phantom.procedural.lesions import add_mimic, add_tumor
-from falx.phantom.procedural.parameters import Parameters
-from falx.phantom.procedural.placement import sampling_map
-from falx.phantom.procedural.planes import PLANES
+from falx.phantoms.acquisition import develop, measure
+from falx.phantoms.procedural.anatomy import paint_head, radial_distance
+from falx.phantoms.procedural.lesions import add_mimic, add_tumor
+from falx.phantoms.procedural.parameters import Parameters
+from falx.phantoms.procedural.placement import sampling_map
+from falx.phantoms.procedural.planes import PLANES
 
 
 def paint(parameters: Parameters, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator, default_rng
 
 from falx.errors import BadInput
-from falx.phantom import heads, procedural
-from falx.phantom.heads.anatomy import Anatomies
+from falx.phantoms import heads, procedural
+from falx.phantoms.heads.anatomy import Anatomies
 
 MIN_SIZE = 64
 
@@ -49,7 +49,7 @@ def make_phantom(
 
 
 def draw(rng: Generator, tumor: bool, anatomies: Anatomies | None = None) -> Parameters:
-    """Random parameters; those of the tumor change no others (see falx.phantom.heads.parameters).
+    """Random parameters; those of the tumor change no others (see falx.phantoms.heads.parameters).
 
     Raises:
         BadInput: a label map can't be used.

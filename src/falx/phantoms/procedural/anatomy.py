@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.random import default_rng
 
-from falx.phantom.procedural.canvas import SIZE, UNIT, canvas_noise, circles, grid, inside, over
-from falx.phantom.procedural.parameters import HeadShape
-from falx.phantom.procedural.planes import PLANES, Stroke
+from falx.phantoms.procedural.canvas import SIZE, UNIT, canvas_noise, circles, grid, inside, over
+from falx.phantoms.procedural.parameters import HeadShape
+from falx.phantoms.procedural.planes import PLANES, Stroke
 
 _ALONG = np.linspace(0, 1, 32)[:, None]
 
