@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from falx.errors import BadInput
+
+STANDARD_OUTPUT = Path("-")
 
 
 def to_json(value: Any) -> Any:
@@ -49,11 +52,16 @@ def write_json(file: Path, content: Any) -> None:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write text to a file, whole or not at all; its folder is made where it is missing.
+    """Write text to a file, whole or not at all, or to standard output for `-`.
+
+    The folder of the file is made where it is missing.
 
     Raises:
         BadInput: it can't be written.
     """
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+        return
     temporary = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from falx import phantom
+from falx import phantoms
 from falx.errors import BadInput
 from falx.image.crop import head_mask
 from falx.phantoms import Phantom, draw, make_phantom, paint, write_phantoms
@@ -198,7 +198,7 @@ class TestVariety:
     def test_every_plane_appearance_and_kind_occurs(self, sample: list[Phantom]) -> None:
         drawn = [made.parameters for made in sample]
         assert {d.head.plane for d in drawn} == set(PLANES)
-        assert {d.acquisition.appearance for d in drawn} == set(phantom.APPEARANCES)
+        assert {d.acquisition.appearance for d in drawn} == set(phantoms.APPEARANCES)
         assert {d.tumor.body.kind for d in drawn if d.tumor} == {
             "glioma", "meningioma", "pituitary"
         }  # fmt: skip

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from falx import phantom
 from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
@@ -175,7 +174,7 @@ def test_the_name_depends_on_all_that_determines_the_weights(
         name(start=find_weights("random", RECIPE.backbone)),
         name(precision="bf16"),
     ]
-    monkeypatch.setattr(phantom, "VERSION", phantom.VERSION + 1)
+    monkeypatch.setattr(phantoms, "VERSION", phantoms.VERSION + 1)
     others.append(name())
     monkeypatch.undo()
     assert len({name(), *others}) == 1 + len(others)

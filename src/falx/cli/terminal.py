@@ -18,7 +18,7 @@ from rich.text import Text
 
 from falx.logs import import_keras
 from falx.progress import Listener, Progress
-from falx.serialization import write_whole
+from falx.serialization import STANDARD_OUTPUT
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -125,10 +125,8 @@ def show_next(folder: Path, steps: Sequence[tuple[str, str]]) -> None:
         err.print(Text.assemble((f"  {what}: ", "dim"), command), soft_wrap=True)
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write text to a file, whole or not at all, or to standard output for `-`."""
-    if file == Path("-"):
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
-        return
-    write_whole(file, text)
-    say(f"Wrote {file}")
+def say_written(*files: Path | None) -> None:
+    """Name the files that were written."""
+    for file in files:
+        if file not in (None, STANDARD_OUTPUT):
+            say(f"Wrote {file}")

@@ -13,15 +13,16 @@ from falx.cli.terminal import (
     fail,
     progress,
     say,
+    say_written,
     show_next,
     working,
-    write_text,
 )
 from falx.logs import silence_native_stderr
-from falx.runs.options import AdaptOptions, EvaluateOptions
-from falx.serialization import dump
+from falx.runs.options import AdaptOptions, EvaluateOptions, PredictOptions
+from falx.serialization import STANDARD_OUTPUT
 
 
+@with_options(PredictOptions)
 def predict(
     paths: Annotated[
         list[str],
@@ -38,50 +39,26 @@ def predict(
             "falx.",
         ),
     ] = None,
-    csv_file: Annotated[
-        Path | None,
-        typer.Option("--csv", help="Write a row per slice as CSV; - for standard output."),
-    ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write all results as JSON; - for standard output."),
-    ] = None,
-    heat_maps: Annotated[
-        Path | None, typer.Option("--heatmaps", help="Folder to draw heat maps into.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 if anything was left out.")
-    ] = False,
+    **options: Any,
 ) -> None:
     """Classify slices, and the series and studies that they form."""
     from falx.cli.answers import show_findings
-    from falx.detect import findings_io
-    from falx.detect.detector import load
+    from falx.verbs.predict import predict as run_prediction
 
     run, *paths = named_detector(paths, detector_path)
-    detector = load(run)
-    if heat_maps:
-        from falx.detect.overlay import make_folder, write_overlays
-
-        make_folder(heat_maps)
+    strict, files = options.pop("strict"), [options["csv"], options["json"]]
     with progress() as listener:
-        shown = heat_maps or json_file
-        findings = detector.predict(paths, maps="flip_tta" if shown else "plain", listener=listener)
-        if heat_maps:
-            write_overlays(findings.slices, heat_maps, listener=listener)
-    if Path("-") not in (csv_file, json_file):
+        findings = run_prediction(run, paths, **options, listener=listener)
+    if STANDARD_OUTPUT not in files:
         show_findings(findings)
-    if heat_maps:
-        say(f"Wrote {len(findings.slices)} pictures to {heat_maps}")
-    if csv_file:
-        write_text(csv_file, findings_io.as_csv(findings))
-    if json_file:
-        write_text(json_file, dump(findings_io.as_dict(findings)))
+    if options["heat_maps"]:
+        say(f"Wrote {len(findings.slices)} pictures to {options['heat_maps']}")
+    say_written(*files)
     if strict and findings.left_out:
         raise typer.Exit(3)
     if not findings.slices:
-        files = len({each.path for each in findings.left_out})
-        fail(f"None of {files} files holds an MR slice that can be used; give such files.")
+        n_files = len({each.path for each in findings.left_out})
+        fail(f"None of {n_files} files holds an MR slice that can be used; give such files.")
 
 
 @with_options(EvaluateOptions)

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 from filelock import FileLock
 
-from falx import phantom
+from falx import phantoms
 from falx.model.weights import Weights, save_weights
 from falx.pretraining.corpus import Corpus
 from falx.pretraining.transfer import HeldOutScores, Transfer
@@ -92,7 +92,7 @@ def _digest(corpus: Corpus, recipe: Recipe, weights: Weights, precision: Precisi
     """A digest of all that determines the pretrained weights."""
     return digest_of(
         VERSION,
-        phantom.VERSION,
+        phantoms.VERSION,
         keras.backend.backend(),
         precision,
         corpus.catalog.digest(),

@@ -65,6 +65,10 @@ TumorMargin = Annotated[
 ]
 
 
+JsonFile = Annotated[
+    str | Path | None,
+    Option("JSON file to write all results into; - for standard output.", shell=Path | None),
+]
 Positive = Annotated[str | None, Option("Which of two classes is the positive one.")]
 
 
@@ -80,6 +84,8 @@ class AuditOptions(TypedDict, total=False):
     positive: Positive
     tumor_area: TumorArea
     tumor_margin: TumorMargin
+    json: JsonFile
+    html: Annotated[str | Path | None, Option("Page with thumbnails to write.", shell=Path | None)]
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -156,11 +162,12 @@ class TrainOptions(TrainingOptions, total=False):
     """What `train` takes."""
 
     split: Annotated[
-        str,
+        str | Path | Sequence[float],
         Option(
             "Percentages of train, validation and test part, split by group; 'random' (70/15/15, "
             "ignores groups); 'predefined' (the parts that DATA defines); or a CSV file.",
             "70/15/15",
+            shell=str,
             by_content=True,
         ),
     ]
@@ -235,6 +242,51 @@ class EvaluateOptions(TypedDict, total=False):
     tumor_margin: TumorMargin
     cache_gb: CacheGb
     out: Out
+
+
+class PredictOptions(TypedDict, total=False):
+    """What `predict` takes."""
+
+    csv: Annotated[
+        str | Path | None,
+        Option(
+            "File to write a row per slice into, as CSV; - for standard output.", shell=Path | None
+        ),
+    ]
+    json: Annotated[
+        str | Path | None,
+        Option(
+            "File to write all results into, as JSON; - for standard output.", shell=Path | None
+        ),
+    ]
+    heat_maps: Annotated[
+        str | Path | None,
+        Option("Folder to draw heat maps into.", flag="--heatmaps", shell=Path | None),
+    ]
+    strict: Annotated[
+        bool, Option("Fail if anything was left out; the command then exits with 3.", default=False)
+    ]
+
+
+class PhantomOptions(TypedDict, total=False):
+    """What `phantom` takes."""
+
+    slices: Annotated[
+        int, Option("Slices to generate, half of them with a tumor.", 200, short="-n", minimum=2)
+    ]
+    volumes: Annotated[
+        int | None, Option("Volumes to generate instead, half of them with a tumor.", minimum=2)
+    ]
+    anatomy: Annotated[
+        str | Path | None,
+        Option(
+            "Folder with label maps of whole heads (NIfTI) to draw slices of; by default, heads "
+            "are procedural.",
+            shell=Path | None,
+        ),
+    ]
+    size: Annotated[int, Option("Width and height in pixels.", 224, minimum=64, maximum=1024)]
+    seed: Seed
 
 
 class AdaptOptions(TypedDict, total=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,23 @@ def make_plan(inputs: TrainingInputs, strategy: str) -> Plan:
     split = make_split(strategy, inputs.usable, inputs.seed)
     check_classes(split, inputs.usable.labels, inputs.usable.classes)
     return Plan(inputs, split, strategy)
+
+
+def split_strategy(split: str | Path | Sequence[float]) -> str:
+    """A split as `--split` takes it; in Python, it may be the fractions of the three parts.
+
+    Raises:
+        BadInput: they are not three fractions of whole percents.
+    """
+    if isinstance(split, str | Path):
+        return str(split)
+    percents = [round(100 * part) for part in split]
+    if len(percents) != len(PARTS) or not np.allclose(percents, np.multiply(split, 100)):
+        raise BadInput(
+            f"`split` takes fractions of train, validation and test part in whole percents, such "
+            f"as (0.7, 0.15, 0.15), not {split!r}."
+        )
+    return "/".join(map(str, percents))
 
 
 def make_split(strategy: str, usable: Catalog, seed: int) -> Split:

@@ -15,8 +15,10 @@ from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
 from falx.errors import BadInput
 from falx.progress import Listener, silent
+from falx.reporting.pages.audit import write_audit_page
 from falx.runs.options import AuditOptions
 from falx.runs.reading import open_run
+from falx.serialization import dump, write_whole
 
 
 @takes(AuditOptions)
@@ -35,8 +37,8 @@ def audit(
         options: see falx.runs.options.AuditOptions.
 
     Raises:
-        BadInput: the data can't be found or understood, or `crossval` is of other data or no
-            cross-validation.
+        BadInput: the data can't be found or understood, `crossval` is of other data or no
+            cross-validation, or a file can't be written.
         BrokenRun: `crossval` is no run, or damaged.
         UnusableData: there is nothing in the data that can be read.
     """
@@ -47,7 +49,12 @@ def audit(
         as_paths(data), positive=options["positive"], masks=masks, listener=listener
     )
     check = _carried_over(*known, catalog.usable(), crossval) if known and crossval else None
-    return auditing.audit(catalog, label_check=check)
+    found = auditing.audit(catalog, label_check=check)
+    if options["json"]:
+        write_whole(Path(options["json"]), dump(found.as_dict()))
+    if options["html"]:
+        write_audit_page(found, Path(options["html"]))
+    return found
 
 
 def _label_check(run: Path) -> tuple[LabelCheck, Catalog]:

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import keras
 import pandas as pd
 
-from falx import phantom
+from falx import phantoms
 from falx.data.catalog import Catalog
 from falx.declaration import command_line, recorded, takes
 from falx.environment import environment, version
@@ -142,7 +142,7 @@ def _request(
     """What a resumed pretraining must have in common with the one that began."""
     return {
         "falx": version("falx"),
-        "phantoms": phantom.VERSION,
+        "phantoms": phantoms.VERSION,
         "anatomy": str(options["anatomy"] or ""),
         "config": asdict(config),
         "weights": weights.sha256 or weights.name,

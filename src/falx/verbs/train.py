@@ -29,7 +29,7 @@ from falx.reporting.run_figures import draw_figures
 from falx.runs.folder import CHECKPOINTS, final_path, run_folder
 from falx.runs.inputs import find_inputs, run_name
 from falx.runs.options import TrainOptions
-from falx.runs.plan import Plan, make_plan
+from falx.runs.plan import Plan, make_plan, split_strategy
 from falx.runs.run import REPORT_FILE, Run
 from falx.runs.writing import write_run
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
@@ -64,8 +64,9 @@ def train(
             `.partial` that the same call resumes.
     """
     paths = as_paths(data)
+    options["split"] = strategy = split_strategy(options["split"])
     inputs = find_inputs(paths, options, listener=listener)
-    plan = make_plan(inputs, options["split"])
+    plan = make_plan(inputs, strategy)
     out = Path(options["out"]) if options["out"] else None
     name = run_name(inputs.recipe.name, paths)
     with (

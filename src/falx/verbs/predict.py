@@ -1,0 +1,55 @@
+"""`predict`: a detector's answers for files or images, and the files that hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from falx.declaration import takes
+from falx.detect.detector import Detector, load
+from falx.detect.finding import Findings
+from falx.detect.images import Images
+from falx.detect.overlay import make_folder, write_overlays
+from falx.errors import UnusableData
+from falx.progress import Listener, silent
+from falx.runs.options import PredictOptions
+
+
+@takes(PredictOptions)
+def predict(
+    run: str | Path | Detector | None,
+    images: Images,
+    *,
+    listener: Listener = silent,
+    **options: Unpack[PredictOptions],
+) -> Findings:
+    """Classify slices, and the series and studies that they form.
+
+    Args:
+        run: a run folder, or its `detector/`, or a detector; None for the one that ships with falx.
+        images: see falx.Detector.predict.
+        listener: receives progress.
+        options: see falx.runs.options.PredictOptions.
+
+    Raises:
+        BadInput: a path does not exist, there is no file, an image is none, or what was asked for
+            can't be written.
+        BrokenRun: the folder holds no complete detector.
+        UnusableData: something was left out, with `strict`.
+    """
+    detector = run if isinstance(run, Detector) else load(run)
+    folder = Path(options["heat_maps"]) if options["heat_maps"] else None
+    if folder:
+        make_folder(folder)
+    shown = folder or options["json"]
+    findings = detector.predict(images, maps="flip_tta" if shown else "plain", listener=listener)
+    if folder:
+        write_overlays(findings.slices, folder, listener=listener)
+    if options["csv"]:
+        findings.to_csv(options["csv"])
+    if options["json"]:
+        findings.to_json(options["json"])
+    if options["strict"] and findings.left_out:
+        n, first = len(findings.left_out), findings.left_out[0]
+        raise UnusableData(f"{n} files or parts of them were left out; the first: {first.problem}")
+    return findings

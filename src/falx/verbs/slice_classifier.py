@@ -1,0 +1,155 @@
+"""falx as an estimator of scikit-learn: images and labels in, classes and probabilities out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from falx.data.in_memory import image_sources
+from falx.data.read import read_slices
+from falx.detect.detector import Detector, load
+from falx.detect.images import Images
+from falx.detect.rules import predicted_codes
+from falx.errors import BadInput
+from falx.image.render import to_levels
+from falx.recipe import Recipe
+from falx.verbs.train import train
+
+
+class SliceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped base
+    """A classifier of slices, with the interface of scikit-learn.
+
+    It is trained as by `falx.train`: near-duplicates and slices of one group stay together, a part
+    of the groups calibrates the probabilities and sets the threshold, and another tests them.
+
+    Args:
+        recipe: name, YAML file, or `falx.Recipe`.
+        weights: initial backbone weights; None for those that the recipe names.
+        changes: of fields of the recipe, such as {"head.dropout": 0.3}.
+        split: fractions of training, validation and test part, in whole percents.
+        seed: random seed.
+
+    Attributes:
+        classes_: labels in order, (classes,).
+        scores_: of the test part, see falx.Scores.
+        files_: the detector, name of a file to its bytes, so that a fitted estimator can be pickled.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: str | Path | Recipe = "best",
+        weights: str | Path | None = None,
+        changes: Mapping[str, object] | None = None,
+        split: Sequence[float] = (0.7, 0.15, 0.15),
+        seed: int = 0,
+    ) -> None:
+        self.recipe = recipe
+        self.weights = weights
+        self.changes = changes
+        self.split = split
+        self.seed = seed
+
+    def fit(self, X: Iterable[Any], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:  # noqa: N803
+        """Train on slices.
+
+        Args:
+            X: images of one slice each, see falx.Detector.predict; such as an array uint8, uint16
+                or float in [0, 1], (n, height, width).
+            y: label of each, (n,).
+            groups: patient of each, (n,); None where they are not known.
+
+        Raises:
+            BadInput: an image is none or has several slices, or numbers of images, labels and
+                groups differ.
+            UnusableData: a class has too few groups.
+        """
+        labels = np.asarray(y)
+        images = list(X)
+        patients = None if groups is None else np.asarray(groups)
+        if labels.ndim != 1 or len(labels) != len(images):
+            raise BadInput(
+                f"There are {len(images)} images and labels {labels.shape}; give one each."
+            )
+        if patients is not None and patients.shape != labels.shape:
+            raise BadInput(
+                f"There are {len(images)} images and groups {patients.shape}; give one each."
+            )
+        classes = np.unique(labels)
+        with tempfile.TemporaryDirectory(prefix="falx-") as name:
+            folder = Path(name)
+            for number, image in enumerate(images):
+                cv2.imwrite(str(folder / f"{number}.png"), _levels(image, f"X[{number}]"))
+            table = pd.DataFrame({"path": [f"{n}.png" for n in range(len(images))]})
+            table["label"] = labels.astype(str)
+            if patients is not None:
+                table["patient"] = patients.astype(str)
+            table.to_csv(folder / "slices.csv", index=False)
+            run = train(
+                folder / "slices.csv",
+                recipe=self.recipe,
+                weights=self.weights,
+                changes=self.changes,
+                split=self.split,
+                seed=self.seed,
+                positive=str(classes[1]) if len(classes) == 2 else None,
+                out=folder / "run",
+            )
+            detector = run.folder / "detector"
+            self.files_ = {file.name: file.read_bytes() for file in detector.iterdir()}
+        self.classes_, self.scores_ = classes, run.scores
+        self._detector = None
+        return self
+
+    def predict(self, X: Images) -> np.ndarray:  # noqa: N803
+        """The class of each slice, by the operating point of the detector: (n,)."""
+        probabilities = self.predict_proba(X)
+        threshold = self.detector.settings.rules.threshold
+        result: np.ndarray = self.classes_[predicted_codes(probabilities, threshold)]
+        return result
+
+    def predict_proba(self, X: Images) -> np.ndarray:  # noqa: N803
+        """Calibrated probabilities, in the order of `classes_`: float64 (n, classes)."""
+        order = [self.detector.classes.index(str(label)) for label in self.classes_]
+        return self.detector.predict_proba(X)[:, order]
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, which also explains and refuses."""
+        check_is_fitted(self)
+        if self._detector is None:
+            with tempfile.TemporaryDirectory(prefix="falx-") as name:
+                for file, content in self.files_.items():
+                    (Path(name) / file).write_bytes(content)
+                self._detector = load(name)
+        return self._detector
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A compiled network can't be pickled; it is loaded from its files again.
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "_detector": None} if "_detector" in state else state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        return tags
+
+
+def _levels(image: Any, name: str) -> np.ndarray:
+    """The slice of an image, uint8 (height, width), as a detector sees it."""
+    if isinstance(image, str | Path):
+        slices = read_slices(Path(image))
+    else:
+        slices = [slice_ for source in image_sources(image, name) for slice_ in source]
+    if len(slices) != 1:
+        raise BadInput(f"'{name}' holds {len(slices)} slices; give images of one slice each.")
+    return to_levels(slices[0].pixels)
