@@ -25,7 +25,7 @@ from falx.recipe import Recipe
 from falx.verbs.train import train
 
 
-class SliceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped base
+class SliceClassifier(ClassifierMixin, BaseEstimator):
     """A classifier of slices, with the interface of scikit-learn.
 
     It is trained as by `falx.train`: near-duplicates and slices of one group stay together, a part
@@ -41,8 +41,10 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Attributes:
         classes_: labels in order, (classes,).
         scores_: of the test part, see falx.Scores.
-        files_: the detector, name of a file to its bytes, so that a fitted estimator can be pickled.
+        files_: the detector, name of a file to its bytes: what a pickled estimator keeps.
     """
+
+    _detector: Detector | None = None
 
     def __init__(
         self,
