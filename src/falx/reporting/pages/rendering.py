@@ -17,12 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from falx.notice import NOTICE
 from falx.reporting.formatting import count, duration, interval, number, percent
 from falx.reporting.markdown import markdown, markdown_code, markdown_listing
+from falx.serialization import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from falx.serialization import write_whole
-from falx.statistics import Estimate
+    from falx.statistics import Estimate
 
 
 @dataclass(frozen=True)
