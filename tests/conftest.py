@@ -22,6 +22,8 @@ SHORT = {
     "phases.1.epochs": "0",
 }
 
+QUICK = {"rendering.size": "64", "phases.0.epochs": "1"}
+
 BACKBONE = {"rendering.size": "64", "backbone.width": "0.35"}
 
 settings.register_profile("falx", deadline=None, print_blob=True)
@@ -90,8 +92,14 @@ def mixed(kinds, phantoms, brightened, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def short() -> dict[str, str]:
-    """Changes that make a recipe train in seconds: a narrow network, small views, its head alone."""
+    """Changes that make `lite` train in seconds: a narrow network, small views, its head alone."""
     return SHORT
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, str]:
+    """Changes to the default recipe, which needs no Keras: small views, and one of each slice."""
+    return QUICK
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +109,7 @@ def run(phantoms, tmp_path_factory) -> Path:
 
     return falx.train(
         phantoms,
+        recipe="lite",
         changes=SHORT | {"phases.0.epochs": "2"},
         weights="random",
         out=tmp_path_factory.mktemp("runs") / "short",

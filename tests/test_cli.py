@@ -69,7 +69,7 @@ def test_the_help_names_every_verb(falx):
 
 def test_the_help_shows_the_defaults(falx):
     _, out, _ = falx("train", "--help")
-    for default in ("lite", "70/15/15"):
+    for default in ("best", "70/15/15"):
         assert f"[default: {default}]" in out
 
 
@@ -205,10 +205,10 @@ def test_evaluate_warns_of_leakage(falx, run, phantoms, tmp_path):
     assert (tmp_path / "again" / "report.html").is_file()
 
 
-def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms, short, tmp_path):
-    options = [f"--set={field}={value}" for field, value in short.items()]
+def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms, quick, tmp_path):
+    options = [f"--set={field}={value}" for field, value in quick.items()]
     code, out, remarks = falx(
-        "train", phantoms, "--weights", "random", *options, "--out", tmp_path / "run"
+        "train", phantoms, *options, "--out", tmp_path / "run"
     )
     assert code == 0
     assert "Classes: no (30), yes (30); yes is the positive class" in remarks
@@ -216,10 +216,10 @@ def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms,
     assert f"falx predict {tmp_path / 'run'} IMAGE..." in remarks
 
 
-def test_crossval_takes_several_datasets_and_shows_each(falx, phantoms, kinds, short, tmp_path):
-    options = [f"--set={field}={value}" for field, value in short.items()]
+def test_crossval_takes_several_datasets_and_shows_each(falx, phantoms, kinds, quick, tmp_path):
+    options = [f"--set={field}={value}" for field, value in quick.items()]
     code, out, remarks = falx(
-        "crossval", phantoms, kinds, "--leave-one-source-out", "--weights", "random", *options,
+        "crossval", phantoms, kinds, "--leave-one-source-out", *options,
         "--jobs", 1, "--out", tmp_path / "run",
     )  # fmt: skip
     assert code == 0

@@ -192,7 +192,10 @@ sys.argv = ["falx", "train", *sys.argv[1:]]
 from falx.cli import main
 main()
 """
-    done = python(code, phantoms, "--weights", "random", "--out", tmp_path / "run", *changes)
+    done = python(
+        code, phantoms, "--recipe", "lite", "--weights", "random", "--out", tmp_path / "run",
+        *changes,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "report.html").is_file()
 

@@ -23,7 +23,9 @@ from falx.training import trunk
 trunk.OpenVinoTrunk = None
 changes = {"backbone.width": "0.35", "rendering.size": "64", "phases.0.epochs": "2",
            "phases.1.epochs": "1"}
-falx.train(sys.argv[1], changes=changes, weights=sys.argv[2], out=sys.argv[3])
+falx.train(
+    sys.argv[1], recipe="lite", changes=changes, weights=sys.argv[2], out=sys.argv[3]
+)
 """
 
 

@@ -21,14 +21,14 @@ from falx.runs.reading import open_run
 
 
 @pytest.fixture(scope="module")
-def cross_validation(phantoms, short, tmp_path_factory):
+def cross_validation(phantoms, quick, tmp_path_factory):
     """A cross-validation of two repeats."""
     out = tmp_path_factory.mktemp("runs") / "crossval"
-    return falx.crossval(phantoms, folds=3, repeats=2, changes=short, weights="random", out=out)
+    return falx.crossval(phantoms, folds=3, repeats=2, changes=quick, out=out)
 
 
 @pytest.fixture(scope="module")
-def three(phantoms, short, tmp_path_factory):
+def three(phantoms, quick, tmp_path_factory):
     """A training on three classes; the positive slices count as two."""
     data = tmp_path_factory.mktemp("three") / "data"
     shutil.copytree(phantoms, data)
@@ -38,7 +38,7 @@ def three(phantoms, short, tmp_path_factory):
         file.rename(kind)
     (data / "yes").rmdir()
     out = tmp_path_factory.mktemp("runs") / "three"
-    return falx.train(data, changes=short, weights="random", out=out).folder
+    return falx.train(data, changes=quick, out=out).folder
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,9 @@ from falx.training import folds as crossval
 
 
 @pytest.fixture(scope="module")
-def done(phantoms, short, tmp_path_factory):
+def done(phantoms, quick, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "crossval"
-    return falx.crossval(
-        phantoms, folds=3, repeats=2, changes=short, weights="random", seed=4, out=out
-    )
+    return falx.crossval(phantoms, folds=3, repeats=2, changes=quick, seed=4, out=out)
 
 
 def test_the_folder_is_whole(done):
@@ -97,13 +95,11 @@ def test_label_issues_are_listed_counted_and_reported(done):
 
 
 def test_folds_without_an_ood_threshold_reject_nothing_and_warn(
-    phantoms, short, tmp_path, monkeypatch, caplog
+    phantoms, quick, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(crossval, "fit_ood_threshold", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
-        done = falx.crossval(
-            phantoms, folds=2, changes=short, weights="random", out=tmp_path / "run"
-        )
+        done = falx.crossval(phantoms, folds=2, changes=quick, out=tmp_path / "run")
     assert "In 2 of 2 folds the OOD threshold can't be estimated" in caplog.text
     assert set(pd.read_csv(done.folder / "predictions.csv")["status"]) <= {"answer", "refer"}
     (rules,) = json.loads((done.folder / "run.json").read_text())["rules"]
@@ -123,13 +119,12 @@ def test_the_command_that_trains_a_detector_by_the_same_recipe_is_named(done, ph
 
 
 @pytest.fixture(scope="module")
-def several(phantoms, mixed, short, tmp_path_factory):
+def several(phantoms, mixed, quick, tmp_path_factory):
     """Leave-one-source-out on two datasets, one of which has near-copies of slices of the other."""
     return falx.crossval(
         [phantoms, mixed],
         leave_one_source_out=True,
-        changes=short,
-        weights="random",
+        changes=quick,
         out=tmp_path_factory.mktemp("runs") / "sources",
     )
 
@@ -174,7 +169,7 @@ def test_the_numbers_by_source_are_those_of_its_predictions(several):
 
 def test_the_record_and_the_report_name_every_dataset(several, phantoms, mixed):
     record = several.record
-    assert record.title == "lite on phantoms + mixed"
+    assert record.title == "best on phantoms + mixed"
     assert record.split == "leave-one-source-out, 2 sources"
     assert record.command.startswith(f"falx crossval {phantoms} {mixed} --set ")
     assert record.command.endswith("--leave-one-source-out")
@@ -191,18 +186,17 @@ def test_sources_read_back_are_those_that_were_written(several):
     assert falx.open_run(several.folder).evaluation.as_dict() == several.evaluation.as_dict()
 
 
-def test_a_source_of_one_class_is_tested_for_what_it_can_be(phantoms, short, tmp_path):
+def test_a_source_of_one_class_is_tested_for_what_it_can_be(phantoms, quick, tmp_path):
     """Its AUC is undefined; and a class that only one source has can't be learned without it."""
     healthy = tmp_path / "healthy"
     write_phantoms(tmp_path / "others", 24, seed=21, size=96)
     shutil.copytree(tmp_path / "others" / "no", healthy / "no")
     with pytest.raises(UnusableData, match="Without 'phantoms'"):
-        falx.crossval([phantoms, healthy], leave_one_source_out=True, weights="random")
+        falx.crossval([phantoms, healthy], leave_one_source_out=True)
     done = falx.crossval(
         [phantoms, healthy],
         folds=2,
-        changes=short,
-        weights="random",
+        changes=quick,
         out=tmp_path / "run",
     )
     scores = {each.source: each for each in done.evaluation.by_source}
@@ -222,4 +216,4 @@ def test_a_source_of_one_class_is_tested_for_what_it_can_be(phantoms, short, tmp
 )
 def test_leave_one_source_out_is_refused_where_it_makes_no_sense(phantoms, options, message):
     with pytest.raises(BadInput, match=message):
-        falx.crossval(phantoms, leave_one_source_out=True, weights="random", **options)
+        falx.crossval(phantoms, leave_one_source_out=True, **options)

@@ -387,10 +387,9 @@ def test_masks_without_any_tumor_are_one_sentence(accepting, volumes, tmp_path):
         falx.evaluate(accepting, volumes / "data", masks=tmp_path / "masks", out=tmp_path / "out")
 
 
-def test_masks_are_of_no_use_to_a_detector_of_several_classes(phantoms, others, short, tmp_path):
+def test_masks_are_of_no_use_to_a_detector_of_several_classes(phantoms, others, quick, tmp_path):
     trained = falx.train(
-        _in_three_classes(phantoms, tmp_path / "kinds"), changes=short, weights="random",
-        out=tmp_path / "run",
+        _in_three_classes(phantoms, tmp_path / "kinds"), changes=quick, out=tmp_path / "run",
     )  # fmt: skip
     kinds = _in_three_classes(others, tmp_path / "others")
     masks = tmp_path / "masks" / "glioma"
@@ -427,11 +426,10 @@ def test_classes_of_the_data_can_be_folded_into_two(run, others, tmp_path):
     ).read_text("utf-8")
 
 
-def test_classes_of_the_detector_can_be_folded_into_two(phantoms, others, short, tmp_path):
+def test_classes_of_the_detector_can_be_folded_into_two(phantoms, others, quick, tmp_path):
     trained = falx.train(
         _in_three_classes(phantoms, tmp_path / "kinds"),
-        changes=short,
-        weights="random",
+        changes=quick,
         out=tmp_path / "run",
     )
     done = falx.evaluate(trained.folder, others, out=tmp_path / "out", binary=True)

@@ -32,7 +32,9 @@ def changes(short):
 @pytest.fixture(scope="module")
 def trained(phantoms, mixed, changes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "pretrained"
-    return falx.train(phantoms, changes=changes, weights="random", pretrain_on=mixed, out=out)
+    return falx.train(
+        phantoms, recipe="lite", changes=changes, weights="random", pretrain_on=mixed, out=out
+    )
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def test_folds_side_by_side_share_what_a_training_has_left(
     untrainable, phantoms, mixed, changes, tmp_path
 ):
     done = falx.crossval(
-        phantoms, folds=2, jobs=2, changes=changes, weights="random", seed=5,
+        phantoms, folds=2, jobs=2, recipe="lite", changes=changes, weights="random", seed=5,
         pretrain_on=mixed, out=tmp_path / "crossval",
     )  # fmt: skip
     about = recorded(done.folder)

@@ -159,20 +159,20 @@ def test_the_report_needs_nothing_beside_it_and_says_what_falx_is_not(run, metri
     assert not re.search(r'(src|href)="(?!data:|#)', page)
 
 
-def test_an_existing_folder_is_not_touched(run, phantoms, short):
+def test_an_existing_folder_is_not_touched(run, phantoms):
     before = (run / "metrics.json").read_bytes()
     with pytest.raises(falx.FalxError, match="exists already"):
-        falx.train(phantoms, changes=short, weights="random", out=run)
+        falx.train(phantoms, out=run)
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_what_leakage_is_worth_is_shown_when_asked_for(phantoms, short, tmp_path):
+def test_what_leakage_is_worth_is_shown_when_asked_for(phantoms, quick, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(phantoms, data)
     for file in sorted((data / "yes").iterdir())[:15]:
         shutil.copy(file, file.with_name(f"copy-of-{file.name}"))
     trained = falx.train(
-        data, changes=short, weights="random", out=tmp_path / "run", compare_random_split=True
+        data, changes=quick, out=tmp_path / "run", compare_random_split=True
     )
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert (
@@ -199,6 +199,7 @@ def test_four_classes_work_with_the_same_call(phantoms, short, tmp_path):
         shutil.copy(file, target)
     trained = falx.train(
         tmp_path / "data",
+        recipe="lite",
         changes=short,
         weights="random",
         out=tmp_path / "run",
@@ -245,11 +246,11 @@ def test_with_test_time_augmentation_rules_are_those_of_the_predictions(flip_tta
 
 
 def test_a_detector_without_an_ood_threshold_rejects_nothing_and_warns(
-    phantoms, short, tmp_path, monkeypatch, caplog
+    phantoms, quick, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr("falx.verbs.train.fit_ood_threshold", lambda *_: None)
     with caplog.at_level(logging.WARNING, "falx"):
-        done = falx.train(phantoms, changes=short, weights="random", out=tmp_path / "run")
+        done = falx.train(phantoms, changes=quick, out=tmp_path / "run")
     assert "In training and validation the OOD threshold can't be estimated" in caplog.text
     assert load(done.folder).settings.rules.ood_threshold is None
     assert done.reliability.out_of_distribution.value == 0
@@ -260,15 +261,17 @@ def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
 ):
     changes = short | {"phases.1.epochs": "1", "phases.1.unfreeze_from": "40"}
     with caplog.at_level(logging.WARNING, "falx"):
-        falx.train(phantoms, changes=changes, weights="random", out=tmp_path / "run")
+        falx.train(
+            phantoms, recipe="lite", changes=changes, weights="random", out=tmp_path / "run"
+        )
     assert (
         "more than 1% of new slices like these may be rejected as out-of-distribution"
         in caplog.text
     )
 
 
-def test_several_datasets_are_trained_on_together(phantoms, mixed, short, tmp_path, run):
-    done = falx.train([phantoms, mixed], changes=short, weights="random", out=tmp_path / "run")
+def test_several_datasets_are_trained_on_together(phantoms, mixed, quick, tmp_path):
+    done = falx.train([phantoms, mixed], changes=quick, out=tmp_path / "run")
     assert done.record.arguments == [str(phantoms), str(mixed)]
     table = pd.read_csv(done.folder / "predictions.csv")
     assert set(table["source"]) == {"phantoms", "mixed"}

@@ -94,8 +94,8 @@ class TrainingOptions(TypedDict, total=False):
     recipe: Annotated[
         str | Path | Recipe,
         Option(
-            "Training configuration: 'lite', 'best', 'paper', 'demo', or a YAML file.",
-            "lite",
+            "Training configuration: 'best', 'lite', 'paper', 'demo', or a YAML file.",
+            "best",
             shell=str,
             by_content=True,
         ),

@@ -21,7 +21,7 @@ from falx.training.views import LOWEST, Views
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 16
+_CHUNK = 32
 """Views that one thread renders while the trunk processes the previous ones."""
 
 

@@ -59,7 +59,8 @@ def fit_mahalanobis(features: np.ndarray) -> MahalanobisReference:
     # Feature banks are in half precision, in which a sum over many slices overflows.
     features = features.astype(np.float64)
     scale = float(features.std()) or 1.0
-    covariance = LedoitWolf().fit(features / scale).covariance_
+    # The precision matrix would be a pseudo-inverse by eigenvalues, five times the rest of the fit.
+    covariance = LedoitWolf(store_precision=False).fit(features / scale).covariance_
     # The covariance of constant features is singular.
     covariance += _RIDGE * np.eye(len(covariance))
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / scale

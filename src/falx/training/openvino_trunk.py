@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -56,19 +57,27 @@ class OpenVinoTrunk:
         preprocessing.input().tensor().set_element_type(openvino.Type.u8)
         preprocessing.output().tensor().set_element_type(openvino.Type.f16)
         element_type = {"fp32": "f32", "bf16": "bf16"}[precision]
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": element_type}
+        # Several batches at once, each on one core, need a fifth less time than one on all cores.
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": element_type}
         model = preprocessing.build()
         model.reshape([BATCH_SIZE, size, size, 1])
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._queue = openvino.AsyncInferQueue(core.compile_model(model, "CPU", settings))
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for batch in batches:
             features = np.empty((len(batch), *self.shape), np.float16)
+            self._queue.set_callback(partial(_keep, features))
             for start in range(0, len(batch), BATCH_SIZE):
                 views = batch[start : start + BATCH_SIZE]
-                # The rest of an incomplete batch holds earlier views, whose features are ignored.
-                self._request.get_input_tensor().data[: len(views), ..., 0] = views
-                self._request.infer()
-                outputs = self._request.get_output_tensor().data
-                features[start : start + BATCH_SIZE] = outputs[: len(views)]
+                # The rest of an incomplete batch is black, and its features are ignored.
+                full = np.zeros((BATCH_SIZE, *views.shape[1:], 1), np.uint8)
+                full[: len(views), ..., 0] = views
+                self._queue.start_async({0: full}, start)
+            self._queue.wait_all()
             yield features
+
+
+def _keep(features: np.ndarray, request: openvino.InferRequest, start: int) -> None:
+    """Copy the outputs of a batch, except those of its rest, to the features of all."""
+    rows = features[start : start + BATCH_SIZE]
+    rows[:] = request.get_output_tensor().data[: len(rows)]
