@@ -144,3 +144,35 @@ def test_a_part_without_a_class_is_refused(data, tmp_path):
     (tmp_path / "split.csv").write_text("\n".join(["path,part", *rows]))
     with pytest.raises(UnusableData, match="no slice of"):
         plan(data, split=str(tmp_path / "split.csv"))
+
+
+@pytest.fixture
+def by_default():
+    """A function from data and options to the recipe and the weights of a training."""
+
+    def chosen(data, **given):
+        options = {each.name: each.option.default for each in declared(TrainOptions)} | given
+        inputs = find_inputs((data,), options)
+        return inputs.recipe.name, inputs.weights.name
+
+    return chosen
+
+
+def test_tumor_is_told_from_none_by_the_localization_head_that_ships(phantoms, by_default):
+    assert by_default(phantoms) == ("localized", "falx")
+
+
+def test_what_the_localization_head_cannot_take_is_trained_by_best(phantoms, kinds, by_default):
+    assert by_default(phantoms, weights="phantom") == ("best", "phantom")
+    assert by_default(phantoms, pretrain_on=kinds) == ("best", "phantom")
+    assert by_default(kinds) == ("best", "phantom")
+
+
+def test_two_kinds_of_tumors_are_told_apart_by_best(kinds, by_default, tmp_path):
+    for kind in ("glioma", "pituitary"):
+        shutil.copytree(kinds / kind, tmp_path / kind)
+    assert by_default(tmp_path) == ("best", "phantom")
+
+
+def test_a_recipe_that_is_named_is_taken(phantoms, by_default):
+    assert by_default(phantoms, recipe="best") == ("best", "phantom")

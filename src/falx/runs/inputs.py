@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from falx.data.catalog import Catalog
+from falx.data.class_names import means_none
 from falx.data.fingerprints import Fingerprints
 from falx.data.joining import build_joined_catalog, find_datasets
 from falx.data.mask_rule import MaskRule
@@ -40,6 +41,10 @@ logger = logging.getLogger(__name__)
 _NAMED = 3
 PRETRAINING_FILE = "pretraining.parquet"
 """The catalog of what a backbone was pretrained on, in a run folder."""
+
+
+_UNTIL_CLASSES_ARE_KNOWN = "best"
+"""The recipe that a wrong change or weights are found by before the data are read."""
 
 
 @dataclass(frozen=True)
@@ -192,10 +197,6 @@ def find_inputs(
         FalxError: what was asked for can't be done.
     """
     check_seed(options["seed"])
-    recipe = options["recipe"]
-    if not isinstance(recipe, Recipe):
-        recipe = load_recipe(recipe)
-    recipe = recipe.changed(options["changes"] or {})
     # Nothing is downloaded for data that are not there.
     find_datasets(data)
     other = Path(options["pretrain_on"]) if options["pretrain_on"] else None
@@ -203,11 +204,14 @@ def find_inputs(
         for path in data:
             check_other_dataset(other, path)
         entries_of(other)
-    weights = find_weights(str(options["weights"] or recipe.backbone.weights), recipe.backbone)
+    chosen = _chosen(options["recipe"] or _UNTIL_CLASSES_ARE_KNOWN, options)
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
     catalog = build_joined_catalog(
         data, positive=options["positive"], masks=masks, listener=listener
     )
+    if options["recipe"] is None:
+        chosen = _chosen(_default_recipe(catalog.classes, options), options)
+    recipe, weights = chosen
     operating_point, alpha = str(options["operating_point"]), options["alpha"]
     if recipe.backbone.localization:
         _check_localized(recipe, catalog, other)
@@ -231,6 +235,22 @@ def find_inputs(
         options={**options, "operating_point": operating_point},
         corpus=corpus,
     )
+
+
+def _chosen(recipe: str | Path | Recipe, options: TrainingOptions) -> tuple[Recipe, Weights]:
+    """A recipe with what was changed, and the weights that it starts from."""
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    recipe = recipe.changed(options["changes"] or {})
+    return recipe, find_weights(str(options["weights"] or recipe.backbone.weights), recipe.backbone)
+
+
+def _default_recipe(classes: tuple[str, ...], options: TrainingOptions) -> str:
+    """What is best on data from elsewhere, see docs/accuracy.md and docs/elsewhere.md."""
+    tells_tumor_from_none = len(classes) == 2 and means_none(classes[0])
+    if tells_tumor_from_none and not (options["weights"] or options["pretrain_on"]):
+        return "localized"
+    return "best"
 
 
 def _check_localized(recipe: Recipe, catalog: Catalog, other: Path | None) -> None:

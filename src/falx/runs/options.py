@@ -92,11 +92,12 @@ class TrainingOptions(TypedDict, total=False):
     """What every training takes."""
 
     recipe: Annotated[
-        str | Path | Recipe,
+        str | Path | Recipe | None,
         Option(
-            "Training configuration: 'best', 'lite', 'paper', 'demo', or a YAML file.",
-            "best",
-            shell=str,
+            "Training configuration: 'localized', 'best', 'lite', 'paper', 'demo', or a YAML file; "
+            "by default 'localized', if one of two classes means no tumor and neither weights nor "
+            "a dataset to pretrain on are named, else 'best'.",
+            shell=str | None,
             by_content=True,
         ),
     ]

@@ -32,7 +32,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
     of the groups calibrates the probabilities and sets the threshold, and another tests them.
 
     Args:
-        recipe: name, YAML file, or `falx.Recipe`.
+        recipe: name, YAML file, or `falx.Recipe`; None for that by default, see `falx.train`.
         weights: initial backbone weights; None for those that the recipe names.
         changes: of fields of the recipe, such as {"head.dropout": 0.3}.
         split: fractions of training, validation and test part, in whole percents.
@@ -49,7 +49,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        recipe: str | Path | Recipe = "best",
+        recipe: str | Path | Recipe | None = None,
         weights: str | Path | None = None,
         changes: Mapping[str, object] | None = None,
         split: Sequence[float] = (0.7, 0.15, 0.15),
