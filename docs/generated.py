@@ -36,9 +36,23 @@ PROJECT_PAGES = {
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _CODE_OR_BAR = re.compile(r"(`[^`]*`)|\|")
-_LIBRARY = (
-    "# Library\n\n`import falx` is quick: what a function needs is imported when it is used.\n"
-)
+_TYPES = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    bool: "`true` or `false`",
+    type(None): "`null`",
+}
+_LIBRARY = """# Library
+
+`import falx` is quick: what a function needs is imported when it is used.
+"""
+_RECIPES = """# Recipes
+
+A recipe decides a training, apart from data, split, initial weights and seed. `--recipe` takes one
+that ships with falx or a YAML file, and `--set head.dropout=0.3` overrides a field; a field that a
+file leaves out has its default.
+"""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -102,10 +116,7 @@ def command_line_page() -> str:
 
 def recipes_page() -> str:
     """The recipes that ship, and all fields."""
-    parts = [
-        _RECIPES,
-        "## Recipes that ship\n",
-    ]
+    parts = [_RECIPES, "## Recipes that ship\n"]
     shipped = resources.files("falx.recipe")
     for name in recipe_names():
         text = shipped.joinpath(f"{name}.yaml").read_text("utf-8")
@@ -161,10 +172,10 @@ def _values(info: FieldInfo, part: type[RecipePart] | None) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
-    inner = get_args(annotation)
-    return [
-        found for each in inner for found in ([each] if isinstance(each, str) else _choices(each))
-    ]
+    """The words of all `Literal` in an annotation."""
+    if isinstance(annotation, str):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _choices(each)]
 
 
 def _types(annotation: Any) -> list[type]:
