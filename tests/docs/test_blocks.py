@@ -126,7 +126,7 @@ def test_the_installed_command_is_there():
 def test_the_tutorial_leaves_what_it_says(folder):
     assert (folder / "audit.html").is_file()
     assert (folder / "my-run" / "report.html").is_file()
-    assert len(pd.read_csv(folder / "findings.csv")) == len(list((folder / "maps").iterdir())) == 40
+    assert len(pd.read_csv(folder / "findings.csv")) == len(list((folder / "maps").iterdir())) == 30
     assert (folder / "on-others" / "report.html").is_file()
     assert (folder / "my-export" / "network.onnx").is_file()
 
