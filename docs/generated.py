@@ -188,10 +188,20 @@ def _default(info: FieldInfo, part: type[RecipePart] | None) -> str:
     if info.is_required():
         return "required"
     if part:
-        return "`null`" if info.default is None else "see below"
+        return _part_default(info.default)
     if info.default == "":
         return "empty"
     return f"`{'null' if info.default is None else str(info.default).lower()}`"
+
+
+def _part_default(default: RecipePart | None) -> str:
+    """What differs from the defaults of the part itself, which stand in a section of their own."""
+    if default is None:
+        return "`null`"
+    own = default.model_dump(exclude_defaults=True)
+    return (
+        ", ".join(f"`{name}: {str(value).lower()}`" for name, value in own.items()) or "see below"
+    )
 
 
 def _help_of(command: Any, called: str) -> str:
