@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test bench check lint types imports fast slow real architecture constraints clean
+.PHONY: help demo test bench docs check lint types imports fast slow real architecture constraints clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -47,6 +47,9 @@ slow: $(READY)  ## Whole runs, exports in 8 bits, a browser, another backend.
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
 	$(BIN)/python -m pytest tests/real
+
+docs: $(READY)  ## Build the documentation site in build/site, without a network.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 architecture: $(READY)  ## Draw which room uses which, from the imports; needs graphviz.
 	$(BIN)/import-linter drawgraph falx --show-module-counts | tred | \

@@ -56,9 +56,9 @@ def texts() -> dict[str, str]:
     files = [
         *(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.j2"),
         *(ROOT / "src").rglob("*.yaml"), *(ROOT / "src" / "falx" / "exporting" / "page").glob("*"),
-        *(path for path in (ROOT / "docs").glob("*.md") if path != GLOSSARY), ROOT / "README.md",
+        *(path for path in (ROOT / "docs").rglob("*.md") if path != GLOSSARY), ROOT / "README.md",
         *(ROOT / "benchmarks").glob("*.py"), ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md",
-        ROOT / "CHANGELOG.md",
+        ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", ROOT / "CITATION.cff",
     ]  # fmt: skip
     said = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files}
     for name, command in get_command(app).commands.items():
