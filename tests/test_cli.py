@@ -62,6 +62,7 @@ def test_the_help_names_every_verb(falx):
         "card",
         "demo",
         "phantom",
+        "fetch",
         "doctor",
     ):
         assert verb in out
@@ -248,6 +249,35 @@ def test_phantom_writes_slices(falx, tmp_path):
     assert code == 0
     assert len(list((tmp_path / "set").glob("*/*.png"))) == 4
     assert "Wrote 4 slices" in remarks
+
+
+def test_fetch_shows_what_it_knows(falx):
+    code, out, _ = falx("fetch")
+    assert code == 0
+    for name in ("navoneel", "msoud", "imagenet"):
+        assert name in out
+    assert out.count("license: ") == out.count("page: https://") == 3
+
+
+def test_fetch_names_the_page_of_what_needs_a_browser(falx):
+    code, out, remarks = falx("fetch", "msoud")
+    assert (code, out) == (2, "")
+    assert one_sentence(remarks)
+    assert "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset" in remarks
+
+
+def test_fetch_names_what_is_there_already(falx, tmp_path, monkeypatch):
+    from falx.data.publications import find_publication
+
+    entry = find_publication("imagenet")
+    file = tmp_path / "models" / entry.file
+    file.parent.mkdir()
+    file.write_bytes(bytes(entry.size))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code, out, remarks = falx("fetch", "imagenet")
+    assert (code, out) == (0, "")
+    assert "there already; nothing was downloaded" in remarks
+    assert "license: Apache-2.0" in remarks
 
 
 def test_doctor_names_versions_weights_and_extras(falx, tmp_path, monkeypatch):

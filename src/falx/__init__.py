@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from falx.verbs.doctor import doctor
     from falx.verbs.evaluate import evaluate
     from falx.verbs.export import export
+    from falx.verbs.fetch import fetch
     from falx.verbs.pretrain import pretrain
     from falx.verbs.train import train
 
@@ -65,6 +66,7 @@ _HOMES = {
     "doctor": "falx.verbs.doctor",
     "evaluate": "falx.verbs.evaluate",
     "export": "falx.verbs.export",
+    "fetch": "falx.verbs.fetch",
     "pretrain": "falx.verbs.pretrain",
     "train": "falx.verbs.train",
 }
@@ -91,6 +93,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "fetch",
     "load",
     "load_recipe",
     "open_run",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from falx.cli.parameters import DataArguments, with_options
-from falx.cli.terminal import progress, say, write_text
+from falx.cli.terminal import progress, say, show_next, write_text
 from falx.errors import BadInput
 from falx.runs.options import AuditOptions
 from falx.seeds import MAX_SEED
@@ -80,3 +81,36 @@ def phantom(
         say(f"Wrote {n} slices to {out}, and the masks of their tumors to {out}-masks")
     else:
         say(f"Wrote {volumes} volumes to {out}, with the masks of their tumors beside them")
+
+
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="What to fetch; without it, what can be fetched is shown.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder of a dataset, by default its name; or weights file, by default in the "
+            "cache of Keras.",
+        ),
+    ] = None,
+) -> None:
+    """Download a public dataset or weights, whole or not at all."""
+    if name is None:
+        from falx.cli.tables import show_publications
+        from falx.data.publications import PUBLICATIONS
+
+        show_publications(PUBLICATIONS)
+        return
+    with progress() as listener:
+        from falx.verbs.fetch import fetch as run_fetch
+
+        done = run_fetch(name, out=out, listener=listener)
+    publication, path = done.publication, shlex.quote(str(done.path))
+    say(f"{publication.what}; license: {publication.license}; {publication.page}")
+    if not done.downloaded:
+        say(f"{done.path} is there already; nothing was downloaded")
+        return
+    use = f"falx train {path}" if publication.folders else f"falx train DATA --weights {path}"
+    show_next(done.path, (("Train", use),))
