@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test bench check lint types imports fast slow real architecture constraints clean
+.PHONY: help demo test bench check lint types imports fast slow real release-check architecture
+.PHONY: constraints clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "falx needs Python 3.11 or later; run make PYTHON=...")'
@@ -47,6 +48,9 @@ slow: $(READY)  ## Whole runs, exports in 8 bits, a browser, another backend.
 
 real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where they are not.
 	$(BIN)/python -m pytest tests/real
+
+release-check: $(READY)  ## Build the distributions, and use them in empty environments; takes minutes.
+	$(BIN)/python tools/release_check.py
 
 architecture: $(READY)  ## Draw which room uses which, from the imports; needs graphviz.
 	$(BIN)/import-linter drawgraph falx --show-module-counts | tred | \
