@@ -25,7 +25,7 @@ from zipfile import ZipFile
 ROOT = Path(__file__).resolve().parents[1]
 MAX_MB = 20.0
 MAX_IMPORT_SECONDS = 0.5
-"""Of `import falx`, without the start of Python: it must import nothing heavy."""
+"""Of processor time, for `import falx` without the start of Python: it imports nothing heavy."""
 NEEDED = (
     "py.typed",
     "detect/shipped/network.bin",
@@ -49,9 +49,9 @@ cv2.imwrite("head.png", image)
 """
 IMPORT = """
 import time
-start = time.perf_counter()
+start = time.process_time()
 import falx
-print(time.perf_counter() - start, falx.__version__, falx.__file__)
+print(time.process_time() - start, falx.__version__, falx.__file__)
 """
 
 
@@ -152,7 +152,8 @@ def install(place: Path, name: str, what: str, pins: list[object]) -> Environmen
     begun = time.perf_counter()
     venv.create(place / name, with_pip=True)
     environment = Environment(place / name, work)
-    environment.run("python", "-m", "pip", "install", "--quiet", *pins, what)
+    # Compiling every module would take longer than all that is run.
+    environment.run("python", "-m", "pip", "install", "--quiet", "--no-compile", *pins, what)
     environment.run("python", "-m", "pip", "check")
     listed = json.loads(environment.run("python", "-m", "pip", "list", "--format", "json"))
     size = sum(file.stat().st_size for file in (place / name).rglob("*") if file.is_file()) / 1e6
@@ -204,8 +205,8 @@ def check_import(environment: Environment) -> None:
     if not Path(file.strip()).is_relative_to(environment.home):
         stop(f"falx was imported from {file}, not from the environment.")
     if float(seconds) > MAX_IMPORT_SECONDS:
-        stop(f"import falx took {seconds} s; at most {MAX_IMPORT_SECONDS} s are expected.")
-    say(f"import falx {version} took {float(seconds):.2f} s")
+        stop(f"import falx took {seconds} s of processor time, more than {MAX_IMPORT_SECONDS} s.")
+    say(f"import falx {version} took {float(seconds):.2f} s of processor time")
 
 
 def compare(what: str, found: Iterable[str], expected: Iterable[str]) -> None:
