@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test bench docs check lint types imports fast slow real architecture constraints clean
+.PHONY: help demo test bench docs check lint types imports fast slow real release-check
+.PHONY: architecture constraints clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "falx needs Python 3.11 or later; run make PYTHON=...")'
@@ -50,6 +51,9 @@ real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where t
 
 docs: $(READY)  ## Build the documentation site in build/site, without a network.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+release-check: $(READY)  ## Build the distributions, and use them in empty environments; takes minutes.
+	$(BIN)/python tools/release_check.py
 
 architecture: $(READY)  ## Draw which room uses which, from the imports; needs graphviz.
 	$(BIN)/import-linter drawgraph falx --show-module-counts | tred | \

@@ -9,11 +9,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
+
+from falx.data.publications import contents_digest
 
 SHORT = {
     "backbone.width": "0.35",
@@ -25,6 +28,7 @@ SHORT = {
 QUICK = {"rendering.size": "64", "phases.0.epochs": "1"}
 
 BACKBONE = {"rendering.size": "64", "backbone.width": "0.35"}
+BACKBONE_FILE = "backbone.weights.h5"
 
 settings.register_profile("falx", deadline=None, print_blob=True)
 settings.load_profile("falx")
@@ -41,28 +45,59 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory) -> Path:
-    """A folder of 60 synthetic slices, half with tumors: yes/ and no/."""
-    from falx.phantoms import write_phantoms
+def made_once(tmp_path_factory) -> Iterator[Callable[[str, Callable[[Path], None]], Path]]:
+    """A function that makes a folder by its name, once for all workers, and gives its path.
 
-    folder = tmp_path_factory.mktemp("data") / "phantoms"
-    write_phantoms(folder, 60, seed=1, size=96)
-    return folder
+    No test may change what lies there, since tests in other workers may read it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    # The folder of a worker lies in that of the whole session.
+    base = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "once"
+    base.mkdir(exist_ok=True)
+    before: dict[Path, str] = {}
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, whole = base / name, base / f"{name}.whole"
+        with FileLock(base / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                fill(folder)
+                whole.touch()
+        before[folder] = contents_digest(folder)
+        return folder
+
+    yield make
+    changed = [
+        folder.name for folder, digest in before.items() if contents_digest(folder) != digest
+    ]
+    assert not changed, f"a test changed what all share: {changed}"
 
 
 @pytest.fixture(scope="session")
-def kinds(tmp_path_factory) -> Path:
+def phantoms(made_once) -> Path:
+    """A folder of 60 synthetic slices, half with tumors: yes/ and no/."""
+    from falx.phantoms import write_phantoms
+
+    def draw(folder: Path) -> None:
+        write_phantoms(folder / "phantoms", 60, seed=1, size=96)
+
+    return made_once("phantoms", draw) / "phantoms"
+
+
+@pytest.fixture(scope="session")
+def kinds(made_once) -> Path:
     """A folder of 30 synthetic slices, none of them in `phantoms`, in three other classes."""
     from falx.phantoms import write_phantoms
 
-    drawn = tmp_path_factory.mktemp("drawn") / "drawn"
-    write_phantoms(drawn, 30, seed=11, size=96)
-    folder = tmp_path_factory.mktemp("data") / "kinds"
-    for number, file in enumerate(sorted(drawn.glob("*/*.png"))):
-        target = folder / ("healthy", "glioma", "pituitary")[number % 3]
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, target / f"{number}.png")
-    return folder
+    def draw(folder: Path) -> None:
+        drawn = folder / "drawn"
+        write_phantoms(drawn, 30, seed=11, size=96)
+        for number, file in enumerate(sorted(drawn.glob("*/*.png"))):
+            target = folder / "kinds" / ("healthy", "glioma", "pituitary")[number % 3]
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target / f"{number}.png")
+
+    return made_once("kinds", draw) / "kinds"
 
 
 @pytest.fixture(scope="session")
@@ -81,13 +116,15 @@ def brightened() -> Callable[[Path, Path], None]:
 
 
 @pytest.fixture(scope="session")
-def mixed(kinds, phantoms, brightened, tmp_path_factory) -> Path:
+def mixed(kinds, phantoms, brightened, made_once) -> Path:
     """`kinds`, and five near-copies of slices of `phantoms` among them."""
-    folder = tmp_path_factory.mktemp("data") / "mixed"
-    shutil.copytree(kinds, folder)
-    for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[::12]):
-        brightened(file, folder / "glioma" / f"seen-{number}.png")
-    return folder
+
+    def copy(folder: Path) -> None:
+        shutil.copytree(kinds, folder / "mixed")
+        for number, file in enumerate(sorted(phantoms.glob("*/*.png"))[::12]):
+            brightened(file, folder / "mixed" / "glioma" / f"seen-{number}.png")
+
+    return made_once("mixed", copy) / "mixed"
 
 
 @pytest.fixture(scope="session")
@@ -103,25 +140,32 @@ def quick() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def run(phantoms, tmp_path_factory) -> Path:
+def run(phantoms, made_once) -> Path:
     """The run folder of a real, short training on `phantoms`."""
     import falx
 
-    return falx.train(
-        phantoms,
-        recipe="lite",
-        changes=SHORT | {"phases.0.epochs": "2"},
-        weights="random",
-        out=tmp_path_factory.mktemp("runs") / "short",
-    ).folder
+    def train(folder: Path) -> None:
+        falx.train(
+            phantoms,
+            recipe="lite",
+            changes=SHORT | {"phases.0.epochs": "2"},
+            weights="random",
+            out=folder,
+        )
+
+    return made_once("short", train)
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory, phantoms) -> Path:
-    """Backbone weights in place of pretrained ones.
+def weights(made_once, phantoms) -> Path:
+    """Backbone weights in place of pretrained ones."""
+    return made_once("weights", lambda folder: _save_weights(folder, phantoms)) / BACKBONE_FILE
 
-    The signal vanishes in random layers, so all predictions would be alike; these normalize by the
-    statistics of `phantoms`.
+
+def _save_weights(folder: Path, phantoms: Path) -> None:
+    """Save random weights that normalize by the statistics of `phantoms`.
+
+    The signal vanishes in random layers without that, so all predictions would be alike.
     """
     import keras
 
@@ -132,7 +176,7 @@ def weights(tmp_path_factory, phantoms) -> Path:
     from falx.training.disk_cache import DiskCache
     from falx.training.views import render_views
 
-    folder = tmp_path_factory.mktemp("weights")
+    folder.mkdir()
     recipe = load_recipe("lite").changed(BACKBONE)
     views = render_views(build_catalog(phantoms).usable(), recipe.rendering, DiskCache(folder, 1))
     network = build_network(recipe, 2, seed=9)
@@ -142,6 +186,4 @@ def weights(tmp_path_factory, phantoms) -> Path:
             layer.momentum = 0.0
     scaled = keras.Model(network.input, network.get_layer("scale").output)
     backbone(scaled(network_input(views.plain[::2])), training=True)
-    file = folder / "backbone.weights.h5"
-    backbone.save_weights(file)
-    return file
+    backbone.save_weights(folder / BACKBONE_FILE)

@@ -62,6 +62,7 @@ def test_the_help_names_every_verb(falx):
         "card",
         "demo",
         "phantom",
+        "fetch",
         "doctor",
     ):
         assert verb in out
@@ -248,6 +249,35 @@ def test_phantom_writes_slices(falx, tmp_path):
     assert "Wrote 4 slices" in remarks
 
 
+def test_fetch_shows_what_it_knows(falx):
+    code, out, _ = falx("fetch")
+    assert code == 0
+    for name in ("navoneel", "msoud", "imagenet"):
+        assert name in out
+    assert out.count("license: ") == out.count("page: https://") == 3
+
+
+def test_fetch_names_the_page_of_what_needs_a_browser(falx):
+    code, out, remarks = falx("fetch", "msoud")
+    assert (code, out) == (2, "")
+    assert one_sentence(remarks)
+    assert "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset" in remarks
+
+
+def test_fetch_names_what_is_there_already(falx, tmp_path, monkeypatch):
+    from falx.data.publications import find_publication
+
+    entry = find_publication("imagenet")
+    file = tmp_path / "models" / entry.file
+    file.parent.mkdir()
+    file.write_bytes(bytes(entry.size))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code, out, remarks = falx("fetch", "imagenet")
+    assert (code, out) == (0, "")
+    assert "there already; nothing was downloaded" in remarks
+    assert "license: Apache-2.0" in remarks
+
+
 def test_doctor_names_versions_weights_and_extras(falx, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     code, out, _ = falx("doctor")
@@ -325,3 +355,57 @@ def test_card_of_what_is_no_run_is_one_sentence(falx, tmp_path):
     assert code == 2
     assert one_sentence(remarks)
     assert "is no run (it lacks run.json)" in remarks
+
+
+def test_crossval_shows_scores_out_of_fold_and_keeps_a_report(falx, phantoms, tmp_path):
+    out = tmp_path / "crossval"
+    code, shown, remarks = falx(
+        "crossval", phantoms, "--recipe", "best", "--weights", "phantom",
+        "--set", "rendering.size=64", "--folds", 2, "--jobs", 1, "--out", out,
+    )  # fmt: skip
+    assert code == 0
+    assert "out of fold (n = 60)" in shown
+    for name in ("report.html", "predictions.csv", "label_issues.csv", "metrics.json"):
+        assert (out / name).is_file()
+    assert f"Wrote {out}" in remarks
+    assert "Warning" not in remarks
+
+
+@pytest.mark.slow
+def test_demo_shows_both_tests_and_names_what_comes_next(falx, tmp_path, monkeypatch):
+    monkeypatch.setattr("falx.verbs.demo._TEST_SLICES", 24)
+    out = tmp_path / "demo"
+    code, shown, remarks = falx("demo", "-n", 60, "--out", out)
+    assert code == 0
+    assert "other phantoms (n = 24)" in shown
+    assert (out / "report.html").is_file()
+    assert (tmp_path / "demo-on-others" / "report.html").is_file()
+    assert f"falx predict {out} IMAGE..." in remarks
+
+
+@pytest.mark.slow
+def test_bench_shows_a_row_for_each_export_and_names_the_figure(falx, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("falx.deployment.benchmark._PRECISIONS", ("fp32",))
+    out = tmp_path / "bench"
+    code, shown, remarks = falx("bench", run, "--rounds", 1, "--seconds", 0.1, "--out", out)
+    assert code == 0
+    for row in ("Keras", "OpenVINO", "ONNX", "LiteRT"):
+        assert row in shown
+    assert (out / "bench.csv").is_file()
+    assert f"Look at the figure: {out / 'bench.png'}" in remarks
+
+
+@pytest.mark.slow
+def test_pretrain_says_how_well_it_finds_tumors_and_how_to_train_from_it(
+    falx, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("falx.pretraining.localizing.ROUND", 2)
+    monkeypatch.setattr("falx.pretraining.localizing._PHANTOMS", 16)
+    out = tmp_path / "backbone"
+    code, shown, remarks = falx(
+        "pretrain", "-n", 16, "--size", 64, "--batch-size", 8, "--weights", "random", "--out", out
+    )
+    assert (code, shown) == (0, "")
+    assert "On other phantoms: AUC 0." in remarks
+    assert f"Train from it: falx train DATA --weights {out / 'backbone.weights.h5'}" in remarks
+    assert (out / "backbone.weights.h5").is_file()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from falx.verbs.doctor import Check, doctor
     from falx.verbs.evaluate import evaluate
     from falx.verbs.export import export
+    from falx.verbs.fetch import Fetched, fetch
     from falx.verbs.phantom import phantom
     from falx.verbs.predict import predict
     from falx.verbs.pretrain import PretrainingResult, pretrain
@@ -63,6 +64,7 @@ _HOMES = {
     "Estimate": "falx.statistics",
     "Evaluation": "falx.evaluation.evaluation",
     "Export": "falx.deployment.attempts",
+    "Fetched": "falx.verbs.fetch",
     "Finding": "falx.detect.finding",
     "Findings": "falx.detect.finding",
     "LeftOut": "falx.detect.finding",
@@ -85,6 +87,7 @@ _HOMES = {
     "doctor": "falx.verbs.doctor",
     "evaluate": "falx.verbs.evaluate",
     "export": "falx.verbs.export",
+    "fetch": "falx.verbs.fetch",
     "load": "falx.detect.detector",
     "load_recipe": "falx.recipe",
     "open_run": "falx.runs.reading",
@@ -108,6 +111,7 @@ __all__ = [
     "Evaluation",
     "Export",
     "FalxError",
+    "Fetched",
     "Finding",
     "Findings",
     "LeftOut",
@@ -130,6 +134,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "fetch",
     "load",
     "load_recipe",
     "open_run",

@@ -30,6 +30,10 @@ class MissingWeights(FalxError):
     """Backbone weights are neither at hand nor to be had."""
 
 
+class FailedDownload(FalxError):
+    """A public dataset or file can't be downloaded, or what came is not what was published."""
+
+
 class MissingExtra(FalxError):
     """An optional dependency of falx is not installed."""
 

@@ -20,6 +20,7 @@ EXTRAS = {
         "jinja2",
         "highdicom",
         "filelock",
+        "pooch",
         "h5py",
         "tensorboard",
         "yaml",

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from falx.cli.data import audit, phantom
+from falx.cli.data import audit, fetch, phantom
 from falx.cli.deploying import bench, export
 from falx.cli.terminal import fail, show_log
 from falx.cli.training import crossval, demo, pretrain, train
@@ -87,7 +87,7 @@ def _options(
 
 _COMMANDS = (
     *(audit, train, crossval, evaluate, predict, adapt, card, export, bench),
-    *(demo, phantom, pretrain, doctor),
+    *(demo, phantom, fetch, pretrain, doctor),
 )
 for command in _COMMANDS:
     app.command()(command)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from falx.cli.parameters import DataArguments, with_options
-from falx.cli.terminal import progress, say, say_written
+from falx.cli.terminal import progress, say, say_written, show_next
 from falx.runs.options import AuditOptions, PhantomOptions
 from falx.serialization import STANDARD_OUTPUT
 
@@ -43,3 +44,36 @@ def phantom(
     else:
         n = options["volumes"]
         say(f"Wrote {n} volumes to {out}, with the masks of their tumors beside them")
+
+
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="What to fetch; without it, what can be fetched is shown.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder of a dataset, by default its name; or weights file, by default in the "
+            "cache of Keras.",
+        ),
+    ] = None,
+) -> None:
+    """Download a public dataset or weights, whole or not at all."""
+    if name is None:
+        from falx.cli.tables import show_publications
+        from falx.data.publications import PUBLICATIONS
+
+        show_publications(PUBLICATIONS)
+        return
+    with progress() as listener:
+        from falx.verbs.fetch import fetch as run_fetch
+
+        done = run_fetch(name, out=out, listener=listener)
+    publication, path = done.publication, shlex.quote(str(done.path))
+    say(f"{publication.what}; license: {publication.license}; {publication.page}")
+    if not done.downloaded:
+        say(f"{done.path} is there already; nothing was downloaded")
+        return
+    use = f"falx train {path}" if publication.folders else f"falx train DATA --weights {path}"
+    show_next(done.path, (("Train", use),))

@@ -13,6 +13,7 @@ from falx.cli.terminal import out, say, warn
 
 if TYPE_CHECKING:
     from falx.data.auditing import Audit
+    from falx.data.publications import Publication
     from falx.deployment.attempts import Export
     from falx.deployment.benchmark import Row
     from falx.evaluation.evaluation import Evaluation
@@ -262,6 +263,15 @@ def show_checks(checks: Sequence[Check]) -> None:
             Text(*signs[check.good]), Text(check.what), Text(check.state, overflow="fold")
         )
     out.print(table)
+
+
+def show_publications(publications: Sequence[Publication]) -> None:
+    """What `falx fetch` knows; addresses stay whole, to be copied."""
+    for each in publications:
+        how = each.address or f"in a browser only; falx fetch {each.name} says how"
+        out.print(Text.assemble((each.name, "bold"), f"  {each.what}"), soft_wrap=True)
+        for line in (f"license: {each.license}", f"page: {each.page}", f"download: {how}"):
+            out.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def show_audit(audit: Audit) -> None:
