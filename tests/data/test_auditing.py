@@ -158,3 +158,16 @@ def test_everything_is_ready_for_json(data):
         "file properties",
         "the background outside the head",
     }
+
+
+def test_an_audit_shows_itself(data):
+    shutil.copy(data / "yes" / "00001.png", data / "no" / "<b>copy & more.png")
+    folder = data.rename(data.with_name("<b>data"))
+    found = audit(build_catalog(folder))
+    html = found._repr_html_()
+    assert "&lt;b&gt;data" in html
+    assert "<b>" not in html
+    assert "<tr><td>slices of no</td><td>31</td></tr>" in html
+    assert "<tr><td>sets of identical slices</td><td>1</td></tr>" in html
+    assert repr(found).startswith("Audit('<b>data': 31 slices of no, 30 slices of yes, 60 groups, ")
+    assert "\n" not in repr(found)

@@ -90,3 +90,12 @@ def test_names_with_dollars_are_not_mathematics(tmp_path: Path) -> None:
         forest_plot({odd[0]: scores}, ["accuracy"]),
     ):
         style.save(figure, tmp_path / "odd.png")
+
+
+def test_a_figure_shows_itself_at_its_size_in_inches(tmp_path):
+    figure = style.sheet(4, 3)
+    figure.subplots().plot([0, 1])
+    picture, shown = figure._repr_png_()
+    style.save(figure, tmp_path / "a.png")
+    assert picture == (tmp_path / "a.png").read_bytes()
+    assert shown == {"width": 384, "height": 288}

@@ -12,7 +12,7 @@ from falx.errors import BadInput, UnusableData
 from falx.recipe import load_recipe
 from falx.runs.inputs import find_inputs
 from falx.runs.options import TrainOptions
-from falx.runs.plan import make_plan
+from falx.runs.plan import make_plan, split_strategy
 
 
 @pytest.fixture
@@ -176,3 +176,34 @@ def test_two_kinds_of_tumors_are_told_apart_by_best(kinds, by_default, tmp_path)
 
 def test_a_recipe_that_is_named_is_taken(phantoms, by_default):
     assert by_default(phantoms, recipe="best") == ("best", "phantom")
+
+
+@pytest.mark.parametrize(
+    "split", [(0.7, 0.15, 0.15), [0.7, 0.15, 0.15], np.array([70, 15, 15]) / 100]
+)
+def test_fractions_are_a_split(split):
+    assert split_strategy(split) == "70/15/15"
+
+
+def test_text_and_files_are_a_split_as_they_are(tmp_path):
+    assert split_strategy("random") == "random"
+    assert split_strategy(tmp_path / "split.csv") == str(tmp_path / "split.csv")
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        (0.7, 0.3), (0.7, 0.2, 0.2), (0.705, 0.145, 0.15), (70, 15, 15), 0.7, None,
+        (0.7, 0.15, float("nan")), (float("inf"), 0.5, 0.5), ("a", "b", "c"),
+    ],
+)  # fmt: skip
+def test_what_are_no_fractions_is_one_sentence(split):
+    with pytest.raises(
+        BadInput, match=r"whole percents that sum to 1, such as \(0.7, 0.15, 0.15\)"
+    ):
+        split_strategy(split)
+
+
+def test_a_part_of_nothing_is_refused(data):
+    with pytest.raises(BadInput, match="must be positive"):
+        plan(data, split=split_strategy((0.7, 0.3, 0.0)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from falx.data.raster import gray_levels, upright, white_level
+from falx.data.raster import UNIT, gray_levels, upright, white_level
 from falx.data.slices import Limits, Slice
 from falx.errors import BadInput
 
@@ -73,7 +73,7 @@ def _is_a(image: Any, module: str, name: str) -> bool:
 
 def _array_slices(array: np.ndarray, name: str) -> list[Slice]:
     array = _checked(array, name)
-    white = white_level(array)
+    white = UNIT if array.dtype == np.float32 else white_level(array)
     colored = array.ndim > 2 and array.shape[-1] in _CHANNELS
     if array.ndim == (3 if colored else 2):
         return [_array_slice(array, Path(name), white)]
@@ -82,6 +82,8 @@ def _array_slices(array: np.ndarray, name: str) -> list[Slice]:
             f"'{name}' has the shape {array.shape}; give (height, width), (n, height, width), or "
             "either with three color channels at the end."
         )
+    if not len(array):
+        raise BadInput(f"'{name}' is a stack of no slices, {array.shape}; give at least one.")
     return [_array_slice(each, Path(f"{name}[{i}]"), white) for i, each in enumerate(array)]
 
 

@@ -26,6 +26,9 @@ _MAGIC = (
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
 )
+UNIT = 1
+"""What is white where gray levels are fractions of it."""
+
 _TIFF_SIZES = {1: 1, 3: 2, 4: 4}
 _TIFF_CODES = {1: "B", 3: "H", 4: "I"}
 
@@ -92,7 +95,7 @@ def gray_levels(image: np.ndarray, white: int) -> tuple[np.ndarray, bool]:
     Args:
         image: uint8, uint16 or other numbers, (height, width) or (height, width, channels): gray,
             gray with transparency, BGR, or that with transparency.
-        white: what is white in 16 bits.
+        white: what is white in 16 bits; `UNIT` for floats in [0, 1] that stay as they are.
     """
     levels = _unit_range(image, white)
     if levels.ndim == 2 or levels.shape[2] == 1:
@@ -169,6 +172,8 @@ def _unit_range(image: np.ndarray, white: int) -> np.ndarray:
         return image.astype(np.float32) / 255
     if image.dtype == np.uint16:
         return image.astype(np.float32) / white
+    if white == UNIT:
+        return image.astype(np.float32)
     return percentile_normalize(image)
 
 

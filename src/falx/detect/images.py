@@ -53,7 +53,7 @@ def _listed(images: Images) -> list[tuple[str, Any]]:
         # A column of a table holds paths.
         if array.dtype.kind not in "OUT":
             return [("image", array)]
-        images = array.tolist()
+        images = np.atleast_1d(array).tolist()
     if not isinstance(images, Iterable) or isinstance(images, bytes):
         return [("image", images)]
     listed = [(f"image[{number}]", each) for number, each in enumerate(images)]

@@ -6,7 +6,8 @@ vision can distinguish; each has its own line style and marker, for print in bla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import io
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -35,10 +36,23 @@ TITLE, BODY, SMALL = 11.0, 9.0, 8.0  # points
 LINE, HAIRLINE = 1.8, 0.8
 DPI = 160
 
+_SHOWN = 96
+"""Pixels of a screen to the inch; a notebook shows a figure at its size in inches."""
+
 Place = Literal["lower left", "lower right"]
 
 
-def save(figure: Figure, path: Path) -> None:
+class Sheet(Figure):
+    """A figure that shows itself in a notebook, whether or not pyplot is in use there."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        stream = io.BytesIO()
+        save(self, stream)
+        width, height = (round(inches * _SHOWN) for inches in self.get_size_inches())
+        return stream.getvalue(), {"width": width, "height": height}
+
+
+def save(figure: Figure, path: Path | IO[bytes]) -> None:
     """Write a figure as PNG at 160 dots per inch; the same numbers give the same bytes."""
     # Level 6, which is usual, takes two to three times as long for pictures that are no smaller.
     how = {"compress_level": 3}
@@ -54,9 +68,9 @@ def line(i: int) -> dict[str, Any]:
     }
 
 
-def sheet(width: float, height: float, *, arranged: bool = True) -> Figure:
+def sheet(width: float, height: float, *, arranged: bool = True) -> Sheet:
     """An empty white figure, in inches, without a window; `arranged` lays its axes out."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Sheet(figsize=(width, height), dpi=DPI, facecolor="white")
     if arranged:
         figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
     FigureCanvasAgg(figure)

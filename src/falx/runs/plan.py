@@ -84,17 +84,21 @@ def split_strategy(split: str | Path | Sequence[float]) -> str:
     """A split as `--split` takes it; in Python, it may be the fractions of the three parts.
 
     Raises:
-        BadInput: they are not three fractions of whole percents.
+        BadInput: they are not three fractions of whole percents that sum to 1.
     """
     if isinstance(split, str | Path):
         return str(split)
-    percents = [round(100 * part) for part in split]
-    if len(percents) != len(PARTS) or not np.allclose(percents, np.multiply(split, 100)):
+    try:
+        percents = 100 * np.asarray(split, float)
+    except (TypeError, ValueError):
+        percents = np.empty(0)
+    whole = np.rint(percents)
+    if whole.shape != (len(PARTS),) or whole.sum() != 100 or not np.allclose(whole, percents):
         raise BadInput(
-            f"`split` takes fractions of train, validation and test part in whole percents, such "
-            f"as (0.7, 0.15, 0.15), not {split!r}."
+            f"`split` takes fractions of train, validation and test part in whole percents that "
+            f"sum to 1, such as (0.7, 0.15, 0.15), not {split!r}."
         )
-    return "/".join(map(str, percents))
+    return "/".join(f"{percent:.0f}" for percent in whole)
 
 
 def make_split(strategy: str, usable: Catalog, seed: int) -> Split:
