@@ -1,15 +1,25 @@
-"""One way from results to JSON, for every file that falx writes."""
+"""One way from results to JSON, and one way back from NumPy archives."""
 
 from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from falx.errors import BrokenRun
+
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise of archives with wrong bytes, or of what is no archive."""
 
 
 def to_json(value: Any) -> Any:
@@ -42,3 +52,16 @@ def write_json(file: Path, content: Any) -> None:
     """Write a value as a JSON file."""
     # A path that is not valid Unicode is escaped, which JSON reads back as it was.
     file.write_text(dump(content), "utf-8", errors="backslashreplace")
+
+
+def read_arrays(file: Path, *names: str) -> dict[str, np.ndarray]:
+    """Arrays of a NumPy archive (.npz), by name.
+
+    Raises:
+        BrokenRun: the file is missing or damaged, or lacks one of them.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            return {name: arrays[name] for name in names}
+    except _DAMAGED as error:
+        raise BrokenRun(f"'{file}' is missing or damaged; copy its folder anew.") from error
