@@ -3,14 +3,16 @@
     python benchmarks/out_of_distribution.py RUN DATA [--also FOLDER...] [--json FILE]
 
 RUN was trained on DATA; of DATA, only its test part is used. Photographs and other scans are those
-that scikit-learn, matplotlib and pydicom bring along; FOLDER holds more of your own.
+that scikit-learn, matplotlib and pydicom bring along; FOLDER holds more of your own. A file that
+falx refuses to read gets no answer either, so it counts as rejected, and is listed.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -35,6 +37,17 @@ OTHER_SCANS = (
 """An abdomen, a liver, a dose, a heart, ultrasound and color charts."""
 
 
+@dataclass(frozen=True)
+class Images:
+    """Images of one kind: what could be read, float32 (height, width), and why others could not."""
+
+    pixels: list[np.ndarray]
+    refused: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pixels) + len(self.refused)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
@@ -47,38 +60,68 @@ def main() -> None:
         sys.exit(f"The detector of '{arguments.run}' has no OOD threshold; name another.")
     heads = unseen_slices(arguments.run, arguments.data)
     others = {
-        "photographs": list(photographs()),
-        "other scans": list(other_scans()),
-        "noise": list(noise()),
-        "blank and smooth": list(smooth()),
-        **{folder.name: list(images_in(folder)) for folder in arguments.also},
+        "photographs": Images(list(photographs())),
+        "other scans": read(Path(get_testdata_file(name, download=False)) for name in OTHER_SCANS),
+        "noise": Images(list(noise())),
+        "blank and smooth": Images(list(smooth())),
+        **{folder.name: read(find_files([folder])) for folder in arguments.also},
     }
     sets = {
         **others,
-        "all of these": [image for images in others.values() for image in images],
-        "unseen real slices": heads,
-        "rotated by 90 degrees": [np.rot90(image).copy() for image in heads],
-        "upside down": [image[::-1].copy() for image in heads],
-        "inverted": [image.max() - image for image in heads],
-        "phantoms": list(phantoms()),
+        "all of these": joined(others.values()),
+        "unseen real slices": Images(heads),
+        "rotated by 90 degrees": Images([np.rot90(image).copy() for image in heads]),
+        "upside down": Images([image[::-1].copy() for image in heads]),
+        "inverted": Images([image.max() - image for image in heads]),
+        "phantoms": Images(list(phantoms())),
     }
     rows = {}
-    print(f"{'images':28} {'n':>5} {'rejected':>8} {'median distance / threshold':>28}")
+    print(f"{'images':28} {'n':>5} {'not read':>8} {'rejected':>8} {'distance / threshold':>21}")
     for name, images in sets.items():
         rejected, distance = rejection(detector, images)
-        rows[name] = {"n": len(images), "rejected": rejected, "distance": distance}
-        print(f"{name:28} {len(images):5} {rejected:8.1%} {distance:28.2f}")
+        rows[name] = {
+            "n": len(images),
+            "refused": images.refused,
+            "rejected": rejected,
+            "distance": distance,
+        }
+        print(f"{name:28} {len(images):5} {len(images.refused):8} {rejected:8.1%} {distance:21.2f}")
+    for reason in sets["all of these"].refused:
+        print(f"not read: {reason}")
     if arguments.json:
         write_json(arguments.json, rows)
 
 
-def rejection(detector: Detector, images: list[np.ndarray]) -> tuple[float, float]:
-    """The fraction rejected, and the median distance relative to the OOD threshold."""
-    slices = [Slice(path=Path(str(number)), pixels=image) for number, image in enumerate(images)]
+def rejection(detector: Detector, images: Images) -> tuple[float, float]:
+    """The fraction rejected or not read, and the median distance relative to the OOD threshold."""
+    slices = [
+        Slice(path=Path(str(number)), pixels=each) for number, each in enumerate(images.pixels)
+    ]
     findings = [detector.predict_slices([each])[0] for each in slices]
     threshold = detector.settings.rules.ood_threshold
-    rejected = float(np.mean([finding.status == "out_of_distribution" for finding in findings]))
-    return rejected, float(np.median([finding.distance / threshold for finding in findings]))
+    rejected = sum(finding.status == "out_of_distribution" for finding in findings)
+    distance = float(np.median([finding.distance / threshold for finding in findings]))
+    return (rejected + len(images.refused)) / len(images), distance
+
+
+def read(files: Iterable[Path]) -> Images:
+    """The first slice of each file."""
+    pixels, refused = [], []
+    for file in files:
+        try:
+            pixels.append(read_slices(file)[0].pixels)
+        except UnreadableImage as error:
+            refused.append(str(error))
+    return Images(pixels, tuple(refused))
+
+
+def joined(parts: Iterable[Images]) -> Images:
+    """All images of several kinds."""
+    kinds = list(parts)
+    return Images(
+        [image for each in kinds for image in each.pixels],
+        tuple(reason for each in kinds for reason in each.refused),
+    )
 
 
 def unseen_slices(run: Path, data: Path) -> list[np.ndarray]:
@@ -95,11 +138,6 @@ def photographs() -> Iterator[np.ndarray]:
         yield gray
         for rows in np.array_split(gray, 3):
             yield from (part.copy() for part in np.array_split(rows, 3, axis=1))
-
-
-def other_scans() -> Iterator[np.ndarray]:
-    for name in OTHER_SCANS:
-        yield read_slices(Path(get_testdata_file(name, download=False)))[0].pixels
 
 
 def noise() -> Iterator[np.ndarray]:
@@ -125,14 +163,6 @@ def phantoms() -> Iterator[np.ndarray]:
     for number in range(60):
         parameters = draw(np.random.default_rng((5, number)), number % 2 == 1)
         yield paint(parameters, 256).pixels.astype(np.float32) / 255
-
-
-def images_in(folder: Path) -> Iterator[np.ndarray]:
-    for file in find_files([folder]):
-        try:
-            yield read_slices(file)[0].pixels
-        except UnreadableImage as error:
-            print(f"left out: {error}")
 
 
 if __name__ == "__main__":

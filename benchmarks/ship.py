@@ -19,6 +19,7 @@ from falx.data.fingerprints import Fingerprints, fingerprints
 from falx.detect.detector import NETWORK_FILE, SHIPPED, load
 from falx.detect.settings import Settings
 from falx.detect.site_reference import SITE_FILE
+from falx.exporting.arrays import read_convolutions
 from falx.exporting.linear_detector import LinearDetector, export_linear, load_head
 from falx.model.reference import MahalanobisReference
 from falx.recipe import load_recipe
@@ -47,7 +48,8 @@ def ship(run: Path, pretraining: list[Path], folder: Path, synthetic: str) -> No
     recipe = load_recipe(source / "recipe.yaml").model_copy(update={"name": NAME})
     shutil.rmtree(folder, ignore_errors=True)
     reference = MahalanobisReference.load(source)
-    detector = LinearDetector(recipe, source / NETWORK_FILE, load_head(source), reference)
+    convolutions = read_convolutions(source / NETWORK_FILE, localization=True)
+    detector = LinearDetector(recipe, convolutions, load_head(source), reference)
     export_linear(detector, folder, classes=CLASSES, rules=settings.rules, half=True)
     shutil.copyfile(source / SITE_FILE, folder / SITE_FILE)
     shutil.copyfile(CARD, folder / "card.md")

@@ -1,4 +1,4 @@
-"""Whatever falx measures becomes JSON that any reader understands."""
+"""What falx measures becomes JSON for any reader; archives are read, or said to be damaged."""
 
 import json
 import math
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.serialization import to_json, write_json
+from falx.errors import BrokenRun
+from falx.serialization import read_arrays, to_json, write_json
 from falx.statistics import Estimate
 
 
@@ -50,3 +51,56 @@ def test_a_file_holds_no_word_that_json_lacks(tmp_path):
         "label": "Gewächs",
     }
     assert "Gewächs" in file.read_text("utf-8")
+
+
+ARRAYS = {"mean": np.arange(5, dtype=np.float32), "counts": np.array([[1, 2], [3, 4]])}
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_of_an_archive_are_read_by_name(save, tmp_path):
+    save(tmp_path / "some.npz", **ARRAYS)
+    found = read_arrays(tmp_path / "some.npz", "counts", "mean")
+    assert list(found) == ["counts", "mean"]
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, ARRAYS[name])
+
+
+def _as_array(file):
+    with file.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+DAMAGES = {
+    "missing": Path.unlink,
+    "empty": lambda file: file.write_bytes(b""),
+    "no archive": lambda file: file.write_bytes(b"no archive"),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:300]),
+    "one array alone": _as_array,
+    "another archive": lambda file: np.savez(file, mean=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_archive_is_one_sentence(damage, tmp_path):
+    file = tmp_path / "some.npz"
+    np.savez(file, **ARRAYS)
+    damage(file)
+    with pytest.raises(
+        BrokenRun, match=r"some\.npz' is missing or damaged; copy its folder anew\.$"
+    ):
+        read_arrays(file, "mean", "counts")
+
+
+@pytest.mark.filterwarnings("ignore:.*")
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_no_wrong_byte_causes_another_error(save, tmp_path):
+    file = tmp_path / "some.npz"
+    save(file, **ARRAYS)
+    content, refused = file.read_bytes(), 0
+    for place in range(len(content)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            read_arrays(file, "mean", "counts")
+        except BrokenRun:
+            refused += 1
+    assert refused > len(content) / 2

@@ -1,4 +1,4 @@
-"""One way from results to JSON, for every file that falx writes, and one to write text whole."""
+"""The files that falx writes and reads back: JSON, text written whole, and NumPy archives."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -14,9 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from falx.errors import BadInput
+from falx.errors import BadInput, BrokenRun
 
 STANDARD_OUTPUT = Path("-")
+
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise of archives with wrong bytes, or of what is no archive."""
 
 
 def to_json(value: Any) -> Any:
@@ -75,3 +83,16 @@ def write_whole(file: Path, text: str) -> None:
             f"'{file}' can't be written ({error.strerror}); make room, get permission, or name "
             "another."
         ) from error
+
+
+def read_arrays(file: Path, *names: str) -> dict[str, np.ndarray]:
+    """Arrays of a NumPy archive (.npz), by name.
+
+    Raises:
+        BrokenRun: the file is missing or damaged, or lacks one of them.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            return {name: arrays[name] for name in names}
+    except _DAMAGED as error:
+        raise BrokenRun(f"'{file}' is missing or damaged; copy its folder anew.") from error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from falx.detect.rules import Rules
-from falx.detect.site import FALSE_ALARM_RATE, MIN_GROUPS, MIN_SLICES, check_site
+from falx.detect.site import FALSE_ALARM_RATE, MIN_GROUPS, MIN_SLICES, SiteCheck, check_site
 from falx.detect.site_reference import SITE_FILE, Measurements, SiteReference
 from falx.errors import BrokenRun
 from falx.image.view_statistics import VIEW_STATISTICS
@@ -102,7 +102,9 @@ def test_values_that_are_no_numbers_count_as_far(reference):
     measured.distances[:] = np.inf
     found = check(reference, measured)
     assert found.is_different
-    assert json.loads(dump(found))["differences"][0]["here"] is None
+    written = json.loads(dump(found))
+    assert written["differences"][0]["here"] is None
+    assert SiteCheck.from_dict(written) == found
 
 
 def test_a_few_groups_of_many_slices_can_be_told_apart(reference):
@@ -160,5 +162,7 @@ def test_without_a_file_there_is_no_reference(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_a_damaged_file_is_one_sentence(content, tmp_path):
     (tmp_path / SITE_FILE).write_bytes(content)
-    with pytest.raises(BrokenRun, match=r"site\.npz' is damaged; train or copy the run anew\."):
+    with pytest.raises(
+        BrokenRun, match=r"site\.npz' is missing or damaged; copy its folder anew\."
+    ):
         SiteReference.load(tmp_path)

@@ -166,3 +166,14 @@ def test_tuning_changes_no_kernel_and_reduces_the_error_of_an_8_bit_network(netw
         return np.square(outputs - expected).mean()
 
     assert error(better) < error(ready)
+
+
+def test_a_network_with_a_localization_head_is_rounded_and_tuned():
+    small = {"rendering.size": "64", "backbone.width": "0.35"}
+    network = build_network(load_recipe("localized").changed(small), 2)
+    plain = build_network(load_recipe("best").changed(small), 2)
+    assert len(find_streams(backbone_of(network))) == len(find_streams(backbone_of(plain)))
+    rounded, others = prepared(network, views()), views(seed=1)
+    expected = logits(network, others)
+    np.testing.assert_allclose(logits(rounded, others), expected, rtol=0.05)
+    assert np.isfinite(logits(tuned(rounded, network, views()), others)).all()

@@ -129,7 +129,7 @@ def test_a_reference_can_be_saved_and_loaded(tmp_path):
 def test_a_damaged_reference_is_an_error(content, tmp_path):
     if content is not None:
         (tmp_path / REFERENCE_FILE).write_bytes(content)
-    with pytest.raises(BrokenRun, match="is missing or damaged; copy the run anew"):
+    with pytest.raises(BrokenRun, match="is missing or damaged; copy its folder anew"):
         MahalanobisReference.load(tmp_path)
 
 

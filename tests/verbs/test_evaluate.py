@@ -15,6 +15,7 @@ from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnreadableImage
 from falx.evaluation.calibration import apply_temperature
 from falx.phantoms import write_phantoms
+from falx.runs.reading import open_run
 from falx.serialization import to_json
 from falx.training.setup import open_cache
 from falx.training.views import render_views
@@ -60,6 +61,7 @@ def test_slices_that_differ_as_a_set_are_told_from_those_of_training(
     assert done.evaluation.site.is_different
     entry = json.loads((done.folder / "metrics.json").read_text())["site_check"]
     assert entry["sentence"] == done.evaluation.site.sentence
+    assert open_run(done.folder).evaluation.site == done.evaluation.site
     assert "These slices are unlike those of training, as a set." in (
         done.folder / "report.html"
     ).read_text("utf-8")

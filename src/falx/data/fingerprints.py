@@ -7,10 +7,8 @@ Image Hash Functions, 2010). No picture can be recovered from them.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -18,7 +16,7 @@ import pandas as pd
 
 from falx.data.alignment import SIZE, decode_thumbnail
 from falx.data.catalog import Catalog
-from falx.errors import BrokenRun
+from falx.serialization import read_arrays
 
 FILE = "seen.npz"
 MAX_BITS = 32
@@ -78,11 +76,7 @@ class Fingerprints:
         file = folder / FILE
         if not file.is_file():
             return None
-        try:
-            with np.load(io.BytesIO(file.read_bytes())) as arrays:
-                return cls(arrays["digests"], arrays["hashes"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise BrokenRun(f"'{file}' is damaged; copy the detector anew.") from error
+        return cls(**read_arrays(file, "digests", "hashes"))
 
 
 def fingerprints(table: pd.DataFrame) -> Fingerprints:

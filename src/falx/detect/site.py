@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +90,16 @@ class SiteCheck:
                 for each in self.differences
             ],
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SiteCheck:
+        """Read what `as_dict` gave."""
+        known = {each.name: content[each.name] for each in fields(cls)}
+        differences = [
+            {name: math.inf if value is None else value for name, value in each.items()}
+            for each in content["differences"]
+        ]
+        return cls(**{**known, "differences": tuple(Difference(**each) for each in differences)})
 
     @property
     def is_different(self) -> bool:

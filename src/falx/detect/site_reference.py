@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from falx.detect.rules import Rules, is_conclusive
-from falx.errors import BrokenRun
 from falx.image.view_statistics import VIEW_STATISTICS, view_statistics
+from falx.serialization import read_arrays
 
 SITE_FILE = "site.npz"
 
@@ -110,9 +109,4 @@ class SiteReference:
         file = folder / SITE_FILE
         if not file.exists():
             return None
-        try:
-            with np.load(file) as arrays:
-                names = ("probabilities", "distances", "statistics")
-                return cls(Measurements(*(arrays[name] for name in names)))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BrokenRun(f"'{file}' is damaged; train or copy the run anew.") from error
+        return cls(Measurements(**read_arrays(file, "probabilities", "distances", "statistics")))

@@ -15,8 +15,8 @@ from falx.data.class_names import has_negative
 from falx.data.mask_labels import NO_CLASS, NO_MASK, TOO_LITTLE, TOO_NEAR, label_by_masks
 from falx.data.mask_pairs import masks_in, segmentations_in
 from falx.data.mask_rule import MaskRule
-from falx.data.masks import join_masks, read_mask, read_masks
-from falx.data.read import read_slices
+from falx.data.masks import join_masks, read_mask
+from falx.data.outlines import outlined_files
 from falx.data.slices import Slice
 from falx.data.sources import WITHOUT_TUMOR
 from falx.detect.detector import Detector
@@ -161,24 +161,19 @@ def _mapped(detector: Detector, usable: Catalog, listener: Listener) -> Iterator
     table = usable.table.assign(row=np.arange(len(usable)))
     table = table[(usable.labels != 1) | (table["mask"] != "")]
     table = table.sort_values(["volume", "level", "path", "index"], kind="stable")
-    files = table.groupby("path", sort=False)
-    for done, (path, rows) in enumerate(files, 1):
-        listener(Progress("Regions", done, len(files)))
-        slices = {each.index: each for each in read_slices(usable.root / str(path))}
-        cell, plane, volume = map(str, rows[["mask", "plane", "volume"]].iloc[0])
-        masks = read_masks(usable.root, cell, plane=plane) if cell else None
-        for row, index in zip(rows["row"].tolist(), rows["index"].tolist(), strict=True):
-            slice_ = slices[index]
-            shape = slice_.pixels.shape
-            known = masks.outline(index, slice_.uid, shape, slice_.frames) if masks else None
+    volumes, files = usable.table["volume"], table["path"].nunique()
+    for done, file in enumerate(outlined_files(usable, table["row"].to_numpy()), 1):
+        listener(Progress("Regions", done, files))
+        for row, slice_ in file.slices.items():
             rendering, head = detector.settings.rendering, usable.head(row)
+            known = file.outline(row)
             view, region = render_with_region(slice_.pixels, rendering, head)
             (evidence,) = detector.evidence(view[None], [1])
             yield MappedSlice(
                 evidence,
                 region,
-                np.zeros(shape, bool) if known is None else known,
-                volume,
+                np.zeros(slice_.pixels.shape, bool) if known is None else known,
+                str(volumes.iat[row]),
                 int(usable.groups[row]),
                 slice_.spacing,
             )
@@ -188,18 +183,14 @@ def _outlined(usable: Catalog, listener: Listener) -> Iterator[tuple[Slice, Box,
     """Positive slices with a mask that is not empty, with head, bool (height, width), and group."""
     table = usable.table.assign(row=np.arange(len(usable)))
     outlined = table[(usable.labels == 1) & (table["mask"] != "")]
-    files = outlined.groupby("path", sort=False)
-    done = 0
-    for (cell, plane), of_mask in outlined.groupby(["mask", "plane"], sort=False):
-        masks = read_masks(usable.root, str(cell), plane=str(plane))
-        for path, rows in of_mask.groupby("path", sort=False):
-            done += 1
-            listener(Progress("Masks", done, len(files)))
-            file = usable.root / str(path)
-            slices = {each.index: each for each in read_slices(file)}
-            for row, index in zip(rows["row"], rows["index"], strict=True):
-                slice_ = slices[index]
-                outline = masks.outline(index, slice_.uid, slice_.pixels.shape, slice_.frames)
-                if outline is not None and outline.any():
-                    yield slice_, usable.head(row), outline, int(usable.groups[row])
-            masks.check_place(file)
+    # So that what outlines several files, as a segmentation does, is read once.
+    order = outlined.groupby(["mask", "plane"], sort=False).ngroup().argsort(kind="stable")
+    rows, files = outlined["row"].to_numpy()[order], outlined["path"].nunique()
+    for done, file in enumerate(outlined_files(usable, rows), 1):
+        listener(Progress("Masks", done, files))
+        for row, slice_ in file.slices.items():
+            outline = file.outline(row)
+            if outline is not None and outline.any():
+                yield slice_, usable.head(row), outline, int(usable.groups[row])
+        if file.masks:
+            file.masks.check_place(file.path)

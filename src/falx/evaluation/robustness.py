@@ -123,7 +123,10 @@ def score_robustness(
     rows = sample[np.argsort(usable.table["path"].to_numpy()[sample], kind="stable")]
     variants = [("none", 0), *_variants()]
     found = [
-        predict(views) for views in _corrupted(usable, rows, variants, rendering, seed, listener)
+        predict(views)
+        for views in corrupted_views(
+            usable, rows, variants, rendering, seed=seed, listener=listener
+        )
     ]
     probabilities = np.concatenate([each for each, _ in found])
     distances = np.concatenate([each for _, each in found])
@@ -137,24 +140,21 @@ def score_robustness(
     )
 
 
-def _variants() -> Iterator[tuple[str, int]]:
-    """Name and strength of every corruption."""
-    for name, corruption in CORRUPTIONS.items():
-        for strength in range(1, len(corruption.amounts) + 1):
-            yield name, strength
-
-
-def _corrupted(
+def corrupted_views(
     usable: Catalog,
     rows: np.ndarray,
     variants: Sequence[tuple[str, int]],
     rendering: Rendering,
-    seed: int,
-    listener: Listener,
+    *,
+    seed: int = 0,
+    listener: Listener = silent,
 ) -> Iterator[np.ndarray]:
     """Views of a few slices at a time, each in all variants: uint8 (slices * variants, size, size).
 
-    In the order of `rows`, which are those of one file together.
+    Args:
+        rows: in the order of the result, int (n,); those of one file together.
+        variants: name and strength of corruptions; strength 0 is the slice as it is.
+        seed: of what is random in corruptions.
     """
 
     def views_of(named: tuple[str, np.ndarray]) -> np.ndarray:
@@ -169,6 +169,13 @@ def _corrupted(
         done += len(chunk)
         listener(Progress(TASK, done, len(rows)))
         yield np.concatenate(views)
+
+
+def _variants() -> Iterator[tuple[str, int]]:
+    """Name and strength of every corruption."""
+    for name, corruption in CORRUPTIONS.items():
+        for strength in range(1, len(corruption.amounts) + 1):
+            yield name, strength
 
 
 def _pixels(usable: Catalog, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -60,7 +60,10 @@ def equalized(network: keras.Model, views: np.ndarray) -> keras.Model:
 
 
 def find_streams(backbone: keras.Model) -> list[Stream]:
-    """The residual streams of a backbone that only 1 x 1 convolutions consume."""
+    """The residual streams of a backbone that only 1 x 1 convolutions consume.
+
+    Sums of a localization head are of convolutions without normalization, and no such streams.
+    """
     consumers: dict[str, list[layers.Layer]] = {}
     for layer in backbone.layers[1:]:
         for name in _sources(layer):
@@ -69,7 +72,7 @@ def find_streams(backbone: keras.Model) -> list[Stream]:
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             members[layer.name] = [layer]
-        elif isinstance(layer, layers.Add):
+        elif isinstance(layer, layers.Add) and members.keys() >= set(_sources(layer)):
             merged = [each for name in _sources(layer) for each in members[name]]
             merged.append(layer)
             members.update({each.name: merged for each in merged})

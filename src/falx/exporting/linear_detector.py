@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import openvino
@@ -18,10 +17,11 @@ from falx.detect.engine import Engine
 from falx.detect.rules import Rules
 from falx.detect.settings import Settings
 from falx.errors import BrokenRun
-from falx.exporting.arrays import Convolutions, read_convolutions
+from falx.exporting.arrays import Convolutions
 from falx.exporting.direct import LinearHead, detector_graph
 from falx.model.reference import MahalanobisReference
 from falx.recipe import Recipe
+from falx.serialization import read_arrays
 
 HEAD_FILE = "head.npz"
 RECIPE_FILE = "recipe.yaml"
@@ -35,13 +35,13 @@ class LinearDetector:
     """What a detector folder is written from.
 
     Attributes:
-        weights: file of the backbone's.
+        convolutions: of the backbone.
         head: of calibrated logits.
         reference: of the Mahalanobis distances.
     """
 
     recipe: Recipe
-    weights: Path
+    convolutions: Convolutions
     head: LinearHead
     reference: MahalanobisReference
 
@@ -61,8 +61,7 @@ def export_linear(
         half: whether weights are in half precision, at half the size.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = detector.recipe
-    convolutions = read_convolutions(detector.weights, localization=recipe.backbone.localization)
+    recipe, convolutions = detector.recipe, detector.convolutions
     graph = detector_graph(recipe, convolutions, detector.head, detector.reference)
     openvino.save_model(graph, folder / NETWORK_FILE, compress_to_fp16=half)
     detector.reference.save(folder)
@@ -113,8 +112,7 @@ def load_head(folder: Path) -> LinearHead:
     Raises:
         BrokenRun: its file is missing or damaged.
     """
-    arrays = _stored(folder)
-    return LinearHead(arrays["kernel"], arrays["bias"])
+    return LinearHead(**read_arrays(folder / HEAD_FILE, "kernel", "bias"))
 
 
 def stored_parameters(folder: Path) -> int:
@@ -123,16 +121,7 @@ def stored_parameters(folder: Path) -> int:
     Raises:
         BrokenRun: the file of its head is missing or damaged.
     """
-    return int(_stored(folder)["parameters"])
-
-
-def _stored(folder: Path) -> dict[str, np.ndarray]:
-    file = folder / HEAD_FILE
-    try:
-        with np.load(file) as arrays:
-            return {name: arrays[name] for name in ("kernel", "bias", "parameters")}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
+    return int(read_arrays(folder / HEAD_FILE, "parameters")["parameters"])
 
 
 def calibrated(head: LinearHead, temperature: float) -> LinearHead:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from falx.errors import BrokenRun
+from falx.serialization import read_arrays
 
 OOD_LAYER = "block_6_expand_relu"
 """Backbone layer whose features are used: the last at an eighth of the input's resolution."""
@@ -54,9 +53,4 @@ class MahalanobisReference:
         Raises:
             BrokenRun: the file is missing or damaged.
         """
-        file = folder / REFERENCE_FILE
-        try:
-            with np.load(file) as arrays:
-                return cls(arrays["mean"], arrays["whitening"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise BrokenRun(f"'{file}' is missing or damaged; copy the run anew.") from error
+        return cls(**read_arrays(folder / REFERENCE_FILE, "mean", "whitening"))

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.random import Generator
 
 from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import has_negative
-from falx.data.masks import Masks, read_masks
-from falx.data.read import read_slices
+from falx.data.outlines import outlined_files
 from falx.errors import BadInput, UnusableData
 from falx.image.render import render_with_region
 from falx.pretraining.batch import shown_in
@@ -185,29 +183,12 @@ def _render(
     listener: Listener,
 ) -> None:
     """Fill the plain views of a catalog, and what its masks outline in them."""
-    table, done = catalog.table, 0
-    for path, file_rows in table.groupby("path", sort=False).indices.items():
-        slices = {slice_.index: slice_ for slice_ in read_slices(catalog.root / str(path))}
-        masks = _masks(catalog, table.iloc[int(file_rows[0])])
-        for row in map(int, file_rows):
-            entry = table.iloc[row]
-            slice_ = slices[int(entry["index"])]
-            pixels = slice_.pixels
-            views[row], region = render_with_region(pixels, rendering, catalog.head(row))
-            mask = (
-                masks.outline(slice_.index, slice_.uid, pixels.shape, int(entry["frames"]))
-                if masks
-                else None
-            )
-            if mask is not None:
-                covers[row] = np.rint(_SCALE * shown_in(region, mask, rendering.size))
+    done = 0
+    for file in outlined_files(catalog, np.arange(len(catalog))):
+        for row, slice_ in file.slices.items():
+            views[row], region = render_with_region(slice_.pixels, rendering, catalog.head(row))
+            outline = file.outline(row)
+            if outline is not None:
+                covers[row] = np.rint(_SCALE * shown_in(region, outline, rendering.size))
             done += 1
             listener(Progress("Rendering", done, len(catalog)))
-
-
-def _masks(catalog: Catalog, entry: pd.Series) -> Masks | None:
-    """The masks of a file, if any."""
-    cell = entry["mask"]
-    if not isinstance(cell, str) or not cell:
-        return None
-    return read_masks(catalog.root, cell, plane=str(entry["plane"]))

@@ -17,6 +17,7 @@ from falx.data.split import PARTS, Split
 from falx.detect.detector import KERAS_FILE, network_sha256
 from falx.detect.rules import Rules
 from falx.detect.settings import SETTINGS_FILE, Settings
+from falx.detect.site import SiteCheck
 from falx.errors import BrokenRun
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
@@ -40,9 +41,8 @@ _FILES = (RECORD_FILE, ENVIRONMENT_FILE, CATALOG_FILE, PREDICTIONS_FILE, METRICS
 def open_run(path: str | Path) -> Run:
     """Read a run folder; its `detector/` stands for it.
 
-    What an evaluation measured besides predictions (heat maps, border, occlusion,
-    robustness) is not read back;
-    it is in metrics.json.
+    Of what an evaluation measured besides predictions, the site check is read back; heat maps,
+    border, occlusion and robustness are not: they are in metrics.json.
 
     Raises:
         BrokenRun: it is no run, or damaged, or of an older falx.
@@ -89,7 +89,11 @@ def _read(folder: Path) -> Run:
         folder=folder,
         record=record,
         catalog=catalog,
-        evaluation=Evaluation(_predictions(test, usable, rows, rules), _leaked(test)),
+        evaluation=Evaluation(
+            _predictions(test, usable, rows, rules),
+            _leaked(test),
+            site=_site(folder / METRICS_FILE),
+        ),
         recipe=load_recipe(folder / RECIPE_FILE) if (folder / RECIPE_FILE).is_file() else None,
         split=split,
         validation=_validation(table, usable, split, rules),
@@ -143,6 +147,11 @@ def _leaked(table: pd.DataFrame) -> np.ndarray | None:
     """Which tested slices share a group with training; None where the run does not say."""
     column = table.loc[table["repeat"] == "1", "leaked"]
     return None if (column == "").any() else (column == "True").to_numpy()
+
+
+def _site(file: Path) -> SiteCheck | None:
+    content = json.loads(file.read_text("utf-8")).get("site_check")
+    return SiteCheck.from_dict(content) if content else None
 
 
 def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:

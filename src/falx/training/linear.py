@@ -60,6 +60,7 @@ class LinearTrainer:
     """Trainings of one recipe on one set of slices; each is determined by its split.
 
     Attributes:
+        convolutions: of the backbone.
         parameters: of the network.
     """
 
@@ -95,14 +96,14 @@ class LinearTrainer:
         self.labels = labels
         self.classes = classes
         self.sources = sources
-        self.weights = weights
         self.listener = listener
-        convolutions = read_convolutions(weights, localization=recipe.backbone.localization)
-        self._depth = pooled_depth(recipe, convolutions)
+        localization = recipe.backbone.localization
+        self.convolutions = read_convolutions(weights, localization=localization)
+        self._depth = pooled_depth(recipe, self.convolutions)
         outputs = 1 if classes == 2 else classes
         empty = LinearHead(np.zeros((self._depth, outputs)), np.zeros(outputs))
-        self.parameters = count_parameters(convolutions, empty)
-        graph = feature_graph(recipe, convolutions)
+        self.parameters = count_parameters(self.convolutions, empty)
+        graph = feature_graph(recipe, self.convolutions)
         digest = digest_of(
             VERSION, weights_sha256(weights), precision,
             recipe.backbone.model_dump(mode="json"), recipe.rendering.size,
@@ -198,7 +199,7 @@ class LinearTrainer:
     ) -> None:
         """Write the last training as a detector folder; see falx.training.trainer.Trainer."""
         head = calibrated(self.head, rules.temperature)
-        detector = LinearDetector(self.recipe, self.weights, head, reference)
+        detector = LinearDetector(self.recipe, self.convolutions, head, reference)
         export_linear(detector, folder, classes=classes, rules=rules)
         expected = self._mean_logits(parity_rows) / rules.temperature
         check_logits(folder, self.views.plain[parity_rows], expected)

@@ -182,7 +182,7 @@ def _write_detector(
     assert new.reference is not None
     assert new.logits is not None
     usable, views = data.usable, trainer.views
-    network = LinearDetector(trainer.recipe, place / NETWORK_FILE, new.head, new.reference)
+    network = LinearDetector(trainer.recipe, trainer.convolutions, new.head, new.reference)
     export_linear(network, folder, classes=usable.classes, rules=new.rules)
     expected = logits_of(new.head, data.pooled[:_PARITY_SLICES])
     check_logits(folder, views.plain[:_PARITY_SLICES], expected)

@@ -42,15 +42,18 @@ class Anatomy:
     """A head at rest.
 
     Attributes:
+    <<<<<<< HEAD:src/falx/phantoms/heads/anatomy.py
         name: of its file.
         tissues: uint8 (x, y, z), RAS, codes of falx.phantoms.heads.tissues; air on its outermost
+    =======
+        tissues: uint8 (x, y, z), RAS, codes of falx.phantoms.heads.tissues; air on its outermost
+    >>>>>>> c8a5fe5ad36446df4a808025be3bb8ca6b07bd02:src/falx/phantom/heads/anatomy.py
             voxels.
         spacing: of its voxels in millimeters.
         center: of the brain, in voxels.
         sites: where lesions may start, by the name of the place: voxels float32 (n, 3).
     """
 
-    name: str
     tissues: np.ndarray
     spacing: np.ndarray
     center: np.ndarray
@@ -145,7 +148,7 @@ def _read(file: Path, tissue_of: tuple[tuple[int, str], ...]) -> Anatomy:
     if labels.ndim != 3 or not np.issubdtype(labels.dtype, np.integer):
         raise BadInput(f"'{file}' is no label map: expected whole numbers in three dimensions.")
     tissues = _tissues(file, labels, dict(tissue_of), spacing)
-    return _anatomy(file.name, tissues, spacing)
+    return _anatomy(file, tissues, spacing)
 
 
 def _tissues(
@@ -174,12 +177,12 @@ def _tissues(
     return tissues
 
 
-def _anatomy(name: str, tissues: np.ndarray, spacing: np.ndarray) -> Anatomy:
+def _anatomy(file: Path, tissues: np.ndarray, spacing: np.ndarray) -> Anatomy:
     brain = np.isin(tissues, BRAIN)
     if brain.sum() * float(np.prod(spacing)) < _MIN_BRAIN:
         raise BadInput(
-            f"'{name}' shows less than {_MIN_BRAIN // 1000} ml of brain; label maps of whole heads "
-            "are expected."
+            f"'{file.name}' shows less than {_MIN_BRAIN // 1000} ml of brain; label maps of whole "
+            "heads are expected."
         )
     extents = [np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     center = np.array([(extent[0] + extent[-1]) / 2 for extent in extents], np.float32)
@@ -192,7 +195,7 @@ def _anatomy(name: str, tissues: np.ndarray, spacing: np.ndarray) -> Anatomy:
     }
     found = {place: _sample(np.argwhere(where)) for place, where in sites.items()}
     found["sella"] = (chiasm + np.array(_SELLA, np.float32) / spacing)[None]
-    return Anatomy(name, tissues, spacing, center, found)
+    return Anatomy(tissues, spacing, center, found)
 
 
 def _chiasm(tissues: np.ndarray, center: np.ndarray) -> np.ndarray:
