@@ -18,7 +18,7 @@ from falx.detect.engine import Engine
 from falx.detect.rules import Rules
 from falx.detect.settings import Settings
 from falx.errors import BrokenRun
-from falx.exporting.arrays import Convolutions, read_convolutions
+from falx.exporting.arrays import MAP, Convolution, Convolutions, read_convolutions
 from falx.exporting.direct import LinearHead, detector_graph
 from falx.model.reference import MahalanobisReference
 from falx.recipe import Recipe
@@ -38,12 +38,15 @@ class LinearDetector:
         weights: file of the backbone's.
         head: of calibrated logits.
         reference: of the Mahalanobis distances.
+        tumor_map: last layer of the localization head, in place of that of `weights`; None where
+            that is the one.
     """
 
     recipe: Recipe
     weights: Path
     head: LinearHead
     reference: MahalanobisReference
+    tumor_map: Convolution | None = None
 
 
 def export_linear(
@@ -63,6 +66,8 @@ def export_linear(
     folder.mkdir(parents=True, exist_ok=True)
     recipe = detector.recipe
     convolutions = read_convolutions(detector.weights, localization=recipe.backbone.localization)
+    if detector.tumor_map is not None:
+        convolutions[MAP] = detector.tumor_map
     graph = detector_graph(recipe, convolutions, detector.head, detector.reference)
     openvino.save_model(graph, folder / NETWORK_FILE, compress_to_fp16=half)
     detector.reference.save(folder)

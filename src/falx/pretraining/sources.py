@@ -18,8 +18,7 @@ from falx.data.class_names import has_negative
 from falx.data.masks import Masks, read_masks
 from falx.data.read import read_slices
 from falx.errors import BadInput, UnusableData
-from falx.image.render import render_with_region
-from falx.pretraining.batch import shown_in
+from falx.image.render import render_with_region, shown_in
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 

@@ -33,21 +33,18 @@ from falx.reporting.pages.adaptation import write_adaptation_page
 from falx.runs.adaptation import (
     Adaptation,
     LinearRules,
-    LocalData,
     check_groups,
     compare,
     fit,
 )
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
+from falx.runs.local_data import LocalData, read_local
 from falx.runs.options import AdaptOptions
 from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
 from falx.serialization import write_json
-from falx.training.adaptation import logits_of
-from falx.training.linear import LinearTrainer
-from falx.training.setup import open_cache
+from falx.training.adaptation import Layers
 from falx.training.site import fit_site_reference
-from falx.training.views import CORRUPTED, Views, render_views
 from falx.verbs.evaluate import leaked_from_training, with_classes_of
 
 logger = logging.getLogger(__name__)
@@ -95,15 +92,9 @@ def adapt(
     old = _linear(detector, place)
     usable = _local_slices(Path(local), detector, place, options, listener)
     check_groups(usable)
-    trainer = _trainer(usable, place, options["cache_gb"], listener)
+    data = read_local(usable, place, cache_gb=options["cache_gb"], listener=listener)
     rows = np.arange(len(usable))
-    data = LocalData(
-        usable,
-        trainer.pooled_features(rows),
-        trainer.ood_features(rows),
-        trainer.ood_features(rows, CORRUPTED),
-    )
-    probabilities, distances = detector.predict_views(trainer.views.plain)
+    probabilities, distances = detector.predict_views(data.views.plain)
     before = Predictions.of_detector(
         usable, rows, probabilities, distances, detector.settings.rules
     )
@@ -113,7 +104,7 @@ def adapt(
     with new_folder(folder, "the adapted detector") as filling:
         if adaptation.taken:
             new = fit(adaptation.taken.candidate, old, data, rows)
-            _write_detector(new, data, trainer, place, filling / "detector")
+            _write_detector(new, data, place, filling / "detector")
         arguments = [str(each) for each in (run, local) if each is not None]
         command = command_line("adapt", arguments, AdaptOptions, options)
         content = {
@@ -140,7 +131,7 @@ def _linear(detector: Detector, place: Path) -> LinearRules:
             f"The detector in '{place}' has no linear head on a frozen backbone, which is what "
             "falx adapt can fit anew; train one by falx train --recipe localized or best."
         )
-    return LinearRules(load_head(place), detector.settings.rules)
+    return LinearRules(Layers(load_head(place)), detector.settings.rules)
 
 
 def _local_slices(
@@ -165,36 +156,26 @@ def _local_slices(
     return usable
 
 
-def _trainer(usable: Catalog, place: Path, cache_gb: float, listener: Listener) -> LinearTrainer:
-    """What computes the features of a detector's backbone."""
-    recipe, cache = load_recipe(place / RECIPE_FILE), open_cache(cache_gb)
-    views = render_views(usable, recipe.rendering, cache, recipe.augmentation, listener=listener)
-    return LinearTrainer(
-        recipe, views, usable.labels, len(usable.classes), usable.sources,
-        weights=place / NETWORK_FILE, cache=cache, listener=listener,
-    )  # fmt: skip
-
-
-def _write_detector(
-    new: LinearRules, data: LocalData, trainer: LinearTrainer, place: Path, folder: Path
-) -> None:
+def _write_detector(new: LinearRules, data: LocalData, place: Path, folder: Path) -> None:
     """Write the new detector, with what it compares other slices with and what it has seen."""
     assert new.reference is not None
     assert new.logits is not None
-    usable, views = data.usable, trainer.views
-    network = LinearDetector(trainer.recipe, place / NETWORK_FILE, new.head, new.reference)
-    export_linear(network, folder, classes=usable.classes, rules=new.rules)
-    expected = logits_of(new.head, data.pooled[:_PARITY_SLICES])
-    check_logits(folder, views.plain[:_PARITY_SLICES], expected)
-    _write_site_reference(new.logits, data, views, folder)
-    _seen(place, usable).save(folder)
+    layers, recipe = new.layers, load_recipe(place / RECIPE_FILE)
+    network = LinearDetector(
+        recipe, place / NETWORK_FILE, layers.head, new.reference, layers.tumor_map
+    )
+    export_linear(network, folder, classes=data.usable.classes, rules=new.rules)
+    first = np.arange(min(len(data.usable), _PARITY_SLICES))
+    check_logits(folder, data.views.plain[first], layers.logits(data.slices.take(first)))
+    _write_site_reference(new.logits, data, folder)
+    _seen(place, data.usable).save(folder)
 
 
-def _write_site_reference(logits: np.ndarray, data: LocalData, views: Views, folder: Path) -> None:
+def _write_site_reference(logits: np.ndarray, data: LocalData, folder: Path) -> None:
     usable, rows = data.usable, np.arange(len(data.usable))
     nothing = rows[:0]
     fit_site_reference(
-        views.plain, data.ood_features, data.corrupted, usable.groups,
+        data.views.plain, data.ood_features, data.corrupted, usable.groups,
         Split(nothing, rows, nothing), rows, class_probabilities(logits), seed=0,
     ).save(folder)  # fmt: skip
 
