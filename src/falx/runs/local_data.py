@@ -39,7 +39,7 @@ class LocalData:
         pooled: features that the head is applied to, float (n, depth).
         ood_features, corrupted: of the Mahalanobis distance, of plain and of corrupted views,
             float (n, channels).
-        cells: of a localization head; None of other detectors.
+        cells: of a localization head with labels; None of others.
     """
 
     usable: Catalog
@@ -56,12 +56,17 @@ class LocalData:
 
 
 def read_local(
-    usable: Catalog, place: Path, *, cache_gb: float, listener: Listener = silent
+    usable: Catalog,
+    place: Path,
+    *,
+    cache_gb: float,
+    labeled: bool = True,
+    listener: Listener = silent,
 ) -> LocalData:
     """Render slices and compute their features.
 
     Args:
-        usable: with the classes of the detector.
+        usable: with the classes of the detector, if they are labeled.
         place: the folder of a detector with a linear head on a frozen backbone.
         cache_gb: largest size of the cache of features, in GB.
 
@@ -83,7 +88,7 @@ def read_local(
         trainer.ood_features(rows),
         trainer.ood_features(rows, CORRUPTED),
         _cells(usable, recipe, views, place, cache, listener)
-        if recipe.backbone.localization
+        if recipe.backbone.localization and labeled
         else None,
     )
 

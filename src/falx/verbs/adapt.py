@@ -1,11 +1,11 @@
-"""`adapt`: a detector for another place, from a few labeled patients of it."""
+"""`adapt`: a detector for another place, from a few patients of it, labeled or not."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from falx.data.catalog import Catalog, build_catalog
 from falx.data.fingerprints import Fingerprints, fingerprints
 from falx.data.mask_rule import MaskRule
 from falx.data.split import Split
+from falx.data.unlabeled import unlabeled_catalog
 from falx.declaration import command_line, takes
 from falx.detect.detector import NETWORK_FILE, Detector, detector_folder, load
 from falx.detect.finding import class_probabilities
@@ -29,7 +30,7 @@ from falx.exporting.linear_detector import (
 )
 from falx.progress import Listener, Progress, silent
 from falx.recipe import load_recipe
-from falx.reporting.pages.adaptation import write_adaptation_page
+from falx.reporting.pages.adaptation import write_adaptation_page, write_unlabeled_page
 from falx.runs.adaptation import (
     Adaptation,
     LinearRules,
@@ -41,9 +42,10 @@ from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
 from falx.runs.local_data import LocalData, read_local
 from falx.runs.options import AdaptOptions
+from falx.runs.unlabeled import UnlabeledAdaptation, adapt_unlabeled, check_unlabeled
 from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
 from falx.serialization import write_json
-from falx.training.adaptation import Layers
+from falx.training.adaptation import Layers, logits_of
 from falx.training.site import fit_site_reference
 from falx.verbs.evaluate import leaked_from_training, with_classes_of
 
@@ -58,11 +60,12 @@ PAGE_FILE = "adaptation.html"
 class Adapted:
     """What `adapt` leaves behind: the folder, with adaptation.html and .json.
 
-    Where something was gained, it holds the new detector too, in detector/.
+    Where something was gained, or there were no labels, it holds the new detector too, in
+    detector/.
     """
 
     folder: Path
-    adaptation: Adaptation
+    adaptation: Adaptation | UnlabeledAdaptation
 
 
 @takes(AdaptOptions)
@@ -73,11 +76,11 @@ def adapt(
     listener: Listener = silent,
     **options: Unpack[AdaptOptions],
 ) -> Adapted:
-    """Adapt a detector to labeled slices of a place, as far as that is a significant gain.
+    """Adapt a detector to slices of a place: to labeled ones as far as that is a significant gain.
 
     Args:
         run: a run folder, or its `detector/`; None for the detector that ships with falx.
-        local: labeled slices, as for `falx.evaluate`.
+        local: labeled slices, as for `falx.evaluate`; with `unlabeled`, a folder of any.
         listener: receives progress.
         options: see falx.runs.options.AdaptOptions.
 
@@ -90,6 +93,15 @@ def adapt(
     check_free(folder, "the adapted detector")
     detector, place = load(run), detector_folder(run)
     old = _linear(detector, place)
+    arguments = [str(each) for each in (run, local) if each is not None]
+    command = command_line("adapt", arguments, AdaptOptions, options)
+    if options["unlabeled"]:
+        return _without_labels(Path(local), detector, place, folder, command, options, listener)
+    if options["prior_shift"]:
+        raise BadInput(
+            "--prior-shift is for slices without labels; add --unlabeled, or leave it out: with "
+            "labels, the intercept is fitted."
+        )
     usable = _local_slices(Path(local), detector, place, options, listener)
     check_groups(usable)
     data = read_local(usable, place, cache_gb=options["cache_gb"], listener=listener)
@@ -105,12 +117,7 @@ def adapt(
         if adaptation.taken:
             new = fit(adaptation.taken.candidate, old, data, rows)
             _write_detector(new, data, place, filling / "detector")
-        arguments = [str(each) for each in (run, local) if each is not None]
-        command = command_line("adapt", arguments, AdaptOptions, options)
-        content = {
-            "command": command,
-            "detector": detector.settings.network_sha256,
-            "data": {"name": usable.root.name, "sha256": usable.digest()},
+        content = _about(command, detector, usable) | {
             "taken": adaptation.taken.candidate if adaptation.taken else None,
             "before": adaptation.before.as_dict(),
             "attempts": [each.as_dict() for each in adaptation.attempts],
@@ -118,6 +125,53 @@ def adapt(
         write_json(filling / ADAPTATION_FILE, content)
         write_adaptation_page(adaptation, title, command, filling / PAGE_FILE)
     return Adapted(folder, adaptation)
+
+
+def _without_labels(
+    local: Path,
+    detector: Detector,
+    place: Path,
+    folder: Path,
+    command: str,
+    options: AdaptOptions,
+    listener: Listener,
+) -> Adapted:
+    """Fit out-of-distribution detection to unlabeled slices, and the prior where asked for."""
+    usable = unlabeled_catalog(local, listener=listener).usable()
+    check_unlabeled(usable)
+    data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
+    settings, head = detector.settings, load_head(place)
+    recipe = load_recipe(place / RECIPE_FILE)
+    if recipe.class_weights != "balanced":
+        raise BadInput(
+            "The prior of this detector is not known, since its recipe does not balance classes; "
+            "adapt it with labels, or train one with class_weights: balanced."
+        )
+    adaptation, head, rules, reference = adapt_unlabeled(
+        head, settings.rules, settings.classes, data, detector.predict_views(data.views.plain),
+        prior_shift=options["prior_shift"],
+    )  # fmt: skip
+    with new_folder(folder, "the adapted detector") as filling:
+        network = LinearDetector(recipe, place / NETWORK_FILE, head, reference)
+        export_linear(network, filling / "detector", classes=settings.classes, rules=rules)
+        first = slice(_PARITY_SLICES)
+        expected = logits_of(head, data.pooled[first])
+        check_logits(filling / "detector", data.views.plain[first], expected)
+        _seen(place, usable).save(filling / "detector")
+        content = _about(command, detector, usable) | {"unlabeled": adaptation.as_dict()}
+        write_json(filling / ADAPTATION_FILE, content)
+        title = f"{settings.recipe} on {usable.root.name}"
+        write_unlabeled_page(adaptation, title, command, filling / PAGE_FILE)
+    return Adapted(folder, adaptation)
+
+
+def _about(command: str, detector: Detector, usable: Catalog) -> dict[str, Any]:
+    """What adaptation.json says of how it was made."""
+    return {
+        "command": command,
+        "detector": detector.settings.network_sha256,
+        "data": {"name": usable.root.name, "sha256": usable.digest()},
+    }
 
 
 def _linear(detector: Detector, place: Path) -> LinearRules:
