@@ -46,18 +46,18 @@ def main() -> None:
     groups = np.unique(local.usable.groups)
     print(f"| patients | subsets | detector | {' | '.join(COLUMNS)} |")
     print("| --- " * (len(COLUMNS) + 3) + "|")
-    as_it_is = partial(_as_it_is, detector, local)
+    before = _before(detector, local)
     for size in range(len(groups)):
         subsets = [np.isin(local.usable.groups, each) for each in combinations(groups, size)]
-        _show(size, "as it is", subsets, as_it_is)
+        _show(size, "as it is", subsets, lambda inside: before.take(np.flatnonzero(~inside)))
         for candidate in arguments.candidates.split(",") if size else ():
             _show(size, candidate, subsets, partial(_adapted, candidate, old, local, size))
 
 
-def _as_it_is(detector: Detector, local: LocalData, inside: np.ndarray) -> Predictions:
-    rest = np.flatnonzero(~inside)
-    measured = detector.predict_views(local.views.plain[rest])
-    return Predictions.of_detector(local.usable, rest, *measured, detector.settings.rules)
+def _before(detector: Detector, local: LocalData) -> Predictions:
+    """Predictions on all slices by the detector as it is."""
+    rows, measured = np.arange(len(local.usable)), detector.predict_views(local.views.plain)
+    return Predictions.of_detector(local.usable, rows, *measured, detector.settings.rules)
 
 
 def _adapted(

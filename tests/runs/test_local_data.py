@@ -42,6 +42,7 @@ def localized(phantoms, tmp_path_factory):
 def local(localized, tmp_path_factory):
     """Phantoms with masks, of several patients."""
     folder = tmp_path_factory.mktemp("local") / "slices"
+    masks = folder.with_name("slices-masks")
     write_phantoms(folder, 24, seed=5, size=96)
     catalog = build_catalog(folder).usable()
     rows = pd.DataFrame(
@@ -49,16 +50,15 @@ def local(localized, tmp_path_factory):
             "path": [str(folder / path) for path in catalog.table["path"]],
             "label": catalog.table["label"],
             "patient": [f"P{row % 4}" for row in range(len(catalog))],
-            "mask": ["\n".join(_masks(folder, mask)) for mask in catalog.table["mask"]],
+            "mask": [
+                str(masks / path) if (masks / path).is_file() else ""
+                for path in catalog.table["path"]
+            ],
         }
     )
     rows.to_csv(folder.parent / "slices.csv", index=False)
     usable = build_catalog(folder.parent / "slices.csv").usable()
     return read_local(usable, localized, cache_gb=1.0)
-
-
-def _masks(folder, cell):
-    return [str(folder / name) for name in cell.split("\n") if name]
 
 
 def test_the_evidence_of_the_cells_is_what_the_head_is_applied_to(local):

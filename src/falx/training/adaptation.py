@@ -32,8 +32,9 @@ scaling (see falx.evaluation.calibration), and one that lets go of a detector th
 _HEAD_L2 = (1e4, 1e3, 1e2, 1e1, 1e0)
 """Penalties on half the squared change of the kernel, of standardized features; the first of the
 best is taken."""
-_MAP_L2 = (10.0, 3.0, 1.0)
-"""The same for the last layer of a localization head."""
+_MAP_L2 = 3.0
+"""The same for the last layer of a localization head. One: choosing it among a handful of patients
+costs more than it gains (see docs/adapt.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ def adapt_layers(candidate: Candidate, old: LinearHead, slices: LocalSlices) -> 
     "map" changes the last layer of a localization head as well, and "head" every weight of a linear
     head, with the penalty that is best out of fold.
     """
-    penalties = {"map": _MAP_L2, "head": _HEAD_L2}.get(candidate, (None,))
+    penalties = _HEAD_L2 if candidate == "head" else (None,)
     fits = [_out_of_fold(partial(fit_layers, candidate, old, l2=l2), slices) for l2 in penalties]
     return min(fits, key=lambda fit: group_losses(fit.logits, slices.labels, slices.groups).mean())
 
@@ -117,7 +118,7 @@ def fit_layers(
     """The last layers that fit local slices best, by one of the candidates.
 
     Args:
-        l2: penalty of "map" and "head"; by default the one in the middle.
+        l2: penalty of "head"; by default the one in the middle.
     """
     if candidate == "head":
         return Layers(refitted(old, slices, l2=l2 or _HEAD_L2[len(_HEAD_L2) // 2]))
@@ -126,7 +127,7 @@ def fit_layers(
             raise ValueError("Only a localization head has a map.")
         layers = refit_map(
             old, slices.cells, slices.labels, slices.weights,
-            l2=l2 or _MAP_L2[len(_MAP_L2) // 2], deviation=NARROW,
+            l2=_MAP_L2, deviation=NARROW,
         )  # fmt: skip
         return Layers(*layers)
     return Layers(rescaled(old, slices, deviation=WIDE if candidate == "wide" else NARROW))

@@ -10,7 +10,6 @@ are fitted with them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -19,8 +18,8 @@ from falx.exporting.arrays import Convolution
 from falx.exporting.direct import LinearHead
 from falx.model.cells import TUMOR_WEIGHT
 
-_CELL_WEIGHT = 10.0
-"""Weight of the loss of cells, as in falx.pretraining.localizing; that of slices has 1."""
+_CELL_WEIGHT = 3.0
+"""Weight of the loss of cells; that of slices has 1."""
 _CELLS = 192
 """Cells of a view that the layer is fitted to: those with tumor and those that the old layer gives
 the highest logits. Most of the others lie outside the head."""
@@ -74,6 +73,7 @@ def refit_map(
         l2: penalty on half the squared change of the layer's weights, of standardized features.
         deviation: standard deviation of the prior on the log slope and on the intercept.
     """
+    of_cells = _CELL_WEIGHT * weights * cells.outlined / cells.covers[0].size
     cells = _deciding(cells)
     depth = cells.features.shape[-1]
     features = cells.features.reshape(-1, depth)
@@ -89,14 +89,14 @@ def refit_map(
         logits = (features @ layer + bias[0]).reshape(cells.covers.shape)
         evidence, shares = _pooled(logits)
         before = evidence.mean(axis=1) * old.kernel[0, 0] + old.bias[0]
-        of_slices, by_slice = _slice_loss(slope * before + intercept, labels, weights)
-        of_cells, by_cell = _cell_loss(logits, cells, weights)
+        slices_loss, by_slice = _slice_loss(slope * before + intercept, labels, weights)
+        cells_loss, by_cell = _cell_loss(logits, cells.covers, of_cells)
         by_evidence = by_slice * slope * old.kernel[0, 0] / logits.shape[1]
         by_cell += by_evidence[:, None, None] * shares
         by_layer = (by_cell.reshape(-1).astype(np.float32) @ features) / scale
         gradient = np.concatenate([[(by_slice * slope * before).sum(), by_slice.sum()], by_layer])
         penalty = float((penalties * change**2).sum()) / 2
-        return of_slices + of_cells + penalty, gradient + penalties * change
+        return slices_loss + cells_loss + penalty, gradient + penalties * change
 
     best = minimize(loss, np.zeros(2 + depth), jac=True, method="L-BFGS-B", options=_STOP).x
     slope, layer = np.exp(best[0]), (kernel + best[2:] / scale).astype(np.float32)
@@ -140,14 +140,16 @@ def _slice_loss(
     return value, gradient
 
 
-def _cell_loss(logits: np.ndarray, cells: LocalCells, weights: np.ndarray) -> tuple[float, Any]:
-    """The same of cells: the mean over those of a slice, as in falx.model.localization.CellLoss.
+def _cell_loss(
+    logits: np.ndarray, covers: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The same of cells (n, views, cells), as falx.model.localization.CellLoss has it.
 
-    Zero where outlines are not known.
+    Args:
+        weights: of each cell of a slice, float (n,).
     """
-    counted = (_CELL_WEIGHT * weights * cells.outlined / logits[0].size).astype(np.float32)
-    each = counted[:, None, None] * (1 + np.float32(TUMOR_WEIGHT) * cells.covers)
+    each = weights.astype(np.float32)[:, None, None] * (1 + np.float32(TUMOR_WEIGHT) * covers)
     powers = np.exp(-np.abs(logits))
-    losses = np.maximum(logits, 0) + np.log1p(powers) - cells.covers * logits
+    losses = np.maximum(logits, 0) + np.log1p(powers) - covers * logits
     probabilities = np.where(logits > 0, np.float32(1), powers) / (1 + powers)
-    return float((each * losses).sum(dtype=np.float64)), each * (probabilities - cells.covers)
+    return float((each * losses).sum(dtype=np.float64)), each * (probabilities - covers)
