@@ -9,8 +9,10 @@ import falx
 from falx.data.catalog import build_catalog
 from falx.detect.detector import NETWORK_FILE
 from falx.errors import BrokenRun
+from falx.exporting.arrays import Convolution
+from falx.exporting.direct import LinearHead
 from falx.exporting.keras_network import load_keras
-from falx.exporting.linear_detector import LinearDetector, check_logits, export_linear, load_head
+from falx.exporting.linear_detector import LinearDetector, check_logits, export_linear
 from falx.model.backbones import build_backbone
 from falx.model.reference import MahalanobisReference
 from falx.model.scaling import network_input
@@ -18,7 +20,7 @@ from falx.model.weights import save_weights
 from falx.phantom import write_phantoms
 from falx.recipe import load_recipe
 from falx.runs.local_data import read_local
-from falx.training.adaptation import Layers, fit_layers, logits_of
+from falx.training.adaptation import Layers, logits_of
 from falx.training.map_adaptation import evidence_of
 
 RECIPE = load_recipe("localized").changed(
@@ -77,7 +79,9 @@ def test_outlined_tumors_cover_cells_in_both_views_alike(local):
 
 
 def test_a_detector_with_a_refitted_layer_answers_by_it(local, localized, tmp_path):
-    layers = fit_layers("map", load_head(localized), local.slices)
+    head = LinearHead(np.array([[2.0]], np.float32), np.array([-1.0], np.float32))
+    kernel = 3 * local.cells.tumor_map.kernel
+    layers = Layers(head, Convolution(kernel, np.array([-2.0], np.float32)))
     expected, views = layers.logits(local.slices), local.views.plain
     assert np.abs(expected - Layers(layers.head).logits(local.slices)).max() > 0.05
     _export(localized, tmp_path / "new", layers)

@@ -63,7 +63,7 @@ def test_the_loss_is_the_lowest_that_there_is_nearby(local):
     cells, labels = local
     deviation, l2 = 0.25, 3.0
     head, found = refit(local, l2=l2)
-    scale = cells.features.reshape(-1, DEPTH).std(axis=0)
+    scale = np.sqrt(cells.features.reshape(-1, DEPTH).var(axis=0).mean())
 
     def loss(slope, intercept, weights):
         logits = cells.features @ weights - 3.0
@@ -97,29 +97,17 @@ def test_outlines_count_only_where_they_are_known(local):
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
-def test_a_feature_that_is_constant_here_keeps_its_weight(local):
+def test_a_feature_that_is_absent_here_keeps_its_weight(local):
     cells, labels = local
-    cells.features[..., 2] = 4.0
+    cells.features[..., 2] = 0.0
     head, found = refit((cells, labels))
     assert found.kernel[0, 2, 0, 0] == OLD.kernel[0, 2, 0, 0]
     assert np.isfinite(head.bias).all()
 
 
-def test_of_many_cells_those_with_tumor_or_high_logits_are_fitted_to():
-    generator = np.random.default_rng(2)
-    features = generator.normal(size=(SLICES, 1, 192, DEPTH)).astype(np.float32)
-    labels = np.arange(SLICES) % 2
-    covers = np.zeros((SLICES, 1, 192), np.float32)
-    covers[labels == 1, :, 3] = 1
-    far, farther = (np.full((SLICES, 1, 100, DEPTH), x, np.float32) for x in (-20, -30))
-    none, some = np.zeros((2, SLICES, 1, 100), np.float32)
-    some[labels == 1, :, 50] = 1
-
-    def found(features, covers):
-        cells = LocalCells(features, covers, np.ones(SLICES, bool), OLD)
-        return refit((cells, labels))[1].kernel
-
-    first, second = (np.concatenate([features, each], axis=2) for each in (far, farther))
-    without, shown = (np.concatenate([covers, each], axis=2) for each in (none, some))
-    np.testing.assert_array_equal(found(first, without), found(second, without))
-    assert np.abs(found(first, shown) - found(second, shown)).max() > 1e-3
+def test_a_feature_that_is_rare_here_hardly_changes(local):
+    """By its own scale, it would be as free as any other."""
+    cells, labels = local
+    cells.features[..., 2] = 1e-3 * cells.covers
+    _, found = refit((cells, labels))
+    assert abs(found.kernel[0, 2, 0, 0]) < 0.1

@@ -29,15 +29,17 @@ def render_covers(usable: Catalog, rendering: Rendering) -> tuple[np.ndarray, np
     side = rendering.size // STRIDE
     covers = np.zeros((len(usable), side, side), np.float32)
     outlined = usable.labels == 0
-    table = usable.table
-    for rows in table[usable.labels == 1].groupby("path", sort=False).groups.values():
-        masks = _masks(usable, table.loc[rows[0]])
+    table, tumors = usable.table, np.flatnonzero(usable.labels == 1)
+    indices, frames = (table[name].to_numpy(np.int64) for name in ("index", "frames"))
+    for positions in table.iloc[tumors].groupby("path", sort=False).indices.values():
+        rows = tumors[positions].tolist()
+        masks = _masks(usable, table.iloc[rows[0]])
         if masks is None:
             continue
-        slices = {slice_.index: slice_ for slice_ in read_slices(usable.file(int(rows[0])))}
-        for row in map(int, rows):
-            slice_, frames = slices[int(table["index"].iat[row])], int(table["frames"].iat[row])
-            mask = masks.outline(slice_.index, slice_.uid, slice_.pixels.shape, frames)
+        slices = {slice_.index: slice_ for slice_ in read_slices(usable.file(rows[0]))}
+        for row in rows:
+            slice_, count = slices[indices[row]], int(frames[row])
+            mask = masks.outline(slice_.index, slice_.uid, slice_.pixels.shape, count)
             if mask is None:
                 continue
             _, region = render_with_region(slice_.pixels, rendering, usable.head(row))

@@ -9,7 +9,7 @@ are fitted with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
@@ -20,9 +20,6 @@ from falx.model.cells import TUMOR_WEIGHT
 
 _CELL_WEIGHT = 3.0
 """Weight of the loss of cells; that of slices has 1."""
-_CELLS = 192
-"""Cells of a view that the layer is fitted to: those with tumor and those that the old layer gives
-the highest logits. Most of the others lie outside the head."""
 _STOP = {"maxiter": 60, "ftol": 1e-5}
 
 
@@ -70,16 +67,15 @@ def refit_map(
         cells: of n slices.
         labels: 0 or 1, int (n,).
         weights: of the losses, float (n,).
-        l2: penalty on half the squared change of the layer's weights, of standardized features.
+        l2: penalty on half the squared change of the layer's weights, of features divided by the
+            root of their mean variance.
         deviation: standard deviation of the prior on the log slope and on the intercept.
     """
     of_cells = _CELL_WEIGHT * weights * cells.outlined / cells.covers[0].size
-    cells = _deciding(cells)
     depth = cells.features.shape[-1]
     features = cells.features.reshape(-1, depth)
-    scale = features.std(axis=0, dtype=np.float64)
-    # A feature that is constant here tells nothing, and its weight stays.
-    scale = np.where(scale > 0, scale, np.inf)
+    # One for all features: by its own, a feature that is rare here would be almost free to change.
+    scale = float(np.sqrt(features.var(axis=0, dtype=np.float64).mean()))
     kernel, bias = cells.tumor_map.kernel[0, :, 0, 0], cells.tumor_map.bias
     penalties = np.concatenate([np.full(2, 1 / deviation**2), np.full(depth, l2)])
 
@@ -105,15 +101,6 @@ def refit_map(
         (old.bias * slope + best[1]).astype(np.float32),
     )
     return head, Convolution(layer[None, :, None, None], bias)
-
-
-def _deciding(cells: LocalCells) -> LocalCells:
-    """Those of the cells of each view that a layer is fitted to."""
-    rank = np.where(cells.covers > 0, np.inf, _logits(cells.tumor_map, cells))
-    kept = np.argsort(-rank, axis=-1, kind="stable")[..., :_CELLS]
-    features = np.take_along_axis(cells.features, kept[..., None], axis=2)
-    covers = np.take_along_axis(cells.covers, kept, axis=2)
-    return replace(cells, features=features, covers=covers)
 
 
 def _logits(tumor_map: Convolution, cells: LocalCells) -> np.ndarray:
