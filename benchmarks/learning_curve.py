@@ -1,30 +1,32 @@
 """What a few labeled patients of a place are worth: `python learning_curve.py RUN LOCAL`.
 
-For every number of patients from 2 up, every subset of so many adapts the detector by its rules
-(see falx.runs.adaptation.fit), whether that is significant or not, and the other patients test it
-beside the detector as it is. Prints a table of means over subsets; docs/adapt.md holds one.
+For every number of patients, every subset of so many adapts the detector by each candidate that
+`falx adapt` has (see falx.runs.adaptation), whether that is significant or not, and the other
+patients test it beside the detector as it is. With one patient, nothing can be chosen on another,
+so that thresholds stay as they are. Prints a table of means over subsets; docs/adapt.md holds one.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from falx.data.catalog import build_catalog
-from falx.detect.detector import NETWORK_FILE, detector_folder, load
+from falx.detect.detector import Detector, detector_folder, load
 from falx.detect.finding import class_probabilities
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
-from falx.exporting.linear_detector import RECIPE_FILE, load_head
-from falx.recipe import load_recipe
-from falx.runs.adaptation import LinearRules, LocalData, fit
-from falx.training.adaptation import logits_of
-from falx.training.linear import LinearTrainer
-from falx.training.setup import open_cache
-from falx.training.views import CORRUPTED, render_views
+from falx.exporting.linear_detector import load_head
+from falx.runs.adaptation import LinearRules, fit
+from falx.runs.local_data import LocalData, read_local
+from falx.training.adaptation import Candidate, Layers, fit_layers
+from falx.verbs.evaluate import with_classes_of
 
 COLUMNS = ("log loss", "AUC", "AUC at the same level", "coverage", "OOD rate", "referred")
 
@@ -33,54 +35,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("local", type=Path)
+    parser.add_argument("--candidates", default="rules,map", help="which to adapt by")
     arguments = parser.parse_args()
     detector, place = load(arguments.run), detector_folder(arguments.run)
-    classes = detector.settings.classes
-    usable = build_catalog(arguments.local, min_classes=1).usable()
-    # Classes of both are in order: without a tumor first.
-    usable = type(usable)(
-        usable.root,
-        classes,
-        usable.table.assign(
-            label=usable.table["label"].map(dict(zip(usable.classes, classes, strict=True)))
-        ),
+    catalog = build_catalog(arguments.local, min_classes=1)
+    local = read_local(
+        with_classes_of(catalog, detector.settings.classes).usable(), place, cache_gb=8.0
     )
-    recipe, cache = load_recipe(place / RECIPE_FILE), open_cache(8.0)
-    views = render_views(usable, recipe.rendering, cache, recipe.augmentation)
-    trainer = LinearTrainer(
-        recipe, views, usable.labels, len(classes), usable.sources,
-        weights=place / NETWORK_FILE, cache=cache,
-    )  # fmt: skip
-    rows = np.arange(len(usable))
-    local = LocalData(
-        usable,
-        trainer.pooled_features(rows),
-        trainer.ood_features(rows),
-        trainer.ood_features(rows, CORRUPTED),
-    )
-    old = LinearRules(load_head(place), detector.settings.rules)
-    before = Predictions.of_detector(
-        usable, rows, *detector.predict_views(views.plain), detector.settings.rules
-    )
-    groups = np.unique(usable.groups)
+    old = LinearRules(Layers(load_head(place)), detector.settings.rules)
+    groups = np.unique(local.usable.groups)
     print(f"| patients | subsets | detector | {' | '.join(COLUMNS)} |")
     print("| --- " * (len(COLUMNS) + 3) + "|")
-    _show(0, 1, "as it is", [_numbers(before)])
-    for size in range(2, len(groups)):
-        subsets = [np.isin(usable.groups, chosen) for chosen in combinations(groups, size)]
-        tested = [np.flatnonzero(~inside) for inside in subsets]
-        _show(size, len(subsets), "as it is", [_numbers(before.take(rest)) for rest in tested])
-        after = [_numbers(_adapted(old, local, inside)) for inside in subsets]
-        _show(size, len(subsets), "adapted", after)
+    before = _before(detector, local)
+    for size in range(len(groups)):
+        subsets = [np.isin(local.usable.groups, each) for each in combinations(groups, size)]
+        _show(size, "as it is", subsets, lambda inside: before.take(np.flatnonzero(~inside)))
+        for candidate in arguments.candidates.split(",") if size else ():
+            _show(size, candidate, subsets, partial(_adapted, candidate, old, local, size))
 
 
-def _adapted(old: LinearRules, local: LocalData, inside: np.ndarray) -> Predictions:
-    """Predictions on the other patients by rules fitted to those inside."""
-    rest = np.flatnonzero(~inside)
-    fitted = fit("rules", old, local, np.flatnonzero(inside))
-    probabilities = class_probabilities(logits_of(fitted.head, local.pooled[rest]))
-    distances = fitted.reference.distances(local.ood_features[rest])
+def _before(detector: Detector, local: LocalData) -> Predictions:
+    """Predictions on all slices by the detector as it is."""
+    rows, measured = np.arange(len(local.usable)), detector.predict_views(local.views.plain)
+    return Predictions.of_detector(local.usable, rows, *measured, detector.settings.rules)
+
+
+def _adapted(
+    candidate: Candidate, old: LinearRules, local: LocalData, patients: int, inside: np.ndarray
+) -> Predictions:
+    """Predictions on the other patients by what was fitted to those inside."""
+    rows, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
+    if patients > 1:
+        fitted = fit(candidate, old, local, rows)
+        distances = fitted.reference.distances(local.ood_features[rest])
+    else:
+        layers = fit_layers(candidate, old.layers.head, local.slices.take(rows))
+        fitted, distances = replace(old, layers=layers), np.zeros(len(rest))
+    probabilities = class_probabilities(fitted.layers.logits(local.slices.take(rest)))
     return Predictions.of_detector(local.usable, rest, probabilities, distances, fitted.rules)
+
+
+def _show(
+    patients: int, name: str, subsets: list[np.ndarray], predict: Callable[..., Predictions]
+) -> None:
+    numbers = np.mean([_numbers(predict(inside)) for inside in subsets], axis=0)
+    cells = [f"{mean:.3f}" for mean in numbers]
+    print(f"| {patients} | {len(subsets)} | {name} | {' | '.join(cells)} |", flush=True)
 
 
 def _numbers(predictions: Predictions) -> list[float]:
@@ -94,11 +94,6 @@ def _numbers(predictions: Predictions) -> list[float]:
         reliability.out_of_distribution.value,
         reliability.referred.value,
     ]
-
-
-def _show(patients: int, subsets: int, name: str, numbers: list[list[float]]) -> None:
-    cells = [f"{mean:.3f}" for mean in np.mean(numbers, axis=0)]
-    print(f"| {patients} | {subsets} | {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,14 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from falx.errors import BadInput
-from falx.exporting.arrays import read_convolutions
-from falx.exporting.direct import LinearHead, detector_graph, feature_graph, pooled_depth
+from falx.exporting.arrays import MAP, Convolution, read_convolutions
+from falx.exporting.direct import (
+    LinearHead,
+    cell_feature_graph,
+    detector_graph,
+    feature_graph,
+    pooled_depth,
+)
 from falx.exporting.graph import keras_runtime
 from falx.exporting.runtimes import OUTPUTS
 from falx.model.backbones import build_backbone
@@ -82,6 +88,21 @@ def test_all_outputs_are_those_of_keras(recipe, classes, tmp_path) -> None:
         wanted = getattr(expected, name)
         scale = np.abs(wanted).max()
         np.testing.assert_allclose(actual[name], wanted, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_the_last_layer_on_features_of_cells_gives_the_pooled_evidence(tmp_path) -> None:
+    recipe = small("localized")
+    convolutions = read_convolutions(weights_of(recipe, tmp_path), localization=True)
+    kernel = convolutions[MAP].kernel
+    # Another layer than the one that the features are computed with.
+    convolutions[MAP] = Convolution(kernel + 0.1, np.array([-2.0], np.float32))
+    compiled = openvino.Core().compile_model(cell_feature_graph(recipe, convolutions), "CPU", EXACT)
+    cells = compiled(network_input(VIEWS))[0]
+    assert cells.shape == (3, 64, kernel.shape[1])
+    logits = cells.astype(float) @ (kernel[0, :, 0, 0] + 0.1) - 2.0
+    graph = feature_graph(recipe, convolutions)
+    pooled = openvino.Core().compile_model(graph, "CPU", EXACT)(network_input(VIEWS))[0][:, 0]
+    np.testing.assert_allclose(np.log(np.exp(logits).sum(axis=1)), pooled, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["best", "localized"])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from falx.model.backbones import build_backbone
-from falx.model.localization import STRIDE, CellLoss, localization_network
+from falx.model.cells import STRIDE
+from falx.model.localization import CellLoss, localization_network
 from falx.recipe import Backbone
 
 

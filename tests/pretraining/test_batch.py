@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from falx.image.render import Region
-from falx.pretraining.batch import Batch, cells, joined, localized_batch, shown_in
+from falx.image.render import Region, shown_in
+from falx.model.cells import cells
+from falx.pretraining.batch import Batch, joined, localized_batch
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from falx.exporting.direct import LinearHead
 from falx.training.adaptation import (
     LocalSlices,
-    adapt_head,
+    adapt_layers,
     fold_pairs,
     group_losses,
     logits_of,
@@ -92,7 +92,7 @@ def test_a_wide_prior_lets_go_of_a_detector_that_is_far_off():
     slices = local_slices()
     old = LinearHead(np.array([[9.0], *[[0.0]] * 5], np.float32), np.array([30.0], np.float32))
     losses = [
-        group_losses(adapt_head(name, old, slices).logits, slices.labels, slices.groups).mean()
+        group_losses(adapt_layers(name, old, slices).logits, slices.labels, slices.groups).mean()
         for name in ("wide", "rules")
     ]
     assert losses[0] < np.log(2) < losses[1]
@@ -118,14 +118,14 @@ def test_logits_out_of_fold_do_not_know_the_labels_of_their_group():
     swapped = LocalSlices(slices.features, slices.labels.copy(), slices.groups)
     first = slices.groups == 0
     swapped.labels[first] = 1 - swapped.labels[first]
-    one, other = (adapt_head("rules", old, each).logits for each in (slices, swapped))
+    one, other = (adapt_layers("rules", old, each).logits for each in (slices, swapped))
     np.testing.assert_array_equal(one[first], other[first])
     assert np.abs(one[~first] - other[~first]).max() > 1e-3
 
 
 def test_the_head_of_the_best_penalty_is_taken():
     slices, old = local_slices(groups=8), old_head()
-    found = adapt_head("head", old, slices)
+    found = adapt_layers("head", old, slices)
     losses = {}
     for l2 in (1e4, 1e3, 1e2, 1e1, 1e0):
         logits = np.empty((len(slices), 1))
@@ -134,7 +134,7 @@ def test_the_head_of_the_best_penalty_is_taken():
             logits[tested] = logits_of(head, slices.features[tested])
         losses[l2] = group_losses(logits, slices.labels, slices.groups).mean()
     best = min(losses, key=losses.get)
-    np.testing.assert_allclose(found.head.kernel, refitted(old, slices, l2=best).kernel)
+    np.testing.assert_allclose(found.layers.head.kernel, refitted(old, slices, l2=best).kernel)
     assert losses[best] < losses[1e4]
 
 

@@ -193,6 +193,59 @@ def test_a_detector_without_a_linear_head_is_refused(run, swapped, tmp_path):
         falx.adapt(run, swapped, out=tmp_path / "out")
 
 
+@pytest.fixture(scope="module")
+def unlabeled(linear, tmp_path_factory):
+    """A folder with slices of six patients, and the detector adapted to it."""
+    place = tmp_path_factory.mktemp("unlabeled")
+    write_phantoms(place / "all", 60, seed=33, size=96)
+    files = sorted(
+        each for each in (place / "all").rglob("*.png") if "mask" not in str(each).lower()
+    )
+    for number, file in enumerate(files):
+        target = place / "local" / f"P{number % 6}" / f"{number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    local = place / "local"
+    return local, falx.adapt(linear, local, unlabeled=True, prior_shift=True, out=place / "adapted")
+
+
+def test_without_labels_the_reference_is_of_the_place_and_nothing_is_called_tested(
+    unlabeled, linear
+):
+    local, done = unlabeled
+    old, new = (falx.load(each).settings.rules for each in (linear, done.folder))
+    assert new.ood_threshold != old.ood_threshold
+    assert (new.threshold, new.conformal_threshold) == (old.threshold, old.conformal_threshold)
+    record = json.loads((done.folder / "adaptation.json").read_text())["unlabeled"]
+    assert record["validated"] is False
+    assert record["slices"] == len(list(local.rglob("*.png")))
+    assert sum(record["prior"].values()) == pytest.approx(1)
+    page = (done.folder / "adaptation.html").read_text("utf-8")
+    assert "nothing was tested" in page
+    assert len(falx.load(done.folder).predict(local).slices) == record["slices"]
+
+
+def test_the_prior_moves_the_intercept_alone(unlabeled, linear):
+    _, done = unlabeled
+    old, new = load_head(linear / "detector"), load_head(done.folder / "detector")
+    np.testing.assert_array_equal(new.kernel, old.kernel)
+    prior = done.adaptation.prior
+    assert new.bias[0] - old.bias[0] == pytest.approx(np.log(prior[1] / prior[0]), abs=1e-4)
+
+
+def test_without_labels_too_few_patients_are_refused(unlabeled, linear, tmp_path):
+    local, _ = unlabeled
+    shutil.copytree(local / "P0", tmp_path / "few" / "P0")
+    with pytest.raises(BadInput, match=r"at least 5 patients .groups.; there are 1"):
+        falx.adapt(linear, tmp_path / "few", unlabeled=True, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_prior_shift_is_for_slices_without_labels(linear, swapped, tmp_path):
+    with pytest.raises(BadInput, match=r"--prior-shift is for slices without labels"):
+        falx.adapt(linear, swapped, prior_shift=True, out=tmp_path / "out")
+
+
 def test_other_classes_are_refused(linear, kinds, tmp_path):
     with pytest.raises(BadInput, match=r"hold the class 'glioma'.* Rename the folders to match[.]"):
         falx.adapt(linear, kinds, out=tmp_path / "out")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from falx.evaluation.reliability import Reliability
     from falx.runs.adaptation import Adaptation
     from falx.runs.run import Run
+    from falx.runs.unlabeled import UnlabeledAdaptation
     from falx.verbs.doctor import Check
 
 _STUDY_METRICS = ("roc_auc", "sensitivity", "specificity")
@@ -173,6 +174,17 @@ def show_adaptation(adaptation: Adaptation) -> None:
         table.add_row(row.name, *(c.value + span for c, span in zip(row.cells, spans, strict=True)))
     out.print(table)
     say(verdict(adaptation))
+
+
+def show_unlabeled(adaptation: UnlabeledAdaptation) -> None:
+    """What an adaptation without labels changed, and that nothing was tested."""
+    from falx.reporting.words.unlabeled import unlabeled_rows, unlabeled_verdict
+
+    table = Table("", "as it is", "adapted", box=None)
+    for name, before, after in unlabeled_rows(adaptation):
+        table.add_row(name, before, after)
+    out.print(table)
+    say(unlabeled_verdict(adaptation))
 
 
 def show_heat_map_scores(evaluation: Evaluation) -> None:

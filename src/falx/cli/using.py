@@ -91,23 +91,29 @@ def adapt(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            help="Labeled slices of the place, as for falx train; before them a run folder, or the "
+            help="Slices of the place, labeled as for falx train; before them a run folder, or the "
             "detector/ in it. By default, the detector that ships with falx is adapted.",
             metavar="[RUN] LOCAL",
         ),
     ],
     **options: Any,
 ) -> None:
-    """Adapt a detector to a place by a few labeled patients, if that is a significant gain."""
+    """Adapt a detector to a place by a few patients, if labels show a significant gain."""
     run, local = run_and_data("falx adapt", arguments)
     with working("falx adapt", resumes=False, keras=False) as listener:
-        from falx.cli.tables import show_adaptation
+        from falx.cli.tables import show_adaptation, show_unlabeled
+        from falx.runs.adaptation import Adaptation
         from falx.verbs.adapt import adapt as run_adaptation
 
         done = run_adaptation(run, local, **options, listener=listener)
-    show_adaptation(done.adaptation)
+    adaptation = done.adaptation
     steps = [("Use it", f"falx predict {shlex.quote(str(done.folder))} FILES")]
-    show_next(done.folder, steps if done.adaptation.taken else [])
+    if isinstance(adaptation, Adaptation):
+        show_adaptation(adaptation)
+        steps = steps if adaptation.taken else []
+    else:
+        show_unlabeled(adaptation)
+    show_next(done.folder, steps)
 
 
 def card(

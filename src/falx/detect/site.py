@@ -95,7 +95,7 @@ class SiteCheck:
     def from_dict(cls, content: Mapping[str, Any]) -> SiteCheck:
         """Read what `as_dict` gave."""
         known = {each.name: content[each.name] for each in fields(cls)}
-        differences = [
+        differences: list[dict[str, Any]] = [
             {name: math.inf if value is None else value for name, value in each.items()}
             for each in content["differences"]
         ]

@@ -23,6 +23,9 @@ from falx.errors import BadInput
 BLOCKS = 16
 """Inverted residual blocks after the first, `expanded_conv`."""
 
+MAP = "tumor_map"
+"""Name of the last convolution of a localization head."""
+
 HEAT_MAPS = "contributions"
 """Name of the convolution that computes heat maps, which is none of the backbone."""
 
@@ -37,7 +40,6 @@ _LATERALS = {
 """Convolutions of the localization head, by the one whose features they take."""
 _MIXED = ("middle_0", "fine_0", "fine_1")
 """Depthwise separable convolutions of the localization head, in order."""
-_MAP = "tumor_map"
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +160,7 @@ def _localization_head(
     pointwise = iter(_MIXED)
     for kernel, bias in arrays.head_convolutions:
         inputs, outputs = kernel.shape[2:]
-        name = _MAP if outputs == 1 else laterals.get(inputs) or f"{next(pointwise)}_pointwise"
+        name = MAP if outputs == 1 else laterals.get(inputs) or f"{next(pointwise)}_pointwise"
         yield name, Convolution(_arranged(kernel, False), bias)
     for name, (kernel, bias) in zip(_MIXED, arrays.head_depthwise, strict=True):
         yield f"{name}_depthwise", Convolution(_arranged(kernel, True), bias)

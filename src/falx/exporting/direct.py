@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 import openvino.opset13 as ops
 
-from falx.exporting.arrays import BLOCKS, HEAT_MAPS, Convolution, Convolutions
+from falx.exporting.arrays import BLOCKS, HEAT_MAPS, MAP, Convolution, Convolutions
 from falx.exporting.runtimes import INPUT, OUTPUTS
 from falx.model.reference import OOD_LAYER, MahalanobisReference
 from falx.model.scaling import INPUT_SCALING
@@ -46,6 +46,19 @@ def feature_graph(recipe: Recipe, convolutions: Convolutions) -> openvino.Model:
     last, middle = _backbone(recipe, convolutions, gray)
     features = ops.concat([_pooled(recipe, last), _averaged(middle)], 1)
     return openvino.Model([features], [gray], "features")
+
+
+def cell_feature_graph(recipe: Recipe, convolutions: Convolutions) -> openvino.Model:
+    """Gray levels -> features of cells, which the last layer of a localization head is applied to.
+
+    Float32 (batch, cells, depth), with cells row by row.
+    """
+    gray, depth = _gray(recipe), convolutions[MAP].kernel.shape[1]
+    # Features are what the network would give, were its last layer the identity.
+    identity = Convolution(np.eye(depth)[:, :, None, None], np.zeros(depth))
+    values, _ = _backbone(recipe, {**convolutions, MAP: identity}, gray)
+    flat = ops.reshape(values, _constant([0, depth, -1]), True)
+    return openvino.Model([ops.transpose(flat, _constant([0, 2, 1]))], [gray], "cells")
 
 
 def detector_graph(
@@ -122,7 +135,7 @@ def _localized(convolutions: Convolutions, fine: Any, middle: Any, coarse: Any) 
         for number in range(rounds):
             merged = _convolved(merged, convolutions, f"{name}_{number}_depthwise")
             merged = ops.relu(_convolved(merged, convolutions, f"{name}_{number}_pointwise"))
-    return _convolved(merged, convolutions, "tumor_map")
+    return _convolved(merged, convolutions, MAP)
 
 
 def _head(recipe: Recipe, values: Any, head: LinearHead) -> tuple[Any, Any]:

@@ -17,10 +17,10 @@ from falx.detect.engine import Engine
 from falx.detect.rules import Rules
 from falx.detect.settings import Settings
 from falx.errors import BrokenRun
-from falx.exporting.arrays import Convolutions
+from falx.exporting.arrays import MAP, Convolution, Convolutions, read_convolutions
 from falx.exporting.direct import LinearHead, detector_graph
 from falx.model.reference import MahalanobisReference
-from falx.recipe import Recipe
+from falx.recipe import Recipe, load_recipe
 from falx.serialization import read_arrays
 
 HEAD_FILE = "head.npz"
@@ -44,6 +44,28 @@ class LinearDetector:
     convolutions: Convolutions
     head: LinearHead
     reference: MahalanobisReference
+
+
+def with_last_layers(
+    folder: Path,
+    head: LinearHead,
+    reference: MahalanobisReference,
+    tumor_map: Convolution | None = None,
+) -> LinearDetector:
+    """The detector of a folder, with another head and reference.
+
+    Args:
+        tumor_map: last layer of its localization head, if that is another too.
+
+    Raises:
+        BrokenRun: the folder is damaged, or of no linear detector.
+    """
+    recipe = load_recipe(folder / RECIPE_FILE)
+    localization = recipe.backbone.localization
+    convolutions = read_convolutions(folder / NETWORK_FILE, localization=localization)
+    if tumor_map is not None:
+        convolutions[MAP] = tumor_map
+    return LinearDetector(recipe, convolutions, head, reference)
 
 
 def export_linear(

@@ -81,6 +81,27 @@ def render_levels(
     return _resized(shown, rendering.size), region
 
 
+def shown_in(region: Region, mask: np.ndarray, size: int) -> np.ndarray:
+    """The part of a slice's mask that a view shows: float32 (size, size), [0, 1].
+
+    Args:
+        region: of the slice that the view shows.
+        mask: bool (height, width).
+    """
+    height, width = mask.shape
+    inside = mask[max(region.top, 0) : region.bottom, max(region.left, 0) : region.right]
+    padded = cv2.copyMakeBorder(
+        inside.astype(np.float32),
+        max(-region.top, 0),
+        max(region.bottom - height, 0),
+        max(-region.left, 0),
+        max(region.right - width, 0),
+        cv2.BORDER_CONSTANT,
+        value=0,
+    )
+    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA)
+
+
 def _resized(levels: np.ndarray, size: int) -> np.ndarray:
     interpolation = cv2.INTER_AREA if min(levels.shape) > size else cv2.INTER_LINEAR
     return cv2.resize(levels, (size, size), interpolation=interpolation)

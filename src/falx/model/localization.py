@@ -11,10 +11,8 @@ from typing import Any
 
 import keras
 
+from falx.model.cells import TUMOR_WEIGHT
 from falx.model.scaling import INPUT_SCALING
-
-STRIDE = 8
-"""Pixels of a view per cell of the map, along each side."""
 
 LAST_LAYER = "out_relu"
 """The last layer of the backbone below the head."""
@@ -26,7 +24,6 @@ _WIDTH = 48
 _CELL_BIAS, _SLICE_BIAS = -4.0, -1.5
 """Initial logits: few cells hold tumor, and learning that first would destabilize the features
 (the prior of Lin et al., Focal Loss, ICCV 2017)."""
-_TUMOR_WEIGHT = 3.0
 
 
 def with_localization(backbone: keras.Model) -> keras.Model:
@@ -125,7 +122,7 @@ class CellLoss(keras.losses.Loss):
         """The mean over the cells of each map: (batch,)."""
         ops = keras.ops
         softplus = ops.maximum(y_pred, 0) + ops.log1p(ops.exp(-ops.abs(y_pred)))
-        losses = (softplus - y_true * y_pred) * (1 + _TUMOR_WEIGHT * y_true)
+        losses = (softplus - y_true * y_pred) * (1 + TUMOR_WEIGHT * y_true)
         return ops.mean(losses, axis=(1, 2, 3))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from falx.image.render import Region
-from falx.model.localization import STRIDE
+from falx.model.cells import STRIDE, cells
 
 
 @dataclass(frozen=True)
@@ -50,33 +48,6 @@ def localized_batch(
         "tumor": np.ones(len(views), np.float32),
     }
     return Batch(np.stack(views), targets, weights)
-
-
-def cells(cover: np.ndarray) -> np.ndarray:
-    """The fraction of each cell that a cover of a view fills: float32 (size / 8, size / 8)."""
-    side = len(cover) // STRIDE
-    return cv2.resize(cover.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-
-
-def shown_in(region: Region, mask: np.ndarray, size: int) -> np.ndarray:
-    """The part of a slice's mask that a view shows: float32 (size, size), [0, 1].
-
-    Args:
-        region: of the slice that the view shows.
-        mask: bool (height, width).
-    """
-    height, width = mask.shape
-    inside = mask[max(region.top, 0) : region.bottom, max(region.left, 0) : region.right]
-    padded = cv2.copyMakeBorder(
-        inside.astype(np.float32),
-        max(-region.top, 0),
-        max(region.bottom - height, 0),
-        max(-region.left, 0),
-        max(region.right - width, 0),
-        cv2.BORDER_CONSTANT,
-        value=0,
-    )
-    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone, set_batch_norm_momentum
+from falx.model.cells import cells
 from falx.model.folding import fold_batch_norm
 from falx.model.localization import (
     LAST_LAYER,
@@ -32,7 +33,7 @@ from falx.model.localization import (
     with_localization,
 )
 from falx.model.scaling import network_input
-from falx.pretraining.batch import Batch, cells, joined
+from falx.pretraining.batch import Batch, joined
 from falx.pretraining.mixture import Mixture
 from falx.pretraining.sources import Source
 from falx.pretraining.stream import stream

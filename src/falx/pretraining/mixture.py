@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator, default_rng
 
 from falx.image import augment, tone
-from falx.image.render import render_with_region
+from falx.image.render import render_with_region, shown_in
 from falx.phantoms import MIN_SIZE, Anatomies, draw, implant, paint
-from falx.pretraining.batch import Batch, localized_batch, shown_in
+from falx.pretraining.batch import Batch, localized_batch
 from falx.pretraining.sources import Source
 from falx.recipe import Augmentation, Rendering
 

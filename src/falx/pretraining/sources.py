@@ -16,8 +16,7 @@ from falx.data.catalog import Catalog, build_catalog, shares_group_with
 from falx.data.class_names import has_negative
 from falx.data.outlines import outlined_files
 from falx.errors import BadInput, UnusableData
-from falx.image.render import render_with_region
-from falx.pretraining.batch import shown_in
+from falx.image.render import render_with_region, shown_in
 from falx.progress import Listener, Progress, silent
 from falx.recipe import Rendering
 

@@ -22,10 +22,10 @@ from falx.evaluation.calibration import fit_conformal_threshold, operating_thres
 from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.study_calibration import calibrate_studies
-from falx.exporting.direct import LinearHead
 from falx.model.reference import MahalanobisReference
+from falx.runs.local_data import LocalData
 from falx.statistics import sign_flip_p
-from falx.training.adaptation import Candidate, LocalSlices, adapt_head, fold_pairs, logits_of
+from falx.training.adaptation import Candidate, Layers, adapt_layers, fold_pairs
 from falx.training.ood import NO_OOD_THRESHOLD, fit_mahalanobis, fit_ood_threshold
 
 logger = logging.getLogger(__name__)
@@ -39,37 +39,15 @@ _TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, eq=False)
-class LocalData:
-    """Labeled slices of a place, with what a detector's backbone makes of them.
-
-    Attributes:
-        usable: n slices.
-        pooled: features that the head is applied to, float (n, depth).
-        ood_features, corrupted: of the Mahalanobis distance, of plain and of corrupted views,
-            float (n, channels).
-    """
-
-    usable: Catalog
-    pooled: np.ndarray
-    ood_features: np.ndarray
-    corrupted: np.ndarray
-
-    @property
-    def slices(self) -> LocalSlices:
-        """As a linear head sees them."""
-        return LocalSlices(self.pooled, self.usable.labels, self.usable.groups)
-
-
-@dataclass(frozen=True, eq=False)
 class LinearRules:
     """What an adaptation changes of a detector.
 
     Attributes:
-        logits: of the slices that it was fitted to, by heads fitted to other groups; None of a
+        logits: of the slices that it was fitted to, by layers fitted to other groups; None of a
             detector that saw none of them.
     """
 
-    head: LinearHead
+    layers: Layers
     rules: Rules
     reference: MahalanobisReference | None = None
     logits: np.ndarray | None = None
@@ -157,10 +135,8 @@ def compare(
         listener: is told the name of each candidate.
     """
     best, attempts = before, []
-    # Of a single feature, a head is slope and intercept, which the others change.
-    names: tuple[Candidate, ...] = ("rules", "wide")
-    if len(old.head.kernel) > 1:
-        names += ("head",)
+    # Of a localization head, the linear head is slope and intercept, which the others change.
+    names: tuple[Candidate, ...] = ("rules", "wide", "map" if local.cells else "head")
     for name in names:
         listener(name)
         predictions = _out_of_fold(name, old, local)
@@ -177,11 +153,11 @@ def compare(
 
 
 def fit(candidate: Candidate, old: LinearRules, local: LocalData, rows: np.ndarray) -> LinearRules:
-    """Fit head, rules and Mahalanobis reference to some of the slices, int (rows,).
+    """Fit layers, rules and Mahalanobis reference to some of the slices, int (rows,).
 
-    Thresholds are chosen on probabilities by heads that were fitted to other groups.
+    Thresholds are chosen on probabilities by layers that were fitted to other groups.
     """
-    adapted = adapt_head(candidate, old.head, local.slices.take(rows))
+    adapted = adapt_layers(candidate, old.layers.head, local.slices.take(rows))
     probabilities = class_probabilities(adapted.logits)
     labels, groups = local.usable.labels[rows], local.usable.groups[rows]
     plain, corrupted = local.ood_features[rows], local.corrupted[rows]
@@ -202,7 +178,7 @@ def fit(candidate: Candidate, old: LinearRules, local: LocalData, rows: np.ndarr
         local.usable, rows, probabilities, reference.distances(plain), rules
     )
     rules = calibrate_studies(validation, top_fraction=rules.top_fraction)
-    return LinearRules(adapted.head, rules, reference, adapted.logits)
+    return LinearRules(adapted.layers, rules, reference, adapted.logits)
 
 
 def _out_of_fold(candidate: Candidate, old: LinearRules, local: LocalData) -> Predictions:
@@ -214,7 +190,7 @@ def _out_of_fold(candidate: Candidate, old: LinearRules, local: LocalData) -> Pr
     for number, (rest, tested) in enumerate(folds, start=1):
         fitted = fit(candidate, old, local, rest)
         assert fitted.reference is not None
-        logits = logits_of(fitted.head, local.pooled[tested])
+        logits = fitted.layers.logits(local.slices.take(tested))
         probabilities[tested] = class_probabilities(logits)
         distances[tested] = fitted.reference.distances(local.ood_features[tested])
         numbers[tested] = number

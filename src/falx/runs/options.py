@@ -293,6 +293,24 @@ class PhantomOptions(TypedDict, total=False):
 class AdaptOptions(TypedDict, total=False):
     """What `adapt` takes."""
 
+    unlabeled: Annotated[
+        bool,
+        Option(
+            "LOCAL has no labels: out-of-distribution detection is fitted to it, and nothing is "
+            "tested.",
+            False,
+            flag="--unlabeled",
+        ),
+    ]
+    prior_shift: Annotated[
+        bool,
+        Option(
+            "With --unlabeled: also move the logits by the estimated frequency of classes, which "
+            "is right only where nothing else differs.",
+            False,
+            flag="--prior-shift",
+        ),
+    ]
     tumor_area: TumorArea
     tumor_margin: TumorMargin
     cache_gb: CacheGb

@@ -1,4 +1,4 @@
-"""Heads for another place: an old linear head as the prior of one fitted to a few local patients.
+"""Last layers for another place: the old ones as the prior of those fitted to a few local patients.
 
 Maximum a posteriori estimates with a normal prior around the old head (Chelba and Acero, EMNLP
 2004): without local evidence, nothing changes. Slices of one
@@ -18,9 +18,11 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import GroupKFold
 
+from falx.exporting.arrays import Convolution
 from falx.exporting.direct import LinearHead
+from falx.training.map_adaptation import LocalCells, evidence_of, refit_map
 
-Candidate = Literal["rules", "wide", "head"]
+Candidate = Literal["rules", "wide", "map", "head"]
 
 MAX_FOLDS = 5
 
@@ -30,6 +32,9 @@ scaling (see falx.evaluation.calibration), and one that lets go of a detector th
 _HEAD_L2 = (1e4, 1e3, 1e2, 1e1, 1e0)
 """Penalties on half the squared change of the kernel, of standardized features; the first of the
 best is taken."""
+_MAP_L2 = 0.3
+"""The same for the last layer of a localization head. One: choosing it among a handful of patients
+costs more than it gains (see docs/adapt.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +45,13 @@ class LocalSlices:
         features: that the head is applied to, float64 (n, depth).
         labels: class codes, int (n,).
         groups: int (n,).
+        cells: of a localization head; None of other detectors.
     """
 
     features: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    cells: LocalCells | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,33 +65,72 @@ class LocalSlices:
 
     def take(self, rows: np.ndarray) -> LocalSlices:
         """Some of the slices, int (rows,)."""
-        return LocalSlices(self.features[rows], self.labels[rows], self.groups[rows])
+        cells = self.cells and self.cells.take(rows)
+        return LocalSlices(self.features[rows], self.labels[rows], self.groups[rows], cells)
 
 
 @dataclass(frozen=True, eq=False)
-class AdaptedHead:
-    """A head, and what heads fitted alike give for slices of other groups.
+class Layers:
+    """The last layers of a detector.
 
     Attributes:
-        head: fitted to all of the slices.
-        logits: of the same slices, out of fold, float (n, k).
+        tumor_map: the last of a localization head; None where that stays as it is.
     """
 
     head: LinearHead
+    tumor_map: Convolution | None = None
+
+    def logits(self, slices: LocalSlices) -> np.ndarray:
+        """Of local slices, float64 (n, k)."""
+        if self.tumor_map is None or slices.cells is None:
+            return logits_of(self.head, slices.features)
+        return logits_of(self.head, evidence_of(self.tumor_map, slices.cells))
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedLayers:
+    """Layers, and what layers fitted alike give for slices of other groups.
+
+    Attributes:
+        layers: fitted to all of the slices.
+        logits: of the same slices, out of fold, float (n, k).
+    """
+
+    layers: Layers
     logits: np.ndarray
 
 
-def adapt_head(candidate: Candidate, old: LinearHead, slices: LocalSlices) -> AdaptedHead:
-    """Fit a head to local slices of at least two groups, by one of the candidates.
+def adapt_layers(candidate: Candidate, old: LinearHead, slices: LocalSlices) -> AdaptedLayers:
+    """Fit the last layers to local slices of at least two groups, by one of the candidates.
 
-    "rules" changes slope and intercept of the logits (Platt, 1999), "wide" too, with a wider prior;
-    "head" changes every weight, with the penalty that is best out of fold.
+    "rules" changes slope and intercept of the logits (Platt, 1999), "wide" too, with a wider prior.
+    "map" changes the last layer of a localization head as well, and "head" every weight of a linear
+    head, with the penalty that is best out of fold.
     """
-    if candidate != "head":
-        deviation = {"rules": NARROW, "wide": WIDE}[candidate]
-        return _fitted(partial(rescaled, old, deviation=deviation), slices)
-    fits = [_fitted(partial(refitted, old, l2=l2), slices) for l2 in _HEAD_L2]
+    penalties = _HEAD_L2 if candidate == "head" else (None,)
+    fits = [_out_of_fold(partial(fit_layers, candidate, old, l2=l2), slices) for l2 in penalties]
     return min(fits, key=lambda fit: group_losses(fit.logits, slices.labels, slices.groups).mean())
+
+
+def fit_layers(
+    candidate: Candidate, old: LinearHead, slices: LocalSlices, *, l2: float | None = None
+) -> Layers:
+    """The last layers that fit local slices best, by one of the candidates.
+
+    Args:
+        l2: penalty of "head"; by default the one in the middle.
+    """
+    if candidate == "head":
+        return Layers(refitted(old, slices, l2=l2 or _HEAD_L2[len(_HEAD_L2) // 2]))
+    if candidate == "map":
+        if slices.cells is None:
+            raise ValueError("Only a localization head has a map.")
+        layers = refit_map(
+            old, slices.cells, slices.labels, slices.weights,
+            l2=_MAP_L2, deviation=NARROW,
+        )  # fmt: skip
+        return Layers(*layers)
+    return Layers(rescaled(old, slices, deviation=WIDE if candidate == "wide" else NARROW))
 
 
 def fold_pairs(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -152,12 +198,12 @@ def group_losses(logits: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
     return means
 
 
-def _fitted(fit: Callable[[LocalSlices], LinearHead], slices: LocalSlices) -> AdaptedHead:
-    head = fit(slices)
-    logits = np.empty((len(slices), len(head.bias)))
+def _out_of_fold(fit: Callable[[LocalSlices], Layers], slices: LocalSlices) -> AdaptedLayers:
+    layers = fit(slices)
+    logits = np.empty((len(slices), len(layers.head.bias)))
     for rest, tested in fold_pairs(slices.groups):
-        logits[tested] = logits_of(fit(slices.take(rest)), slices.features[tested])
-    return AdaptedHead(head, logits)
+        logits[tested] = fit(slices.take(rest)).logits(slices.take(tested))
+    return AdaptedLayers(layers, logits)
 
 
 def _weighted_loss(logits: np.ndarray, slices: LocalSlices) -> tuple[float, np.ndarray]:

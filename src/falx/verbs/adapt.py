@@ -1,11 +1,11 @@
-"""`adapt`: a detector for another place, from a few labeled patients of it."""
+"""`adapt`: a detector for another place, from a few patients of it, labeled or not."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -14,40 +14,39 @@ from falx.data.catalog import Catalog, build_catalog
 from falx.data.fingerprints import Fingerprints, fingerprints
 from falx.data.mask_rule import MaskRule
 from falx.data.split import Split
+from falx.data.unlabeled import unlabeled_catalog
 from falx.declaration import command_line, takes
-from falx.detect.detector import NETWORK_FILE, Detector, detector_folder, load
+from falx.detect.detector import Detector, detector_folder, load
 from falx.detect.finding import class_probabilities
 from falx.errors import BadInput
 from falx.evaluation.predictions import Predictions
 from falx.exporting.linear_detector import (
     HEAD_FILE,
     RECIPE_FILE,
-    LinearDetector,
     check_logits,
     export_linear,
     load_head,
+    with_last_layers,
 )
 from falx.progress import Listener, Progress, silent
 from falx.recipe import load_recipe
-from falx.reporting.pages.adaptation import write_adaptation_page
+from falx.reporting.pages.adaptation import write_adaptation_page, write_unlabeled_page
 from falx.runs.adaptation import (
     Adaptation,
     LinearRules,
-    LocalData,
     check_groups,
     compare,
     fit,
 )
 from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
+from falx.runs.local_data import LocalData, read_local
 from falx.runs.options import AdaptOptions
+from falx.runs.unlabeled import UnlabeledAdaptation, adapt_unlabeled, check_unlabeled
 from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
 from falx.serialization import write_json
-from falx.training.adaptation import logits_of
-from falx.training.linear import LinearTrainer
-from falx.training.setup import open_cache
+from falx.training.adaptation import Layers, logits_of
 from falx.training.site import fit_site_reference
-from falx.training.views import CORRUPTED, Views, render_views
 from falx.verbs.evaluate import leaked_from_training, with_classes_of
 
 logger = logging.getLogger(__name__)
@@ -61,11 +60,12 @@ PAGE_FILE = "adaptation.html"
 class Adapted:
     """What `adapt` leaves behind: the folder, with adaptation.html and .json.
 
-    Where something was gained, it holds the new detector too, in detector/.
+    Where something was gained, or there were no labels, it holds the new detector too, in
+    detector/.
     """
 
     folder: Path
-    adaptation: Adaptation
+    adaptation: Adaptation | UnlabeledAdaptation
 
 
 @takes(AdaptOptions)
@@ -76,11 +76,11 @@ def adapt(
     listener: Listener = silent,
     **options: Unpack[AdaptOptions],
 ) -> Adapted:
-    """Adapt a detector to labeled slices of a place, as far as that is a significant gain.
+    """Adapt a detector to slices of a place: to labeled ones as far as that is a significant gain.
 
     Args:
         run: a run folder, or its `detector/`; None for the detector that ships with falx.
-        local: labeled slices, as for `falx.evaluate`.
+        local: labeled slices, as for `falx.evaluate`; with `unlabeled`, a folder of any.
         listener: receives progress.
         options: see falx.runs.options.AdaptOptions.
 
@@ -93,17 +93,20 @@ def adapt(
     check_free(folder, "the adapted detector")
     detector, place = load(run), detector_folder(run)
     old = _linear(detector, place)
+    arguments = [str(each) for each in (run, local) if each is not None]
+    command = command_line("adapt", arguments, AdaptOptions, options)
+    if options["unlabeled"]:
+        return _without_labels(Path(local), detector, place, folder, command, options, listener)
+    if options["prior_shift"]:
+        raise BadInput(
+            "--prior-shift is for slices without labels; add --unlabeled, or leave it out: with "
+            "labels, the intercept is fitted."
+        )
     usable = _local_slices(Path(local), detector, place, options, listener)
     check_groups(usable)
-    trainer = _trainer(usable, place, options["cache_gb"], listener)
+    data = read_local(usable, place, cache_gb=options["cache_gb"], listener=listener)
     rows = np.arange(len(usable))
-    data = LocalData(
-        usable,
-        trainer.pooled_features(rows),
-        trainer.ood_features(rows),
-        trainer.ood_features(rows, CORRUPTED),
-    )
-    probabilities, distances = detector.predict_views(trainer.views.plain)
+    probabilities, distances = detector.predict_views(data.views.plain)
     before = Predictions.of_detector(
         usable, rows, probabilities, distances, detector.settings.rules
     )
@@ -113,13 +116,8 @@ def adapt(
     with new_folder(folder, "the adapted detector") as filling:
         if adaptation.taken:
             new = fit(adaptation.taken.candidate, old, data, rows)
-            _write_detector(new, data, trainer, place, filling / "detector")
-        arguments = [str(each) for each in (run, local) if each is not None]
-        command = command_line("adapt", arguments, AdaptOptions, options)
-        content = {
-            "command": command,
-            "detector": detector.settings.network_sha256,
-            "data": {"name": usable.root.name, "sha256": usable.digest()},
+            _write_detector(new, data, place, filling / "detector")
+        content = _about(command, detector, usable) | {
             "taken": adaptation.taken.candidate if adaptation.taken else None,
             "before": adaptation.before.as_dict(),
             "attempts": [each.as_dict() for each in adaptation.attempts],
@@ -127,6 +125,53 @@ def adapt(
         write_json(filling / ADAPTATION_FILE, content)
         write_adaptation_page(adaptation, title, command, filling / PAGE_FILE)
     return Adapted(folder, adaptation)
+
+
+def _without_labels(
+    local: Path,
+    detector: Detector,
+    place: Path,
+    folder: Path,
+    command: str,
+    options: AdaptOptions,
+    listener: Listener,
+) -> Adapted:
+    """Fit out-of-distribution detection to unlabeled slices, and the prior where asked for."""
+    usable = unlabeled_catalog(local, listener=listener).usable()
+    check_unlabeled(usable)
+    data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
+    settings, head = detector.settings, load_head(place)
+    recipe = load_recipe(place / RECIPE_FILE)
+    if recipe.class_weights != "balanced":
+        raise BadInput(
+            "The prior of this detector is not known, since its recipe does not balance classes; "
+            "adapt it with labels, or train one with class_weights: balanced."
+        )
+    adaptation, head, rules, reference = adapt_unlabeled(
+        head, settings.rules, settings.classes, data, detector.predict_views(data.views.plain),
+        prior_shift=options["prior_shift"],
+    )  # fmt: skip
+    with new_folder(folder, "the adapted detector") as filling:
+        network = with_last_layers(place, head, reference)
+        export_linear(network, filling / "detector", classes=settings.classes, rules=rules)
+        first = slice(_PARITY_SLICES)
+        expected = logits_of(head, data.pooled[first])
+        check_logits(filling / "detector", data.views.plain[first], expected)
+        _seen(place, usable).save(filling / "detector")
+        content = _about(command, detector, usable) | {"unlabeled": adaptation.as_dict()}
+        write_json(filling / ADAPTATION_FILE, content)
+        title = f"{settings.recipe} on {usable.root.name}"
+        write_unlabeled_page(adaptation, title, command, filling / PAGE_FILE)
+    return Adapted(folder, adaptation)
+
+
+def _about(command: str, detector: Detector, usable: Catalog) -> dict[str, Any]:
+    """What adaptation.json says of how it was made."""
+    return {
+        "command": command,
+        "detector": detector.settings.network_sha256,
+        "data": {"name": usable.root.name, "sha256": usable.digest()},
+    }
 
 
 def _linear(detector: Detector, place: Path) -> LinearRules:
@@ -140,7 +185,7 @@ def _linear(detector: Detector, place: Path) -> LinearRules:
             f"The detector in '{place}' has no linear head on a frozen backbone, which is what "
             "falx adapt can fit anew; train one by falx train --recipe localized or best."
         )
-    return LinearRules(load_head(place), detector.settings.rules)
+    return LinearRules(Layers(load_head(place)), detector.settings.rules)
 
 
 def _local_slices(
@@ -165,36 +210,24 @@ def _local_slices(
     return usable
 
 
-def _trainer(usable: Catalog, place: Path, cache_gb: float, listener: Listener) -> LinearTrainer:
-    """What computes the features of a detector's backbone."""
-    recipe, cache = load_recipe(place / RECIPE_FILE), open_cache(cache_gb)
-    views = render_views(usable, recipe.rendering, cache, recipe.augmentation, listener=listener)
-    return LinearTrainer(
-        recipe, views, usable.labels, len(usable.classes), usable.sources,
-        weights=place / NETWORK_FILE, cache=cache, listener=listener,
-    )  # fmt: skip
-
-
-def _write_detector(
-    new: LinearRules, data: LocalData, trainer: LinearTrainer, place: Path, folder: Path
-) -> None:
+def _write_detector(new: LinearRules, data: LocalData, place: Path, folder: Path) -> None:
     """Write the new detector, with what it compares other slices with and what it has seen."""
     assert new.reference is not None
     assert new.logits is not None
-    usable, views = data.usable, trainer.views
-    network = LinearDetector(trainer.recipe, trainer.convolutions, new.head, new.reference)
-    export_linear(network, folder, classes=usable.classes, rules=new.rules)
-    expected = logits_of(new.head, data.pooled[:_PARITY_SLICES])
-    check_logits(folder, views.plain[:_PARITY_SLICES], expected)
-    _write_site_reference(new.logits, data, views, folder)
-    _seen(place, usable).save(folder)
+    layers = new.layers
+    network = with_last_layers(place, layers.head, new.reference, layers.tumor_map)
+    export_linear(network, folder, classes=data.usable.classes, rules=new.rules)
+    first = np.arange(min(len(data.usable), _PARITY_SLICES))
+    check_logits(folder, data.views.plain[first], layers.logits(data.slices.take(first)))
+    _write_site_reference(new.logits, data, folder)
+    _seen(place, data.usable).save(folder)
 
 
-def _write_site_reference(logits: np.ndarray, data: LocalData, views: Views, folder: Path) -> None:
+def _write_site_reference(logits: np.ndarray, data: LocalData, folder: Path) -> None:
     usable, rows = data.usable, np.arange(len(data.usable))
     nothing = rows[:0]
     fit_site_reference(
-        views.plain, data.ood_features, data.corrupted, usable.groups,
+        data.views.plain, data.ood_features, data.corrupted, usable.groups,
         Split(nothing, rows, nothing), rows, class_probabilities(logits), seed=0,
     ).save(folder)  # fmt: skip
 

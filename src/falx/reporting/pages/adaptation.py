@@ -10,12 +10,14 @@ from falx.reporting.formatting import Cell, cell_of, count, listed
 from falx.reporting.pages.rendering import write_page
 from falx.reporting.words.adaptation import CANDIDATES, attempt_words, limits, verdict
 from falx.reporting.words.reliability import reliability_rows
+from falx.reporting.words.unlabeled import unlabeled_limits, unlabeled_rows, unlabeled_verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from falx.evaluation.evaluation import Evaluation
     from falx.runs.adaptation import Adaptation
+    from falx.runs.unlabeled import UnlabeledAdaptation
     from falx.statistics import Estimate
 
 _METRICS = ("roc_auc", "accuracy", "sensitivity", "specificity", "log_loss", "calibration_error")
@@ -57,6 +59,28 @@ def write_adaptation_page(adaptation: Adaptation, title: str, command: str, path
         taken=adaptation.taken.candidate if adaptation.taken else "as it is",
         rows=adaptation_rows(adaptation),
         limits=limits(adaptation),
+    )
+
+
+def write_unlabeled_page(
+    adaptation: UnlabeledAdaptation, title: str, command: str, path: Path
+) -> None:
+    """Write the page of an adaptation without labels.
+
+    Args:
+        title: such as "localized on btp".
+        command: that repeats it.
+    """
+    write_page(
+        path,
+        "unlabeled.html.j2",
+        title=title,
+        command=command,
+        verdict=unlabeled_verdict(adaptation),
+        tested=f"{count(adaptation.slices, 'slice')} of {count(adaptation.groups, 'group')}, "
+        "without labels",
+        rows=unlabeled_rows(adaptation),
+        limits=unlabeled_limits(adaptation),
     )
 
 

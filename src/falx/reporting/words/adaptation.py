@@ -12,6 +12,8 @@ CANDIDATES = {
     "rules": "slope and intercept of the logit (Platt scaling), decision and conformal threshold, "
     "Mahalanobis reference and OOD threshold, rules for studies",
     "wide": "the same, with a prior ten times as wide for slope and intercept",
+    "map": "the last layer of the localization head (of cells), with the old weights as prior, and "
+    "slope and intercept; then the same rules",
     "head": "every weight of the head, with the old ones as prior; then the same rules",
 }
 """What each candidate changes."""

@@ -1,0 +1,61 @@
+"""What an adaptation without labels changed, in words."""
+
+from __future__ import annotations
+
+from falx.reporting.formatting import listed, percent
+from falx.runs.unlabeled import UnlabeledAdaptation
+
+_ROWS = {
+    "out_of_distribution": "Rejected as out-of-distribution",
+    "refer": "Referred",
+    "answer": "Answered",
+    "positive": "Positive, of slices not rejected",
+}
+
+
+def unlabeled_verdict(adaptation: UnlabeledAdaptation) -> str:
+    """What was changed, and that nothing was tested."""
+    changed = "Out-of-distribution detection is that of this place"
+    if adaptation.is_prior_applied:
+        changed += ", and the logits are moved by the estimated prior"
+    return (
+        f"{changed}. Without labels, nothing was tested: whether answers are better or worse than "
+        "before is not known."
+    )
+
+
+def unlabeled_rows(adaptation: UnlabeledAdaptation) -> list[tuple[str, str, str]]:
+    """Name of each fraction, before and after."""
+    before, after = adaptation.before, adaptation.after
+    return [(_ROWS[key], percent(before[key]), percent(after[key])) for key in _ROWS]
+
+
+def unlabeled_limits(adaptation: UnlabeledAdaptation) -> list[str]:
+    """What can't be known without labels."""
+    prior = listed(
+        [
+            f"{percent(float(share))} “{name}”"
+            for name, share in zip(adaptation.classes, adaptation.prior, strict=True)
+        ]
+    )
+    use = (
+        "The logits are moved by it. Thresholds are those from before, so that coverage need not "
+        "hold, and every study is referred."
+        if adaptation.is_prior_applied
+        else "It is not used; --prior-shift moves the logits by it."
+    )
+    artifacts = (
+        "Every slice here is taken for in-distribution, so that artifacts among them will no "
+        "longer be rejected, and the slices of the first training may be."
+    )
+    frequency = (
+        f"The estimated frequency of classes (expectation maximization) is {prior}. It is right "
+        "only if nothing but these frequencies differs from training (label shift), which can't "
+        f"be tested without labels. {use}"
+    )
+    unmeasured = (
+        "Discrimination, calibration and coverage are not measured. With labels of five patients, "
+        "falx adapt measures them."
+    )
+    distances = "Distances after the adaptation are out of fold: from slices of other groups."
+    return [artifacts, distances, frequency, unmeasured]

@@ -1,0 +1,130 @@
+"""What unlabeled slices of a place can change of a detector: what it knows, and the prior.
+
+Without labels, neither can be tested for whether it helps. The Mahalanobis reference and its
+threshold become those of the place, as if every slice there were in-distribution; the prior is
+estimated, and moves the logits only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from falx.data.catalog import Catalog
+from falx.data.placing import planes_of
+from falx.detect.rules import Rules, predicted_codes, statuses
+from falx.errors import BadInput
+from falx.exporting.direct import LinearHead
+from falx.model.reference import MahalanobisReference
+from falx.runs.local_data import LocalData
+from falx.training.ood import (
+    NO_OOD_THRESHOLD,
+    fit_mahalanobis,
+    fit_ood_threshold,
+    out_of_fold_distances,
+)
+from falx.training.prior_shift import estimate_prior, shifted, with_prior
+
+logger = logging.getLogger(__name__)
+
+MIN_GROUPS = 5
+"""Of fewer, the OOD threshold can't be estimated on slices of others."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnlabeledAdaptation:
+    """A detector before and after it was adapted to unlabeled slices of a place.
+
+    Attributes:
+        classes: of the detector.
+        slices, groups: numbers of them.
+        prior: estimated frequency of each class, float (classes,).
+        is_prior_applied: whether the logits were moved by it.
+        before, after: fraction of slices with each status, and, of those not rejected, with the
+            label of any class but the first ("positive"), by name. Distances of
+            `after` are out of fold.
+    """
+
+    classes: tuple[str, ...]
+    slices: int
+    groups: int
+    prior: np.ndarray
+    is_prior_applied: bool
+    before: dict[str, float]
+    after: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What adaptation.json says of it."""
+        return {
+            "slices": self.slices, "groups": self.groups,
+            "prior": dict(zip(self.classes, map(float, self.prior), strict=True)),
+            "prior_applied": self.is_prior_applied, "before": self.before, "after": self.after,
+            "validated": False,
+        }  # fmt: skip
+
+
+def check_unlabeled(usable: Catalog) -> None:
+    """See that there are enough patients (groups).
+
+    Raises:
+        BadInput: there are not.
+    """
+    total = len(np.unique(usable.groups))
+    if total < MIN_GROUPS:
+        raise BadInput(
+            f"An adaptation without labels needs slices of at least {MIN_GROUPS} patients "
+            f"(groups); there are {total}: add more."
+        )
+
+
+def adapt_unlabeled(
+    head: LinearHead,
+    rules: Rules,
+    classes: tuple[str, ...],
+    local: LocalData,
+    measured: tuple[np.ndarray, np.ndarray],
+    *,
+    prior_shift: bool,
+) -> tuple[UnlabeledAdaptation, LinearHead, Rules, MahalanobisReference]:
+    """The new head, rules and Mahalanobis reference, and what they change.
+
+    Args:
+        classes: of the detector.
+        local: unlabeled slices.
+        measured: probabilities (n, classes) and distances (n,) by the detector as it is.
+        prior_shift: whether to move the logits by the estimated prior.
+    """
+    groups, (probabilities, distances) = local.usable.groups, measured
+    prior = estimate_prior(probabilities)
+    ood_threshold = fit_ood_threshold(local.ood_features, local.corrupted, groups)
+    if ood_threshold is None:
+        logger.warning("Of the local slices, %s.", NO_OOD_THRESHOLD)
+    reference = fit_mahalanobis(np.concatenate([local.ood_features, local.corrupted]))
+    new = replace(rules, ood_threshold=ood_threshold, planes=planes_of(local.usable.table))
+    after = probabilities
+    if prior_shift:
+        # Rules for studies are for other probabilities.
+        after, head, new = shifted(after, prior), with_prior(head, prior), replace(new, study=None)
+    everything = np.ones(len(groups), bool)
+    unseen = out_of_fold_distances(local.ood_features, local.corrupted, groups, everything)
+    found = UnlabeledAdaptation(
+        classes, len(groups), len(np.unique(groups)), prior, prior_shift,
+        _fractions(probabilities, distances, rules), _fractions(after, unseen, new),
+    )  # fmt: skip
+    return found, head, new, reference
+
+
+def _fractions(probabilities: np.ndarray, distances: np.ndarray, rules: Rules) -> dict[str, float]:
+    """The fraction of slices with each status, and of positive ones among those not rejected."""
+    limit = np.inf if rules.ood_threshold is None else rules.ood_threshold
+    found = statuses(probabilities, distances, rules.threshold, rules.conformal_threshold, limit)
+    known = found != "out_of_distribution"
+    positive = predicted_codes(probabilities[known], rules.threshold) > 0
+    names = ("answer", "refer", "out_of_distribution")
+    return {
+        **{name: float((found == name).mean()) for name in names},
+        "positive": float(positive.mean()) if known.any() else float("nan"),
+    }
