@@ -164,21 +164,14 @@ def _of_label_issues(check: LabelCheck, usable: Catalog, views: np.ndarray, fold
 def _of_training(
     history: pd.DataFrame, training_views: Sequence[np.ndarray], folder: Path
 ) -> list[Figure]:
+    """Curves over several epochs, which a head that is fitted at once does not have, and views."""
+    figures = []
+    if len(history) > 1:
+        caption = "Loss, accuracy and AUC by epoch, on augmented training and on validation slices."
+        figures.append(_saved(folder, "Training", caption, training_curves(history)))
     sheet = contact_sheet(list(training_views), [""] * len(training_views), title="Training views")
-    return [
-        _saved(
-            folder,
-            "Training",
-            "Loss, accuracy and AUC by epoch, on augmented training and on validation slices.",
-            training_curves(history),
-        ),
-        _saved(
-            folder,
-            "Views",
-            "Augmented slices of one training batch, as the network sees them.",
-            sheet,
-        ),
-    ]
+    caption = "Augmented slices of one training batch, as the network sees them."
+    return [*figures, _saved(folder, "Views", caption, sheet)]
 
 
 def _of_splits(run: Run, folder: Path) -> Figure:
