@@ -207,9 +207,7 @@ def test_evaluate_warns_of_leakage(falx, run, phantoms, tmp_path):
 
 def test_train_says_which_classes_it_found_and_which_is_positive(falx, phantoms, quick, tmp_path):
     options = [f"--set={field}={value}" for field, value in quick.items()]
-    code, out, remarks = falx(
-        "train", phantoms, *options, "--out", tmp_path / "run"
-    )
+    code, out, remarks = falx("train", phantoms, *options, "--out", tmp_path / "run")
     assert code == 0
     assert "Classes: no (30), yes (30); yes is the positive class" in remarks
     assert "Coverage of prediction sets (target 90" in out.replace("coverage", "Coverage", 1)

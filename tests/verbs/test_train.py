@@ -171,9 +171,7 @@ def test_what_leakage_is_worth_is_shown_when_asked_for(phantoms, quick, tmp_path
     shutil.copytree(phantoms, data)
     for file in sorted((data / "yes").iterdir())[:15]:
         shutil.copy(file, file.with_name(f"copy-of-{file.name}"))
-    trained = falx.train(
-        data, changes=quick, out=tmp_path / "run", compare_random_split=True
-    )
+    trained = falx.train(data, changes=quick, out=tmp_path / "run", compare_random_split=True)
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert (
         metrics["random_split"]["accuracy"]["value"]
@@ -261,9 +259,7 @@ def test_a_recipe_that_trains_the_layer_of_the_ood_features_is_warned_of(
 ):
     changes = short | {"phases.1.epochs": "1", "phases.1.unfreeze_from": "40"}
     with caplog.at_level(logging.WARNING, "falx"):
-        falx.train(
-            phantoms, recipe="lite", changes=changes, weights="random", out=tmp_path / "run"
-        )
+        falx.train(phantoms, recipe="lite", changes=changes, weights="random", out=tmp_path / "run")
     assert (
         "more than 1% of new slices like these may be rejected as out-of-distribution"
         in caplog.text
