@@ -100,6 +100,14 @@ def test_a_training_has_its_curves_and_training_views(make_report, drawn, sheets
     assert sheets["Training views"][0] == [""] * 6
 
 
+def test_a_head_that_is_fitted_at_once_has_no_curves(make_report, drawn):
+    names = drawn(
+        make_report(history=history().iloc[:1]).run,
+        training_views=[np.zeros((32, 32), np.uint8)],
+    )
+    assert names[-2:] == ["worst_errors.png", "views.png"]
+
+
 def test_the_pictures_are_those_of_the_rows_of_the_catalog(
     make_report, make_evaluation, drawn, sheets
 ):

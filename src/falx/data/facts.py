@@ -17,7 +17,7 @@ from falx.data.alignment import encode_thumbnail
 from falx.data.keypoints import find_keypoints
 from falx.data.read import Slice
 from falx.data.suitability import why_unusable
-from falx.image.crop import Box, background_level, head_box, head_extent, head_mask
+from falx.image.crop import Box, background_level, box_around, head_extent, head_mask
 
 VERSION = 6
 """To be raised when a fact is named or computed differently, so that no old cache is used."""
@@ -83,7 +83,8 @@ class Facts:
 def measure(slice_: Slice) -> Facts:
     """The facts of a slice."""
     pixels = slice_.pixels
-    box, found = head_box(pixels), head_extent(pixels)
+    mask, border, found = head_mask(pixels), background_level(pixels), head_extent(pixels)
+    box = box_around(mask)
     height, width = pixels.shape
     head = _standardized(cv2.resize(box.of(pixels), (64, 64), interpolation=cv2.INTER_AREA))
     return Facts(
@@ -105,17 +106,17 @@ def measure(slice_: Slice) -> Facts:
         width=width,
         mean=float(pixels.mean()),
         standard_deviation=float(pixels.std()),
-        border=background_level(pixels),
+        border=border,
         thumbnail=encode_thumbnail(pixels),
         keypoints=find_keypoints(pixels).encode(),
         head=astuple(box),
         extent=astuple(found[0]) if found else (),
         head_area=found[1] if found else 0.0,
         head_aspect=float(np.log(box.width / box.height)),
-        head_fill=float(box.of(head_mask(pixels)).mean()),
+        head_fill=float(box.of(mask).mean()),
         symmetry=float((head * head[:, ::-1]).mean()),
         rings=_rings(head),
-        surroundings=_surroundings(pixels, box),
+        surroundings=_surroundings(pixels, box, border),
         further_volumes=slice_.further_volumes,
         problem=why_unusable(slice_),
     )
@@ -132,9 +133,9 @@ def _rings(head: np.ndarray) -> tuple[float, ...]:
     return tuple(float(head[ring == number].mean()) for number in range(RINGS))
 
 
-def _surroundings(pixels: np.ndarray, box: Box) -> tuple[int, ...]:
+def _surroundings(pixels: np.ndarray, box: Box, border: float) -> tuple[int, ...]:
     without_head = pixels.copy()
-    box.of(without_head)[:] = background_level(pixels)
+    box.of(without_head)[:] = border
     size = (SURROUNDINGS_SIZE, SURROUNDINGS_SIZE)
     small = cv2.resize(without_head, size, interpolation=cv2.INTER_AREA)
     return tuple(int(level) for level in np.rint(small * 255).ravel())

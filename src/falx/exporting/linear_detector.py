@@ -6,6 +6,7 @@ falx.exporting.keras_network).
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,11 +82,14 @@ def export_linear(
     Args:
         folder: a new one.
         half: whether weights are in half precision, at half the size.
+
+    Raises:
+        OSError: the folder can't be written completely.
     """
     folder.mkdir(parents=True, exist_ok=True)
     recipe, convolutions = detector.recipe, detector.convolutions
     graph = detector_graph(recipe, convolutions, detector.head, detector.reference)
-    openvino.save_model(graph, folder / NETWORK_FILE, compress_to_fp16=half)
+    _save(graph, folder / NETWORK_FILE, half=half)
     detector.reference.save(folder)
     head = detector.head
     parameters = count_parameters(convolutions, head)
@@ -102,6 +106,16 @@ def count_parameters(convolutions: Convolutions, head: LinearHead) -> int:
     """Number of parameters of a network, with normalization folded."""
     arrays = [part for each in (*convolutions.values(), head) for part in vars(each).values()]
     return sum(array.size for array in arrays)
+
+
+def _save(graph: openvino.Model, file: Path, *, half: bool) -> None:
+    """Write a network; OpenVINO reports a full disk only as a failed stream."""
+    try:
+        openvino.save_model(graph, file, compress_to_fp16=half)
+    except RuntimeError as error:
+        if "iostream" not in str(error):
+            raise
+        raise OSError(errno.EIO, "it could not be written completely", str(file)) from error
 
 
 def check_logits(folder: Path, views: np.ndarray, expected: np.ndarray) -> None:

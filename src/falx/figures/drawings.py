@@ -68,7 +68,7 @@ class Figures(Mapping[str, "Figure"]):
         """
         found = of_predictions(evaluation)
         if history is not None:
-            found.append(of_training(history))
+            found += of_training(history)
         found += of_checks(evaluation, random_split)
         if evaluation.volumes:
             found += of_volumes(evaluation.predictions, evaluation.volumes)
@@ -132,13 +132,12 @@ def of_predictions(evaluation: Evaluation) -> list[Drawing]:
     ]
 
 
-def of_training(history: pd.DataFrame) -> Drawing:
-    """The curves of one training."""
-    return Drawing(
-        "Training",
-        "Loss, accuracy and AUC by epoch, on augmented training and on validation slices.",
-        lambda: training_curves(history),
-    )
+def of_training(history: pd.DataFrame) -> list[Drawing]:
+    """The curves of one training; a head that is fitted at once, in a single epoch, has none."""
+    if len(history) < 2:
+        return []
+    caption = "Loss, accuracy and AUC by epoch, on augmented training and on validation slices."
+    return [Drawing("Training", caption, lambda: training_curves(history))]
 
 
 def of_checks(evaluation: Evaluation, random_split: Evaluation | None = None) -> list[Drawing]:

@@ -127,7 +127,11 @@ def head_box(pixels: np.ndarray) -> Box:
     Args:
         pixels: float32 (height, width), [0, 1].
     """
-    mask = head_mask(pixels)
+    return box_around(head_mask(pixels))
+
+
+def box_around(mask: np.ndarray) -> Box:
+    """The smallest box around the pixels of a mask, bool (height, width), which has some."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 

@@ -39,7 +39,7 @@ def draw_figures(
     else:
         drawings += _of_slices(evaluation.predictions, views)
     if run.kind == "training" and run.history is not None:
-        drawings += [of_training(run.history), _of_training_views(training_views)]
+        drawings += [*of_training(run.history), _of_training_views(training_views)]
     drawings += of_checks(evaluation, run.random_split)
     figures = [_saved(folder, each) for each in drawings]
     if evaluation.volumes:
