@@ -137,16 +137,16 @@ def _without_labels(
     listener: Listener,
 ) -> Adapted:
     """Fit out-of-distribution detection to unlabeled slices, and the prior where asked for."""
-    usable = unlabeled_catalog(local, listener=listener).usable()
-    check_unlabeled(usable)
-    data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
-    settings, head = detector.settings, load_head(place)
     recipe = load_recipe(place / RECIPE_FILE)
     if recipe.class_weights != "balanced":
         raise BadInput(
             "The prior of this detector is not known, since its recipe does not balance classes; "
             "adapt it with labels, or train one with class_weights: balanced."
         )
+    usable = unlabeled_catalog(local, listener=listener).usable()
+    check_unlabeled(usable)
+    data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
+    settings, head = detector.settings, load_head(place)
     adaptation, head, rules, reference = adapt_unlabeled(
         head, settings.rules, settings.classes, data, detector.predict_views(data.views.plain),
         prior_shift=options["prior_shift"],
