@@ -74,8 +74,8 @@ def test_the_reference_holds_every_name_command_and_field(site):
     commands = (site / "reference" / "command-line.html").read_text("utf-8")
     for name, command in get_command(app).commands.items():
         assert f'id="falx-{name}"' in commands
-        for parameter in command.params:
-            assert all(option in commands for option in parameter.opts)
+        flags = [flag for each in command.params for flag in each.opts if flag.startswith("-")]
+        assert [flag for flag in flags if flag not in commands] == []
     recipes = (site / "reference" / "recipes.html").read_text("utf-8")
     for field in field_names():
         assert f"<code>{field.rpartition('.')[2]}</code>" in recipes, field
