@@ -74,6 +74,7 @@ except Offline as error:
     assert done.stdout.startswith("Network access"), done.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs Unix domain sockets")
 def test_local_processes_can_still_communicate():
     code = """
 import socket
@@ -86,6 +87,7 @@ print(other.recv(5).decode())
     assert python(code).stdout == "hello\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Unix domain sockets of Linux")
 def test_unix_domain_sockets_work_in_every_way(tmp_path):
     code = """
 import os, socket, sys

@@ -113,6 +113,7 @@ def test_a_killed_process_is_an_error_with_advice(setup, folds, tmp_path):
         folds_module._train_in_parallel(setup, folds, folds, tmp_path, 2, kill)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes by a signal")
 def test_processes_exit_with_their_parent(tmp_path):
     script = """
         import multiprocessing, sys, time
