@@ -95,11 +95,7 @@ class SiteCheck:
     def from_dict(cls, content: Mapping[str, Any]) -> SiteCheck:
         """Read what `as_dict` gave."""
         known = {each.name: content[each.name] for each in fields(cls)}
-        differences: list[dict[str, Any]] = [
-            {name: math.inf if value is None else value for name, value in each.items()}
-            for each in content["differences"]
-        ]
-        return cls(**{**known, "differences": tuple(Difference(**each) for each in differences)})
+        return cls(**{**known, "differences": tuple(map(_difference, content["differences"]))})
 
     @property
     def is_different(self) -> bool:
@@ -227,6 +223,12 @@ def _clipped(values: np.ndarray, center: float, scale: float) -> np.ndarray:
 
 def _group_means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.bincount(codes, values) / np.bincount(codes)
+
+
+def _difference(content: Mapping[str, Any]) -> Difference:
+    """Read what `SiteCheck.as_dict` has of a difference, whose infinite numbers are null."""
+    values = {name: math.inf if value is None else value for name, value in content.items()}
+    return Difference(**values)
 
 
 def _finite(value: Any) -> Any:
