@@ -49,7 +49,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def picture(png: bytes, text: str) -> str:
     """A PNG file inside the page, with the text that stands for it."""
     data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(text)}" style="max-width:100%">'
+    style = "max-width:min(100%,40em)"
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(text)}" style="{style}">'
 
 
 def _row(cell: str, values: Sequence[object]) -> str:

@@ -228,7 +228,7 @@ def test_a_png_whose_data_fail_their_checksum_is_refused():
         read(bytes(content))
 
 
-@pytest.mark.parametrize("name", ["_decoded", "_gray", "Slice", "_png_chunks"])
+@pytest.mark.parametrize("name", ["_decoded", "gray_levels", "Slice", "_png_chunks"])
 def test_a_bug_of_falx_is_not_reported_as_a_damaged_file(monkeypatch, name):
     from falx.data import raster
 

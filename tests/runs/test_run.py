@@ -84,7 +84,7 @@ def test_the_page_opens_in_the_browser(opened, run, monkeypatch):
 
 def test_the_network_of_keras_gives_the_logits_of_the_detector(opened):
     views = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
-    logits = opened.keras_model.predict(network_input(views), verbose=0)[0]
+    logits = opened.keras_model.predict(network_input(views), verbose=0)
     expected = opened.detector._engine.logits(views)
     assert np.shape(logits) == expected.shape
     np.testing.assert_allclose(logits, expected, atol=1e-3)
@@ -109,6 +109,7 @@ def test_a_run_whose_name_holds_markup_is_escaped(run, tmp_path):
 
 def test_a_run_without_a_detector_says_so(run, tmp_path):
     moved = shutil.copytree(run, tmp_path / "moved")
+    found = falx.open_run(moved)
     shutil.rmtree(moved / "detector")
     with pytest.raises(BrokenRun, match="neither a run nor a detector"):
-        _ = falx.open_run(moved).detector
+        _ = found.detector

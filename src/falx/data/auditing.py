@@ -77,7 +77,11 @@ class Audit:
         usable = self.catalog.usable().table
         outliers = [(_name(usable, each.row), each.reason) for each in self.outliers[:_SHOWN]]
         shortcuts = [
-            (each.probe, f"{each.auc:.3f} ({each.low:.3f} to {each.high:.3f})", each.alarming)
+            (
+                each.probe,
+                f"{each.auc:.3f} ({each.low:.3f} to {each.high:.3f})",
+                "yes" if each.alarming else "no",
+            )
             for each in self.shortcuts
         ]
         return block(

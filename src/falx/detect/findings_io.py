@@ -48,10 +48,12 @@ def as_frame(findings: Findings) -> pd.DataFrame:
     with needs("train", "Findings.to_pandas"):
         import pandas as pd
 
-    columns = _columns(findings)
-    return pd.DataFrame(
-        {name: [row.get(name) for row in _rows(findings)] for name in columns}, columns=columns
-    )
+    columns, rows = _columns(findings), list(_rows(findings))
+    # Text that is empty is none, as pandas reads it.
+    values = {
+        name: [None if row.get(name) == "" else row.get(name) for row in rows] for name in columns
+    }
+    return pd.DataFrame(values, columns=columns)
 
 
 def as_dict(findings: Findings) -> dict[str, Any]:

@@ -121,8 +121,9 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Images) -> np.ndarray:  # noqa: N803
         """Calibrated probabilities, in the order of `classes_`: float64 (n, classes)."""
-        order = [self.detector.classes.index(str(label)) for label in self.classes_]
-        return self.detector.predict_proba(X)[:, order]
+        detector = self.detector
+        order = [detector.classes.index(str(label)) for label in self.classes_]
+        return detector.predict_proba(X)[:, order]
 
     @property
     def detector(self) -> Detector:
