@@ -26,7 +26,7 @@ _NOT_IMAGES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".html", 
 
 
 def read_slices(
-    path: Path, *, limits: Limits | None = None, content: bytes | None = None
+    path: str | Path, *, limits: Limits | None = None, content: bytes | None = None
 ) -> list[Slice]:
     """All slices of a file, in order.
 
@@ -37,7 +37,7 @@ def read_slices(
         UnreadableImage: the file is not an image, damaged, truncated, or beyond the limits.
         MissingExtra: it needs a reader that is not installed.
     """
-    limits = limits or Limits()
+    path, limits = Path(path), limits or Limits()
     content = read_content(path, limits) if content is None else content
     _check_size(path, len(content), limits)
     if is_dicom(content):

@@ -42,12 +42,7 @@ class Anatomy:
     """A head at rest.
 
     Attributes:
-    <<<<<<< HEAD:src/falx/phantoms/heads/anatomy.py
-        name: of its file.
         tissues: uint8 (x, y, z), RAS, codes of falx.phantoms.heads.tissues; air on its outermost
-    =======
-        tissues: uint8 (x, y, z), RAS, codes of falx.phantoms.heads.tissues; air on its outermost
-    >>>>>>> c8a5fe5ad36446df4a808025be3bb8ca6b07bd02:src/falx/phantom/heads/anatomy.py
             voxels.
         spacing: of its voxels in millimeters.
         center: of the brain, in voxels.
