@@ -161,7 +161,8 @@ def build_catalog(
         BadInput: the data can't be found or understood.
         UnusableData: it has too few classes, or no slice that can be used.
     """
-    root, entries = entries_of(Path(data), min_classes=min_classes)
+    data = Path(data)
+    root, entries = entries_of(data, min_classes=min_classes)
     classes = order_classes(class_names(entries), positive)
     table = read_rows(data, root, entries, masks=masks, cache=cache, listener=listener)
     return grouped(root, classes, table)

@@ -227,7 +227,9 @@ def _group_means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def _difference(content: Mapping[str, Any]) -> Difference:
     """Read what `SiteCheck.as_dict` has of a difference, whose infinite numbers are null."""
-    values = {name: math.inf if value is None else value for name, value in content.items()}
+    values: dict[str, Any] = {
+        name: math.inf if value is None else value for name, value in content.items()
+    }
     return Difference(**values)
 
 
