@@ -27,7 +27,7 @@ def typed(phantoms, weights, tmp_path_factory):
 def test_a_run_records_what_the_command_line_takes(typed):
     options = json.loads((typed.folder / "run.json").read_text())["options"]
     assert options["split"] == "70/15/15"
-    assert options["operating_point"] == "0.5"
+    assert options["operating_point"] == 0.5
     assert options["changes"]["phases.0.epochs"] == "2"
     assert "--operating-point 0.5" in typed.record.command
     assert "--set flip_tta=false" in typed.record.command

@@ -14,7 +14,7 @@ from falx.data.label_check import LabelCheck
 from falx.evaluation.predictions import Predictions
 from falx.figures import style
 from falx.figures.contact_sheet import contact_sheet
-from falx.figures.drawings import Drawing, of_checks, of_predictions, of_training, of_volumes
+from falx.figures.drawing import Drawing, of_checks, of_predictions, of_training, of_volumes
 from falx.reporting.report import Figure
 from falx.runs.run import Run
 
@@ -33,15 +33,15 @@ def draw_figures(
     """
     folder.mkdir(exist_ok=True)
     evaluation = run.evaluation
-    drawings = of_predictions(evaluation)
+    planned = of_predictions(evaluation)
     if run.kind == "cross-validation":
-        drawings += _of_cross_validation(run, views)
+        planned += _of_cross_validation(run, views)
     else:
-        drawings += _of_slices(evaluation.predictions, views)
+        planned += _of_slices(evaluation.predictions, views)
     if run.kind == "training" and run.history is not None:
-        drawings += [*of_training(run.history), _of_training_views(training_views)]
-    drawings += of_checks(evaluation, run.random_split)
-    figures = [_saved(folder, each) for each in drawings]
+        planned += [*of_training(run.history), _of_training_views(training_views)]
+    planned += of_checks(evaluation, run.random_split)
+    figures = [_saved(folder, each) for each in planned]
     if evaluation.volumes:
         of_volume = of_volumes(evaluation.predictions, evaluation.volumes)
         figures += [replace(_saved(folder, each), section="volumes") for each in of_volume]
@@ -73,15 +73,15 @@ def _of_slices(predictions: Predictions, views: np.ndarray) -> list[Drawing]:
 
 def _of_cross_validation(run: Run, views: np.ndarray) -> list[Drawing]:
     predictions = run.evaluation.predictions
-    drawings = []
+    planned = []
     if predictions.repeats == 1:
-        drawings += _of_slices(predictions, views)
+        planned += _of_slices(predictions, views)
     elif len(predictions.wrong):
-        drawings.append(_of_repeated_errors(predictions, views))
+        planned.append(_of_repeated_errors(predictions, views))
     check = run.evaluation.label_check
     if check.label_issues:
-        drawings.append(_of_label_issues(check, run.catalog.usable(), views))
-    return drawings
+        planned.append(_of_label_issues(check, run.catalog.usable(), views))
+    return planned
 
 
 def _of_repeated_errors(predictions: Predictions, views: np.ndarray) -> Drawing:

@@ -21,7 +21,7 @@ from falx.evaluation.evaluation import Evaluation
 from falx.evaluation.metrics import Scores
 from falx.evaluation.predictions import Predictions
 from falx.evaluation.reliability import Reliability
-from falx.figures.drawings import Figures
+from falx.figures.drawing import Figures
 from falx.logs import import_keras
 from falx.notebook import Page, block, picture, sentence
 from falx.notice import NOTICE

@@ -49,8 +49,8 @@ class Drawing:
 class Figures(Mapping[str, "Figure"]):
     """Figures by name; one is drawn whenever it is taken out."""
 
-    def __init__(self, drawings: Mapping[str, Drawing]) -> None:
-        self._drawings = drawings
+    def __init__(self, by_name: Mapping[str, Drawing]) -> None:
+        self._by_name = by_name
 
     @classmethod
     def of(
@@ -75,15 +75,15 @@ class Figures(Mapping[str, "Figure"]):
         return cls({each.name: each for each in found})
 
     def __getitem__(self, name: str) -> Figure:
-        if name not in self._drawings:
+        if name not in self._by_name:
             raise KeyError(f"There is no figure '{name}', only {', '.join(self)}.")
-        return self._drawings[name].draw()
+        return self._by_name[name].draw()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._drawings)
+        return iter(self._by_name)
 
     def __len__(self) -> int:
-        return len(self._drawings)
+        return len(self._by_name)
 
     def __repr__(self) -> str:
         return f"Figures({', '.join(self)})"

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from falx.figures.drawings import Drawing, Figures, figure_name
+from falx.figures.drawing import Drawing, Figures, figure_name
 
 
 @pytest.fixture
