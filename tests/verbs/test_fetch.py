@@ -211,7 +211,9 @@ def test_a_link_in_an_archive_is_refused(site, dataset_entry, tmp_path):
     assert_nothing_left(tmp_path / "new")
 
 
-@pytest.mark.parametrize("content", [b"<html>moved</html>", archive(SLICES)[:90]])
+@pytest.mark.parametrize(
+    "content", [b"<html>moved</html>", archive(SLICES)[:90]], ids=["a page", "half an archive"]
+)
 def test_what_is_no_archive_is_one_sentence(site, dataset_entry, tmp_path, content):
     site.files["/set.zip"] = content
     with pytest.raises(BadInput, match="not a whole ZIP archive"):
