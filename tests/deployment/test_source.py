@@ -109,3 +109,22 @@ def test_a_network_whose_outputs_are_not_finite_is_refused(run, monkeypatch):
     monkeypatch.setattr(module, "outputs_of", broken)
     with pytest.raises(BrokenRun, match=r"gives outputs that are not finite, .*; train again"):
         opened(run)
+
+
+def test_a_detector_without_a_run_is_checked_on_slices_that_are_named(phantoms):
+    source = opened(None, data=phantoms)
+    groups = source.usable.groups
+    assert source.settings.classes == ("no tumor", "tumor")
+    assert set(source.rows.tolist()) == {*source.split.validation, *source.split.test}
+    assert not set(groups[source.rows]) & set(groups[source.split.train])
+
+
+def test_a_detector_without_a_run_needs_slices():
+    with pytest.raises(BadInput, match="name labeled ones with --data"):
+        opened(None)
+
+
+def test_a_detector_that_was_taken_out_of_its_run_is_refused(run, tmp_path, phantoms):
+    shutil.copytree(run / "detector", tmp_path / "detector")
+    with pytest.raises(BadInput, match="was taken out of its run"):
+        opened(tmp_path / "detector", data=phantoms)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from falx.cli.parameters import RunArgument, with_options
+from falx.cli.parameters import DetectorArgument, with_options
 from falx.cli.terminal import show_next, warn, working
 from falx.exporting.choices import Target
 from falx.runs.options import BenchOptions, ExportOptions
@@ -15,10 +15,10 @@ from falx.runs.options import BenchOptions, ExportOptions
 
 @with_options(ExportOptions)
 def export(
-    run: RunArgument,
     to: Annotated[
         Target, typer.Option(help="Format; web is a page that classifies images in the browser.")
     ],
+    run: DetectorArgument = None,
     **options: Any,
 ) -> None:
     """Export a detector for another runtime, and check that its outputs agree."""
@@ -35,7 +35,7 @@ def export(
 
 
 @with_options(BenchOptions)
-def bench(run: RunArgument, **options: Any) -> None:
+def bench(run: DetectorArgument = None, **options: Any) -> None:
     """Export to every format and precision, and benchmark each on this machine."""
     with working("falx bench", resumes=False) as listener:
         from falx.cli.tables import show_benchmark

@@ -26,7 +26,12 @@ DataArguments = Annotated[
         "Parquet file; or several, to take together."
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(help="A run folder, or the detector/ in it.")]
+DetectorArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A run folder, or the detector/ in it; by default the detector that ships with falx."
+    ),
+]
 
 _OF_DETECTORS = ("detector", "detector.json", "run.json", "network.xml")
 """Files and folders that only runs and detectors hold."""

@@ -10,24 +10,28 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from falx.data.catalog import Catalog
-from falx.data.split import Split
+from falx.data.catalog import Catalog, build_catalog
+from falx.data.split import Split, split_by_group
 from falx.deployment.parity import Parity, compare
 from falx.detect.detector import NETWORK_FILE, detector_folder
 from falx.detect.settings import Settings
 from falx.errors import BadInput, BrokenRun
+from falx.evaluation.binary import with_classes_of
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
 from falx.exporting.detector_folder import check_parity
 from falx.exporting.formats import Format
 from falx.exporting.graph import keras_runtime
 from falx.exporting.keras_network import load_keras
+from falx.exporting.linear_detector import RECIPE_FILE
 from falx.exporting.quantize import prepared
 from falx.exporting.runtimes import OUTPUTS, Outputs, Runtime
 from falx.exporting.tune import tuned
 from falx.model.exportable import ExportableModel
 from falx.model.reference import MahalanobisReference
 from falx.progress import Listener, silent
+from falx.recipe import Recipe, load_recipe
 from falx.runs.reading import open_run
+from falx.runs.writing import RECORD_FILE
 from falx.training.setup import open_cache
 from falx.training.views import PLAIN, Views, render_views
 
@@ -102,7 +106,7 @@ class ExportSource:
 
 
 def open_source(
-    run: str | Path,
+    run: str | Path | None,
     *,
     data: str | Path | None,
     cache_gb: float,
@@ -111,29 +115,23 @@ def open_source(
     """Read a run, render its slices, and run its network on some that it was not trained on.
 
     Args:
-        run: the folder of a training.
-        data: where its slices lie now, if not where the run found them.
+        run: the folder of a training; or of another detector, as `falx adapt` makes, or None for
+            the one that ships with falx.
+        data: where the slices of the training lie now, if not where the run found them; of another
+            detector, labeled slices, of which a part calibrates 8-bit networks.
         cache_gb: maximum size of the cache of views.
         listener: receives progress.
 
     Raises:
-        FalxError: the run is no training, or its slices are gone.
+        FalxError: there is no detector, or its slices are gone, or none were named.
     """
     if keras.backend.backend() != "tensorflow":
         raise BadInput("Exports need Keras on TensorFlow; unset KERAS_BACKEND.")
-    found = open_run(run)
-    if found.split is None or found.settings is None or found.recipe is None:
-        raise BadInput(f"'{run}' is no training, so it has no network; export a training.")
-    usable = found.catalog.usable()
-    if data is not None:
-        root = Path(data).parent if Path(data).is_file() else Path(data)
-        usable = Catalog(root, usable.classes, usable.table)
-    if not usable.file(0).is_file():
-        raise BadInput(
-            f"'{usable.file(0)}' is not there, and exports are checked on the slices of the run; "
-            "say with --data in which folder they lie now."
-        )
-    recipe, split = found.recipe, found.split
+    folder = detector_folder(run)
+    if run is not None and (folder.parent / RECORD_FILE).is_file():
+        usable, split, recipe, settings = _of_training(run, data)
+    else:
+        usable, split, recipe, settings = _of_detector(folder, data, listener)
     views = render_views(
         usable, recipe.rendering, open_cache(cache_gb), recipe.augmentation, listener=listener
     )
@@ -141,20 +139,18 @@ def open_source(
     held_out = np.concatenate([split.validation, split.test])
     rows = _stratified_sample(held_out, usable.labels[held_out], generator)
     checked = _views_of(views, rows, _PARITY_VIEWS)
-    model = _load_model(
-        detector_folder(Path(run)), checked[:_BATCH], flip_tta=found.settings.flip_tta
-    )
+    model = _load_model(folder, checked[:_BATCH], flip_tta=settings.flip_tta)
     expected = outputs_of(keras_runtime(model), checked)
     if not all(np.isfinite(part).all() for part in vars(expected).values()):
         raise BrokenRun(
-            f"The network of '{run}' gives outputs that are not finite, so no export can be "
+            f"The network of '{folder}' gives outputs that are not finite, so no export can be "
             "compared with it; train again."
         )
     calibration_rows = generator.permutation(split.train)[:_CALIBRATION_VIEWS]
     return ExportSource(
         usable=usable,
         split=split,
-        settings=found.settings,
+        settings=settings,
         model=model,
         calibration=_views_of(views, calibration_rows, _CALIBRATION_VIEWS),
         rows=rows,
@@ -169,6 +165,43 @@ def outputs_of(runtime: Runtime, views: np.ndarray) -> Outputs:
     return Outputs(
         *(np.concatenate([getattr(batch, name) for batch in batches]) for name in OUTPUTS)
     )
+
+
+def _of_training(
+    run: str | Path, data: str | Path | None
+) -> tuple[Catalog, Split, Recipe, Settings]:
+    """The slices of a training, where they lie now, its split, recipe and detector."""
+    found = open_run(run)
+    if found.split is None or found.settings is None or found.recipe is None:
+        raise BadInput(f"'{run}' is no training, so it has no network; export a training.")
+    usable = found.catalog.usable()
+    if data is not None:
+        root = Path(data).parent if Path(data).is_file() else Path(data)
+        usable = Catalog(root, usable.classes, usable.table)
+    if not usable.file(0).is_file():
+        raise BadInput(
+            f"'{usable.file(0)}' is not there, and exports are checked on the slices of the run; "
+            "say with --data in which folder they lie now."
+        )
+    return usable, found.split, found.recipe, found.settings
+
+
+def _of_detector(
+    folder: Path, data: str | Path | None, listener: Listener
+) -> tuple[Catalog, Split, Recipe, Settings]:
+    """Labeled slices for a detector that keeps none: half calibrate, by group, and half check."""
+    if not (folder / RECIPE_FILE).is_file():
+        raise BadInput(f"'{folder}' was taken out of its run; name the folder of the run.")
+    if data is None:
+        raise BadInput(
+            f"The detector in '{folder}' keeps no slices to check an export on; name labeled ones "
+            "with --data."
+        )
+    settings = Settings.load(folder)
+    catalog = build_catalog(data, min_classes=1, listener=listener)
+    usable = with_classes_of(catalog, settings.classes).usable()
+    split = split_by_group(usable.labels, usable.groups, shares=(0.5, 0.25, 0.25))
+    return usable, split, load_recipe(folder / RECIPE_FILE), settings
 
 
 def _load_model(folder: Path, views: np.ndarray, *, flip_tta: bool) -> ExportableModel:

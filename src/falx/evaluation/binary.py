@@ -66,3 +66,31 @@ def binary_rules(rules: Rules, classes: int) -> Rules:
     prediction set at least where one of its kinds was, so coverage is no lower than before.
     """
     return rules if classes == 2 else replace(rules, threshold=0.5, operating_point="0.5")
+
+
+def with_classes_of(catalog: Catalog, classes: tuple[str, ...], *, advice: str = "") -> Catalog:
+    """A catalog with the classes of a detector, by its names of "no tumor" and "tumor".
+
+    Args:
+        advice: what else can be done, to end the sentence of an error with.
+
+    Raises:
+        BadInput: it has a class that the detector does not know.
+    """
+    catalog = _renamed(catalog, classes)
+    unknown = sorted(set(catalog.classes) - set(classes))
+    if unknown:
+        raise BadInput(
+            f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
+            f"{', '.join(classes)}. Rename the folders to match{advice}."
+        )
+    return Catalog(catalog.root, classes, catalog.table)
+
+
+def _renamed(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
+    """A catalog with the detector's names of "no tumor" and "tumor", where both have just these."""
+    if len(classes) != 2 or not (means_none(classes[0]) and means_any(classes[1])):
+        return catalog
+    if not all(means_none(name) or means_any(name) for name in catalog.classes):
+        return catalog
+    return binary_catalog(catalog, (classes[0], classes[1]))

@@ -365,7 +365,11 @@ class ExportOptions(TypedDict, total=False):
     ]
     data: Annotated[
         str | Path | None,
-        Option("Folder of the slices of the run, if they were moved since.", shell=Path | None),
+        Option(
+            "Folder of the slices of the run, if they were moved since; of a detector without a "
+            "run, labeled slices to check exports on.",
+            shell=Path | None,
+        ),
     ]
     force: Annotated[
         bool, Option("Keep an export that fails the parity check, marked as such.", default=False)
@@ -388,7 +392,11 @@ class BenchOptions(TypedDict, total=False):
     ]
     data: Annotated[
         str | Path | None,
-        Option("Folder of the slices of the run, if they were moved since.", shell=Path | None),
+        Option(
+            "Folder of the slices of the run, if they were moved since; of a detector without a "
+            "run, labeled slices to check exports on.",
+            shell=Path | None,
+        ),
     ]
     cache_gb: CacheGb
     out: Out

@@ -19,6 +19,7 @@ from falx.declaration import command_line, takes
 from falx.detect.detector import Detector, detector_folder, load
 from falx.detect.finding import class_probabilities
 from falx.errors import BadInput
+from falx.evaluation.binary import with_classes_of
 from falx.evaluation.predictions import Predictions
 from falx.exporting.linear_detector import (
     HEAD_FILE,
@@ -47,7 +48,7 @@ from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
 from falx.serialization import write_json
 from falx.training.adaptation import Layers, logits_of
 from falx.training.site import fit_site_reference
-from falx.verbs.evaluate import leaked_from_training, with_classes_of
+from falx.verbs.evaluate import leaked_from_training
 
 logger = logging.getLogger(__name__)
 

@@ -34,12 +34,13 @@ class Benchmark:
 
 @takes(BenchOptions)
 def bench(
-    run: str | Path, *, listener: Listener = silent, **options: Unpack[BenchOptions]
+    run: str | Path | None, *, listener: Listener = silent, **options: Unpack[BenchOptions]
 ) -> Benchmark:
     """Export to every format in every precision, and measure each beside `keras.Model.predict`.
 
     Args:
-        run: the folder of a training.
+        run: the folder of a training, or of another detector, for which `data` is needed; None for
+            the detector that ships with falx.
         listener: receives progress.
         options: see falx.runs.options.BenchOptions.
 
@@ -54,12 +55,12 @@ def bench(
     check_free(folder, "the benchmark")
     source = open_source(run, data=options["data"], cache_gb=options["cache_gb"], listener=listener)
     with new_folder(folder, "the benchmark") as filling:
-        network = keras_file(detector_folder(Path(run)), filling)
+        network = keras_file(detector_folder(run), filling)
         rows = benchmark(
             source, network, filling / "exports",
             rounds=rounds, seconds=seconds, listener=listener,
         )  # fmt: skip
-        command = command_line("bench", [run], BenchOptions, options)
+        command = command_line("bench", [run] if run else [], BenchOptions, options)
         _write(filling, rows, command, len(source.rows))
     return Benchmark(folder, rows)
 

@@ -12,19 +12,19 @@ import pandas as pd
 
 from falx.data.auditing import audit
 from falx.data.catalog import Catalog, build_catalog, shares_group_with
-from falx.data.class_names import means_any, means_none
+from falx.data.class_names import means_none
 from falx.data.fingerprints import Fingerprints
 from falx.data.mask_rule import MaskRule
 from falx.declaration import takes
 from falx.detect.detector import Detector, detector_folder, load
 from falx.detect.site import SiteCheck
 from falx.detect.site_reference import Measurements
-from falx.errors import BadInput
 from falx.evaluation.binary import (
     binary_catalog,
     binary_classes,
     binary_probabilities,
     binary_rules,
+    with_classes_of,
 )
 from falx.evaluation.calibration import apply_temperature
 from falx.evaluation.evaluation import Evaluation
@@ -153,25 +153,6 @@ def leaked_from_training(detector: Path, usable: Catalog) -> np.ndarray | None:
     return shares_group_with(pd.concat(seen), usable.table)
 
 
-def with_classes_of(catalog: Catalog, classes: tuple[str, ...], *, advice: str = "") -> Catalog:
-    """A catalog with the classes of a detector, by its names of "no tumor" and "tumor".
-
-    Args:
-        advice: what else can be done, to end the sentence of an error with.
-
-    Raises:
-        BadInput: it has a class that the detector does not know.
-    """
-    catalog = _renamed(catalog, classes)
-    unknown = sorted(set(catalog.classes) - set(classes))
-    if unknown:
-        raise BadInput(
-            f"The data hold the class '{unknown[0]}', which the detector does not know; it knows "
-            f"{', '.join(classes)}. Rename the folders to match{advice}."
-        )
-    return Catalog(catalog.root, classes, catalog.table)
-
-
 def _robustness(
     detector: Detector, tested: _Tested, usable: Catalog, listener: Listener
 ) -> RobustnessScores | None:
@@ -215,15 +196,6 @@ def _catalog(
     folds = sum(map(means_none, classes)) == 1
     fold = ", or fold them with --binary into tumor and no tumor" if folds else ""
     return with_classes_of(catalog, classes, advice=fold)
-
-
-def _renamed(catalog: Catalog, classes: tuple[str, ...]) -> Catalog:
-    """A catalog with the detector's names of "no tumor" and "tumor", where both have just these."""
-    if len(classes) != 2 or not (means_none(classes[0]) and means_any(classes[1])):
-        return catalog
-    if not all(means_none(name) or means_any(name) for name in catalog.classes):
-        return catalog
-    return binary_catalog(catalog, (classes[0], classes[1]))
 
 
 def _masked(

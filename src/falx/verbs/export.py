@@ -21,7 +21,11 @@ from falx.runs.options import ExportOptions
 
 @takes(ExportOptions)
 def export(
-    run: str | Path, to: Target, *, listener: Listener = silent, **options: Unpack[ExportOptions]
+    run: str | Path | None,
+    to: Target,
+    *,
+    listener: Listener = silent,
+    **options: Unpack[ExportOptions],
 ) -> Export:
     """Write a trained network for another runtime, and prove that it gives the same outputs.
 
@@ -29,7 +33,8 @@ def export(
     bits, and the record says how int8 failed.
 
     Args:
-        run: the folder of a training.
+        run: the folder of a training, or of another detector, for which `data` is needed; None for
+            the detector that ships with falx.
         to: the format; "web" is a page that classifies images in the browser.
         listener: receives progress.
         options: see falx.runs.options.ExportOptions.
