@@ -24,6 +24,8 @@ class Page:
         return str(self.path)
 
     def _repr_html_(self) -> str:
+        if not self.path.is_file():
+            return sentence(f"There is no page {self.path}; the run was moved or is unfinished.")
         page = escape(self.path.read_text("utf-8"), quote=True)
         return f'<iframe srcdoc="{page}" style="width:100%;height:40em;border:0"></iframe>'
 

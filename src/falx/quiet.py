@@ -1,9 +1,10 @@
-"""Keeping other libraries' loggers quiet for a while."""
+"""Keeping other libraries' loggers and warnings quiet for a while."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,3 +28,34 @@ def quiet(level: int, *names: str) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(is_kept)
+
+
+class _IgnoredWarnings:
+    """Ignores warnings while any thread is inside.
+
+    The filters of warnings belong to the process: the first thread sets them aside, the last one
+    sets them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._threads:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._threads += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                self._filters.__exit__(None, None, None)
+
+
+ignored_warnings = _IgnoredWarnings()
+"""Ignores warnings inside a `with` block, in any number of threads."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from falx.data.raster import UNIT, gray_levels, upright, white_level
 from falx.data.slices import Limits, Slice
-from falx.errors import BadInput
+from falx.errors import BadInput, UnreadableImage
 
 _EXIF_ORIENTATION = 274
 _CLASSES = _PIL, _DICOM, _NIBABEL = (
@@ -23,9 +24,21 @@ _CLASSES = _PIL, _DICOM, _NIBABEL = (
     ("pydicom", "Dataset"),
     ("nibabel.spatialimages", "SpatialImage"),
 )
+_WHITE = 255
 _CHANNELS = (1, 3, 4)
 _TAKEN = "a path, a NumPy array, or an image of Pillow, pydicom or nibabel"
-_PIL_TO_RGB = {"CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La", "PA"}
+_PIL_MODES = {
+    "1": "L",
+    "CMYK": "RGB",
+    "HSV": "RGB",
+    "LAB": "RGB",
+    "La": "LA",
+    "PA": "RGBA",
+    "RGBX": "RGB",
+    "RGBa": "RGBA",
+    "YCbCr": "RGB",
+}
+"""Modes of Pillow that are converted, and into what."""
 
 
 def image_sources(image: Any, name: str) -> list[list[Slice]]:
@@ -44,7 +57,9 @@ def image_sources(image: Any, name: str) -> list[list[Slice]]:
     """
     if _is_a(image, *_PIL):
         path = Path(getattr(image, "filename", "") or name)
-        return [[_array_slice(_pil_array(image, name), path, _pil_white(image))]]
+        array = _pil_array(image, name)
+        white = white_level(array) if array.dtype == np.uint16 else _WHITE
+        return [[_array_slice(array, path, white)]]
     if _is_a(image, *_DICOM):
         from falx.data import dicom
 
@@ -65,6 +80,20 @@ def is_image(value: Any) -> bool:
     return any(_is_a(value, *each) for each in _CLASSES)
 
 
+def is_series(value: Any) -> bool:
+    """Whether a value is a DICOM dataset, which may belong together with others."""
+    return _is_a(value, *_DICOM)
+
+
+def is_stack(array: np.ndarray) -> bool:
+    """Whether an array holds several slices, (n, height, width) or with channels behind."""
+    return array.ndim - _is_colored(array) > 2
+
+
+def _is_colored(array: np.ndarray) -> bool:
+    return array.ndim > 2 and array.shape[-1] in _CHANNELS
+
+
 def _is_a(image: Any, module: str, name: str) -> bool:
     """Whether an image is of a class of a library, which is imported if it is."""
     loaded = sys.modules.get(module)
@@ -74,7 +103,7 @@ def _is_a(image: Any, module: str, name: str) -> bool:
 def _array_slices(array: np.ndarray, name: str) -> list[Slice]:
     array = _checked(array, name)
     white = UNIT if array.dtype == np.float32 else white_level(array)
-    colored = array.ndim > 2 and array.shape[-1] in _CHANNELS
+    colored = _is_colored(array)
     if array.ndim == (3 if colored else 2):
         return [_array_slice(array, Path(name), white)]
     if array.ndim != (4 if colored else 3):
@@ -117,32 +146,38 @@ def _array_slice(array: np.ndarray, path: Path, white: int) -> Slice:
 
 
 def _pil_array(image: Any, name: str) -> np.ndarray:
-    """The stored values of an image of Pillow, upright."""
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in _PIL_TO_RGB:
-        image = image.convert("RGB")
-    array = np.asarray(image)
-    if image.mode == "I":
+    """The stored values of an image of Pillow, upright: uint8, uint16 or float32."""
+    try:
+        mode = _PIL_MODES.get(image.mode, image.mode)
+        if mode == "P":
+            mode = "RGBA" if "transparency" in image.info else "RGB"
+        array = np.asarray(image if mode == image.mode else image.convert(mode))
+        orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    # What Pillow raises on damaged files, which it opens without decoding them, and on closed ones.
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UnreadableImage(
+            f"'{name}' is an image that Pillow can't decode ({error}); open it anew."
+        ) from error
+    if mode == "I":
         # Some versions of Pillow open a PNG of 16 bits so.
         if array.min() < 0 or array.max() > np.iinfo(np.uint16).max:
             raise BadInput(f"'{name}' has values beyond 16 bits; scale them to [0, 1].")
         array = array.astype(np.uint16)
-    orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    return upright(_checked(array.astype(array.dtype.newbyteorder("=")), name), orientation)
-
-
-def _pil_white(image: Any) -> int:
-    return white_level(np.asarray(image)) if image.mode.startswith("I") else 255
+    return upright(array.astype(array.dtype.newbyteorder("=")), orientation)
 
 
 def _nibabel_slices(image: Any, name: str) -> list[Slice]:
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     from falx.data import nifti
 
-    volume = nibabel.Nifti1Image.from_image(image)
     path = Path(image.get_filename() or name)
-    return nifti.read(path, volume.to_bytes(), Limits())
+    try:
+        content = nibabel.Nifti1Image.from_image(image).to_bytes()
+    # What nibabel raises on damaged files, which it opens without reading them.
+    except (OSError, ValueError, EOFError, zlib.error, ImageFileError) as error:
+        raise UnreadableImage(
+            f"'{path}' is an image that nibabel can't read ({error}); copy it anew."
+        ) from error
+    return nifti.read(path, content, Limits())

@@ -6,7 +6,6 @@ import gzip
 import io
 import logging
 import math
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from falx.data.geometry import orientation_of
 from falx.data.raster import to_isotropic_within
 from falx.data.slices import Limits, Plane, Slice, gray_limits, normalize
 from falx.errors import UnreadableImage
-from falx.quiet import quiet
+from falx.quiet import ignored_warnings, quiet
 
 _MILLIMETERS = {1: 1000.0, 3: 0.001}
 """In a meter and in a micrometer, by their codes; any other code is taken as millimeters."""
@@ -171,8 +170,7 @@ def _decoding(path: Path) -> Iterator[None]:
     from nibabel.wrapstruct import WrapStructError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with ignored_warnings:
             yield
     except (
         ImageFileError,

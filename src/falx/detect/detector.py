@@ -27,7 +27,7 @@ from falx.detect.finding import (
     evidence_for,
 )
 from falx.detect.heat_map import HeatMap
-from falx.detect.images import Images, items_of
+from falx.detect.images import Images, is_one, items_of
 from falx.detect.pooling import SeriesHeader, series_finding, study_finding
 from falx.detect.rules import Rules, decide, status_of
 from falx.detect.scans import Item, rendered_slices
@@ -208,6 +208,7 @@ class Detector:
         classes, threshold = self.settings.classes, self.settings.rules.threshold
         if label is not None and label not in classes:
             raise BadInput(f"There is no class '{label}', only {', '.join(classes)}.")
+        one = is_one(images)
         items = self._every_item(images, listener)
         logits, heat_maps, _ = self._infer(_views(items), "flip_tta")
         shown = []
@@ -215,7 +216,7 @@ class Detector:
             code = classes.index(label or decide(row, classes, threshold)[0])
             evidence = evidence_for(heat_map, code)
             shown.append(HeatMap(evidence, item.region, item.shape).on_slice())
-        return shown if isinstance(images, list | tuple) or len(shown) > 1 else shown[0]
+        return shown[0] if one and len(shown) == 1 else shown
 
     def predict_slices(
         self, slices: Sequence[Slice], *, heads: Sequence[Box] | None = None, maps: Maps = "plain"

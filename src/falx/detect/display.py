@@ -21,8 +21,8 @@ def answer(finding: Finding | SeriesFinding | StudyFinding) -> str:
     """Such as "tumor 0.98, refer"; without a label, the status."""
     if finding.label is None:
         return _status(finding.status)
-    told = f"{finding.label} {finding.probability:.2f}"
-    return told if finding.status == "answer" else f"{told}, {_status(finding.status)}"
+    label = f"{finding.label} {finding.probability:.2f}"
+    return label if finding.status == "answer" else f"{label}, {_status(finding.status)}"
 
 
 def summary(findings: Findings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class Engine:
         model = _read(network)
         self._size = int(model.input(0).get_partial_shape()[1].get_length())
         self._compiled = _compiled(model)
+        # A compiled network has one request, which two threads must not start at once.
+        self._lock = Lock()
 
     def logits(self, views: np.ndarray) -> np.ndarray:
         """Logits float32 (n, k) of views uint8 (n, size, size)."""
@@ -54,7 +57,9 @@ class Engine:
             BrokenRun: logits or heat maps are not finite; distances need not be.
         """
         batches = self._batches(views)
-        logits, heat_maps, distances = zip(*map(self._batch, batches), strict=True)
+        with self._lock:
+            outputs = list(map(self._batch, batches))
+        logits, heat_maps, distances = zip(*outputs, strict=True)
         return np.concatenate(logits), np.concatenate(heat_maps), np.concatenate(distances)
 
     def features(self, views: np.ndarray) -> np.ndarray:
@@ -66,9 +71,10 @@ class Engine:
         Args:
             views: uint8 (n, size, size).
         """
-        compute = self._features
         batches = [batch[..., None].astype(np.float32) for batch in self._batches(views)]
-        return np.concatenate([np.array(compute(batch)[0], np.float32) for batch in batches])
+        with self._lock:
+            compute = self._features
+            return np.concatenate([np.array(compute(batch)[0], np.float32) for batch in batches])
 
     @cached_property
     def _features(self) -> Any:

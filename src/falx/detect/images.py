@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from falx.data.in_memory import is_image
+from falx.data.in_memory import is_image, is_stack
 from falx.data.read import find_files
 from falx.detect.finding import LeftOut
 from falx.detect.scans import Item, rendered, rendered_images
@@ -41,7 +41,17 @@ def items_of(
                 where = ", ".join(f"'{path}'" for path in paths)
                 raise BadInput(f"There is no file in {where}; name images or their folder.")
             yield from rendered(files, rendering, left_out, listener)
-        yield from rendered_images(others, rendering, left_out)
+        yield from rendered_images(others, rendering, left_out, listener)
+
+
+def is_one(images: Images) -> bool:
+    """Whether images are a single path or image, and no list, column or stack."""
+    if isinstance(images, str | Path) or is_image(images):
+        return True
+    if not hasattr(images, "__array__"):
+        return False
+    array = np.asarray(images)
+    return array.dtype.kind not in "OUT" and not is_stack(array)
 
 
 def _listed(images: Images) -> list[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from falx.data.in_memory import image_sources
+from falx.data.in_memory import image_sources, is_series
 from falx.data.read import read_slices
 from falx.data.series import group_by_series
 from falx.data.slices import Slice
@@ -84,31 +84,52 @@ def rendered(
 
 
 def rendered_images(
-    images: Iterable[tuple[str, Any]], rendering: Rendering, left_out: list[LeftOut]
+    images: Sequence[tuple[str, Any]],
+    rendering: Rendering,
+    left_out: list[LeftOut],
+    listener: Listener,
 ) -> Iterator[Item]:
     """The rendered slices of images that Python holds, those of a DICOM series together.
 
     Args:
         images: each with what it is called in messages; see falx.data.in_memory.image_sources.
         left_out: receives what is not rendered, with the reason.
+        listener: receives progress.
 
     Raises:
         BadInput: one is no image, or its gray levels can't be known.
     """
-    sources: dict[object, list[_Contents]] = {}
-    for name, image in images:
-        try:
-            found = image_sources(image, name)
-        except UnreadableImage as error:
-            left_out.append(LeftOut(Path(name), str(error)))
-            continue
-        for slices in found:
-            first = slices[0]
-            series = (first.patient, first.study, first.series) if first.series else len(sources)
-            sources.setdefault(series, []).append(_contents(first.path, slices))
     with ThreadPoolExecutor(cores()) as executor:
-        for contents in sources.values():
-            yield from _items(contents, rendering, left_out, executor, of_file=False)
+        sources: dict[object, list[_Contents]] = {}
+        waits = any(is_series(image) for _, image in images)
+        for done, (name, image) in enumerate(images, 1):
+            for contents in _image_contents(name, image, left_out):
+                sources.setdefault(contents.series or len(sources), []).append(contents)
+            listener(Progress("Predicting", done, len(images)))
+            if not waits:
+                yield from _image_items(sources, rendering, left_out, executor)
+                sources = {}
+        yield from _image_items(sources, rendering, left_out, executor)
+
+
+def _image_contents(name: str, image: Any, left_out: list[LeftOut]) -> list[_Contents]:
+    """What is found in an image, by source."""
+    try:
+        return [_contents(slices[0].path, slices) for slices in image_sources(image, name)]
+    except UnreadableImage as error:
+        left_out.append(LeftOut(Path(name), str(error)))
+        return []
+
+
+def _image_items(
+    sources: Mapping[object, Sequence[_Contents]],
+    rendering: Rendering,
+    left_out: list[LeftOut],
+    executor: Executor,
+) -> Iterator[Item]:
+    """The rendered slices of images, each with its gray levels, which are in no file."""
+    for contents in sources.values():
+        yield from _items(contents, rendering, left_out, executor, keeps_levels=True)
 
 
 def rendered_slices(
@@ -149,13 +170,17 @@ class _Decoded:
 
 @dataclass(frozen=True, eq=False)
 class _Contents:
-    """What was found in a file: the slices that can be used, and of the others, why they can't."""
+    """What was found in a file: the slices that can be used, and of the others, why they can't.
+
+    `series` names the DICOM series that it belongs to; empty without one.
+    """
 
     path: Path
     usable: tuple[_Decoded, ...]
     problems: tuple[str, ...]
     frames: int
     further_volumes: int
+    series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +229,7 @@ def _decode(file: Path) -> _Contents | LeftOut:
 
 
 def _contents(file: Path, slices: Sequence[Slice]) -> _Contents:
-    problems = [why_unusable(slice_) for slice_ in slices]
+    problems, first = [why_unusable(slice_) for slice_ in slices], slices[0]
     return _Contents(
         path=file,
         usable=tuple(
@@ -213,8 +238,9 @@ def _contents(file: Path, slices: Sequence[Slice]) -> _Contents:
             if not problem
         ),
         problems=tuple(filter(None, problems)),
-        frames=slices[0].frames,
-        further_volumes=slices[0].further_volumes,
+        frames=first.frames,
+        further_volumes=first.further_volumes,
+        series=(first.patient, first.study, first.series) if first.series else (),
     )
 
 
@@ -235,7 +261,7 @@ def _items(
     left_out: list[LeftOut],
     executor: Executor,
     *,
-    of_file: bool = True,
+    keeps_levels: bool = False,
 ) -> list[Item]:
     """The rendered slices of one source, volume by volume and from the lowest up."""
     left_out += [each for each in decoded if isinstance(each, LeftOut)]
@@ -251,7 +277,7 @@ def _items(
         repeated += again
     left_out += _left_out(contents, repeated)
     items = list(executor.map(lambda each: _item(each, rendering, several, by_plane), placed))
-    if of_file:
+    if not keeps_levels:
         return items
     return [
         replace(item, levels=each.decoded.levels) for item, each in zip(items, placed, strict=True)

@@ -79,6 +79,10 @@ class Figures(Mapping[str, "Figure"]):
             raise KeyError(f"There is no figure '{name}', only {', '.join(self)}.")
         return self._by_name[name].draw()
 
+    def __contains__(self, name: object) -> bool:
+        # That of a mapping would draw.
+        return name in self._by_name
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 

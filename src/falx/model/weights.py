@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VARIABLE = "FALX_WEIGHTS"
 PHANTOM_FILE = "mobilenet_v2_phantom.weights.h5"
 PHANTOM_WIDTH = 1.0
-"""Width multiplier of the backbone whose weights ship with falx."""
+"""Width multiplier of the backbones whose weights ship with falx."""
 _KERAS_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
@@ -66,6 +66,7 @@ def find_weights(name: str, backbone: Backbone) -> Weights:
         case "phantom":
             file = _phantom(backbone)
         case "falx":
+            _check_width("falx", backbone)
             file = Path(str(resources.files("falx.detect") / "shipped" / "network.xml"))
         case _:
             file = _weights_at(Path(name))
@@ -145,12 +146,16 @@ def _imagenet(backbone: Backbone) -> Path:
     return Path(downloaded)
 
 
-def _phantom(backbone: Backbone) -> Path:
+def _check_width(name: str, backbone: Backbone) -> None:
     if backbone.width != PHANTOM_WIDTH:
         raise BadInput(
-            f"The phantom weights are for width {PHANTOM_WIDTH}, but the recipe has "
+            f"The {name} weights are for width {PHANTOM_WIDTH}, but the recipe has "
             f"{backbone.width}; set backbone.width={PHANTOM_WIDTH}, or name other weights."
         )
+
+
+def _phantom(backbone: Backbone) -> Path:
+    _check_width("phantom", backbone)
     return Path(str(resources.files("falx.model") / PHANTOM_FILE))
 
 

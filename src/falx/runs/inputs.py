@@ -43,10 +43,6 @@ PRETRAINING_FILE = "pretraining.parquet"
 """The catalog of what a backbone was pretrained on, in a run folder."""
 
 
-_UNTIL_CLASSES_ARE_KNOWN = "best"
-"""The recipe that a wrong change or weights are found by before the data are read."""
-
-
 @dataclass(frozen=True)
 class TrainingInputs:
     """All that decides a training, but for the split.
@@ -204,14 +200,13 @@ def find_inputs(
         for path in data:
             check_other_dataset(other, path)
         entries_of(other)
-    chosen = _chosen(options["recipe"] or _UNTIL_CLASSES_ARE_KNOWN, options)
+    named = options["recipe"] or ("best" if _names_weights(options) else None)
+    chosen = _chosen(named, options) if named else None
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])
     catalog = build_joined_catalog(
         data, positive=options["positive"], masks=masks, listener=listener
     )
-    if options["recipe"] is None:
-        chosen = _chosen(_default_recipe(catalog.classes, options), options)
-    recipe, weights = chosen
+    recipe, weights = chosen or _chosen(_default_recipe(catalog.classes), options)
     operating_point, alpha = str(options["operating_point"]), options["alpha"]
     if recipe.backbone.localization:
         _check_localized(recipe, catalog, other)
@@ -245,12 +240,15 @@ def _chosen(recipe: str | Path | Recipe, options: TrainingOptions) -> tuple[Reci
     return recipe, find_weights(str(options["weights"] or recipe.backbone.weights), recipe.backbone)
 
 
-def _default_recipe(classes: tuple[str, ...], options: TrainingOptions) -> str:
+def _names_weights(options: TrainingOptions) -> bool:
+    """Whether weights are named, or a dataset to pretrain on."""
+    changed = "backbone.weights" in (options["changes"] or {})
+    return bool(options["weights"] or options["pretrain_on"] or changed)
+
+
+def _default_recipe(classes: tuple[str, ...]) -> str:
     """What is best on data from elsewhere, see docs/accuracy.md and docs/elsewhere.md."""
-    tells_tumor_from_none = len(classes) == 2 and means_none(classes[0])
-    if tells_tumor_from_none and not (options["weights"] or options["pretrain_on"]):
-        return "localized"
-    return "best"
+    return "localized" if len(classes) == 2 and means_none(classes[0]) else "best"
 
 
 def _check_localized(recipe: Recipe, catalog: Catalog, other: Path | None) -> None:
@@ -259,6 +257,11 @@ def _check_localized(recipe: Recipe, catalog: Catalog, other: Path | None) -> No
         raise BadInput(
             f"Recipe '{recipe.name}' tells tumor from none, and the data have the classes "
             f"{', '.join(catalog.classes)}; use --recipe lite."
+        )
+    if means_none(catalog.classes[1]):
+        raise BadInput(
+            f"Recipe '{recipe.name}' finds tumors, and here '{catalog.classes[1]}' is the positive "
+            "class, which means none; name the other one with --positive."
         )
     if other:
         raise BadInput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -191,7 +192,7 @@ class Run:
         """The page of the run."""
         return Page(self.folder / REPORT_FILE)
 
-    @property
+    @cached_property
     def detector(self) -> Detector:
         """The detector of a training.
 

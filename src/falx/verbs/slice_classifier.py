@@ -16,13 +16,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from falx.data.in_memory import image_sources
 from falx.data.read import read_slices
+from falx.data.slices import Slice
 from falx.detect.detector import Detector, load
-from falx.detect.images import Images
 from falx.detect.rules import predicted_codes
+from falx.detect.scans import rendered_slices
 from falx.errors import BadInput
 from falx.image.render import to_levels
 from falx.recipe import Recipe
 from falx.verbs.train import train
+
+_AT_ONCE = 64
+"""Slices that are rendered before they are predicted."""
+
+_NOT_PICKLED = ("_detector", "_folder")
 
 
 class SliceClassifier(ClassifierMixin, BaseEstimator):
@@ -45,6 +51,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _detector: Detector | None = None
+    _folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __init__(
         self,
@@ -86,60 +93,70 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
             raise BadInput(
                 f"There are {len(images)} images and groups {patients.shape}; give one each."
             )
-        classes = np.unique(labels)
         with tempfile.TemporaryDirectory(prefix="falx-") as name:
             folder = Path(name)
             for number, image in enumerate(images):
-                cv2.imwrite(str(folder / f"{number}.png"), _levels(image, f"X[{number}]"))
+                levels = to_levels(_slice(image, f"X[{number}]").pixels)
+                cv2.imwrite(str(folder / f"{number}.png"), levels)
             table = pd.DataFrame({"path": [f"{n}.png" for n in range(len(images))]})
             table["label"] = labels.astype(str)
             if patients is not None:
                 table["patient"] = patients.astype(str)
-            table.to_csv(folder / "slices.csv", index=False)
+            # A label may be NA, or empty, which CSV would lose.
+            table.to_parquet(folder / "slices.parquet", index=False)
             run = train(
-                folder / "slices.csv",
+                folder / "slices.parquet",
                 recipe=self.recipe,
                 weights=self.weights,
                 changes=self.changes,
                 split=self.split,
                 seed=self.seed,
-                positive=str(classes[1]) if len(classes) == 2 else None,
                 out=folder / "run",
             )
             detector = run.folder / "detector"
             self.files_ = {file.name: file.read_bytes() for file in detector.iterdir()}
-        self.classes_, self.scores_ = classes, run.scores
+        self.classes_, self.scores_ = np.unique(labels), run.scores
         self._detector = None
         return self
 
-    def predict(self, X: Images) -> np.ndarray:  # noqa: N803
+    def predict(self, X: Iterable[Any]) -> np.ndarray:  # noqa: N803
         """The class of each slice, by the operating point of the detector: (n,)."""
-        probabilities = self.predict_proba(X)
-        threshold = self.detector.settings.rules.threshold
-        result: np.ndarray = self.classes_[predicted_codes(probabilities, threshold)]
-        return result
+        codes = predicted_codes(self._probabilities(X), self.detector.settings.rules.threshold)
+        by_name = {str(label): label for label in self.classes_}
+        return np.array(
+            [by_name[self.detector.classes[code]] for code in codes], self.classes_.dtype
+        )
 
-    def predict_proba(self, X: Images) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: Iterable[Any]) -> np.ndarray:  # noqa: N803
         """Calibrated probabilities, in the order of `classes_`: float64 (n, classes)."""
-        detector = self.detector
-        order = [detector.classes.index(str(label)) for label in self.classes_]
-        return detector.predict_proba(X)[:, order]
+        order = [self.detector.classes.index(str(label)) for label in self.classes_]
+        return self._probabilities(X)[:, order]
 
     @property
     def detector(self) -> Detector:
         """The detector, which also explains and refuses."""
         check_is_fitted(self)
         if self._detector is None:
-            with tempfile.TemporaryDirectory(prefix="falx-") as name:
-                for file, content in self.files_.items():
-                    (Path(name) / file).write_bytes(content)
-                self._detector = load(name)
+            # It lives as long as the detector, which reads from it.
+            self._folder = tempfile.TemporaryDirectory(prefix="falx-")
+            for file, content in self.files_.items():
+                (Path(self._folder.name) / file).write_bytes(content)
+            self._detector = load(self._folder.name)
         return self._detector
+
+    def _probabilities(self, images: Iterable[Any]) -> np.ndarray:
+        """Of images, each by itself and in order, with classes in the order of the detector."""
+        detector, found = self.detector, []
+        listed = [_slice(image, f"X[{number}]") for number, image in enumerate(images)]
+        for start in range(0, len(listed), _AT_ONCE):
+            items = rendered_slices(listed[start : start + _AT_ONCE], detector.settings.rendering)
+            found.append(detector.probabilities(np.stack([item.view for item in items])))
+        return np.concatenate(found) if found else np.empty((0, len(detector.classes)))
 
     def __getstate__(self) -> dict[str, Any]:
         # A compiled network can't be pickled; it is loaded from its files again.
         state: dict[str, Any] = super().__getstate__()
-        return {**state, "_detector": None} if "_detector" in state else state
+        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -147,12 +164,12 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _levels(image: Any, name: str) -> np.ndarray:
-    """The slice of an image, uint8 (height, width), as a detector sees it."""
+def _slice(image: Any, name: str) -> Slice:
+    """The slice of an image, or of a path."""
     if isinstance(image, str | Path):
         slices = read_slices(Path(image))
     else:
         slices = [slice_ for source in image_sources(image, name) for slice_ in source]
     if len(slices) != 1:
         raise BadInput(f"'{name}' holds {len(slices)} slices; give images of one slice each.")
-    return to_levels(slices[0].pixels)
+    return slices[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ from pydicom.uid import (
 from falx.data import raster
 from falx.data.dicom.header import Header
 from falx.errors import UnreadableImage
-from falx.quiet import quiet
+from falx.quiet import ignored_warnings, quiet
 
 # What pydicom and its decoders raise on damaged files, as fuzzing found.
 _DAMAGE = (
@@ -86,8 +85,7 @@ def decoding(path: Path, damage: tuple[type[Exception], ...] = _DAMAGE) -> Itera
     What they raise means a damaged file; anywhere else the same exception is a bug of falx.
     """
     try:
-        with warnings.catch_warnings(), quiet(logging.ERROR, "pydicom"):
-            warnings.simplefilter("ignore")
+        with ignored_warnings, quiet(logging.ERROR, "pydicom"):
             yield
     except damage as error:
         reason = " ".join(str(error).split())[:200]
