@@ -5,12 +5,16 @@ import logging
 import subprocess
 import sys
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+import falx
 import small_scans
-from falx.quiet import quiet
+from falx.quiet import ignored_warnings, quiet
+from helpers import head_slices, write_series
 
 LOGGER = "somebody.else"
 
@@ -131,3 +135,25 @@ assert found.sum() == 121, found
 """)
     assert len(states) == 4
     assert states == [states[0]] * 4
+
+
+def test_warnings_are_ignored_in_any_number_of_threads_and_shown_again_afterwards():
+    before, together = list(warnings.filters), threading.Barrier(8)
+
+    def ignores(_):
+        with ignored_warnings:
+            together.wait()
+            ignored = warnings.filters[0][0] == "ignore"
+            together.wait()
+        return ignored
+
+    with ThreadPoolExecutor(8) as executor:
+        assert all(executor.map(ignores, range(8)))
+    assert warnings.filters == before
+
+
+def test_reading_a_series_leaves_the_filters_of_warnings(tmp_path):
+    before = list(warnings.filters)
+    write_series(tmp_path, head_slices(24, size=64))
+    falx.load().predict(tmp_path)
+    assert warnings.filters == before

@@ -32,12 +32,12 @@ class Page:
 
 def block(heading: str, *parts: str) -> str:
     """A heading, and below it what is HTML already; empty parts are left out."""
-    return f"<div><p><strong>{escape(heading)}</strong></p>{''.join(filter(None, parts))}</div>"
+    return f"<div><p><strong>{_escaped(heading)}</strong></p>{''.join(filter(None, parts))}</div>"
 
 
 def sentence(text: str) -> str:
     """A paragraph of plain text; "" for none."""
-    return f"<p>{escape(text)}</p>" if text else ""
+    return f"<p>{_escaped(text)}</p>" if text else ""
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -56,5 +56,10 @@ def picture(png: bytes, text: str) -> str:
 
 
 def _row(cell: str, values: Sequence[object]) -> str:
-    cells = "".join(f"<{cell}>{escape(str(value))}</{cell}>" for value in values)
+    cells = "".join(f"<{cell}>{_escaped(value)}</{cell}>" for value in values)
     return f"<tr>{cells}</tr>"
+
+
+def _escaped(value: object) -> str:
+    """Plain text as HTML; what is not valid Unicode, as in some file names, is spelled out."""
+    return escape(str(value).encode("utf-8", "backslashreplace").decode())

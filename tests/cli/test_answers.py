@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from falx.cli import terminal
-from falx.cli.answers import MOSTLY_UNLIKE, UNLIKE, show_findings
+from falx.cli.answers import MOSTLY_UNLIKE, show_findings
 from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
 from falx.detect.pooling import INCONCLUSIVE, NOT_CALIBRATED
+from falx.detect.rules import UNLIKE
 from falx.detect.site import Difference, SiteCheck
 from falx.notice import NOTICE
 

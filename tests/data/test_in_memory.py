@@ -187,3 +187,33 @@ def test_images_are_told_from_lists_and_arrays():
         assert is_image(image)
     for other in (GRAY, [GRAY], "a.png", None):
         assert not is_image(other)
+
+
+def test_a_damaged_file_that_pillow_opened_is_one_sentence(tmp_path):
+    Image.fromarray(GRAY).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableImage, match="Pillow can't decode"):
+        image_sources(Image.open(tmp_path / "a.png"), "image")
+    image = Image.fromarray(GRAY)
+    image.close()
+    with pytest.raises(UnreadableImage, match="Pillow can't decode"):
+        image_sources(image, "image")
+
+
+def test_a_damaged_file_that_nibabel_opened_is_one_sentence(tmp_path):
+    file = tmp_path / "a.nii"
+    nibabel.save(nibabel.Nifti1Image(np.ones((32, 32, 8), np.float32), np.eye(4)), file)
+    image = nibabel.load(file)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UnreadableImage, match="nibabel can't read"):
+        image_sources(image, "image")
+
+
+def test_floats_of_pillow_are_what_their_file_gives(tmp_path):
+    floats = GRAY.astype(np.float32) * 3 - 7
+    Image.fromarray(floats, "F").save(tmp_path / "a.tiff")
+    (slice_,) = read_slices(tmp_path / "a.tiff")
+    with Image.open(tmp_path / "a.tiff") as image:
+        (pixels,) = pixels_of(image)
+    np.testing.assert_array_equal(pixels, slice_.pixels)

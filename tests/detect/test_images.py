@@ -1,5 +1,6 @@
 """A detector takes paths, arrays and images alike, and lists of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -194,3 +195,22 @@ def check_features(detector, folder):
     np.testing.assert_allclose(
         reference.distances(features + reference.mean), views_distances, rtol=1e-3
     )
+
+
+def test_several_threads_may_ask_one_detector(detector, files, expected):
+    with ThreadPoolExecutor(4) as executor:
+        answers = list(executor.map(detector.predict_proba, [files] * 8))
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
+def test_progress_is_told_for_images(detector):
+    heard = []
+    detector.predict(list(LEVELS[:3]), listener=heard.append)
+    assert [(each.done, each.total) for each in heard] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_list_column_or_stack_of_one_is_explained_by_a_list(detector, files):
+    assert isinstance(detector.explain(files[0]), np.ndarray)
+    for one in ([files[0]], np.array([str(files[0])]), LEVELS[:1]):
+        assert isinstance(detector.explain(one), list)

@@ -10,7 +10,7 @@ from falx.training.bank import FeatureBank
 from falx.training.disk_cache import GIGABYTE, DiskCache
 from falx.training.views import Views
 
-N = 24
+N = 40
 
 
 class CountingTrunk:

@@ -169,7 +169,7 @@ def test_the_numbers_by_source_are_those_of_its_predictions(several):
 
 def test_the_record_and_the_report_name_every_dataset(several, phantoms, mixed):
     record = several.record
-    assert record.title == "best on phantoms + mixed"
+    assert record.title == "localized on phantoms + mixed"
     assert record.split == "leave-one-source-out, 2 sources"
     assert record.command.startswith(f"falx crossval {phantoms} {mixed} --set ")
     assert record.command.endswith("--leave-one-source-out")

@@ -5,6 +5,7 @@ import pickle
 import cv2
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError, SkipTestWarning
@@ -15,6 +16,7 @@ import falx
 from conftest import BACKBONE
 from falx.errors import BadInput, UnusableData
 from falx.phantoms import make_phantom
+from helpers import head_slices, write_series
 
 N = 36
 CHANGES = BACKBONE | {"phases.0.epochs": 2}
@@ -192,3 +194,34 @@ def test_what_is_no_slice_is_refused():
 def test_one_class_is_not_enough(classifier):
     with pytest.raises((BadInput, UnusableData)):
         clone(classifier).fit(LEVELS[:4], [0, 0, 0, 0])
+
+
+def test_rows_come_in_the_order_of_the_images_and_repeats_stay(fitted, tmp_path):
+    """Also where slices are of one series, which a detector would sort from the lowest up."""
+    files = write_series(tmp_path, head_slices(4, size=64))
+    series = [pydicom.dcmread(file) for file in files]
+    alone = np.concatenate([fitted.predict_proba([each]) for each in series])
+    order = [2, 0, 3, 1, 2]
+    np.testing.assert_array_equal(fitted.predict_proba([series[n] for n in order]), alone[order])
+
+
+def test_a_slice_of_sixteen_bits_does_not_depend_on_the_others(fitted):
+    dim, bright = LEVELS[:2].astype(np.uint16) * 10, LEVELS[2:4].astype(np.uint16) * 200
+    together = fitted.predict_proba(np.concatenate([dim, bright]))
+    np.testing.assert_array_equal(together[:2], fitted.predict_proba(dim))
+
+
+def test_the_name_of_no_tumor_is_the_negative_class_whatever_the_alphabet(classifier):
+    names = np.where(LABELS == 1, "glioma", "healthy")
+    fitted = clone(classifier).fit(LEVELS, names)
+    assert fitted.classes_.tolist() == ["glioma", "healthy"]
+    assert fitted.detector.classes == ("healthy", "glioma")
+    tumor = fitted.predict_proba(LEVELS)[:, 0]
+    threshold = fitted.detector.settings.rules.threshold
+    expected = np.where(tumor >= threshold, "glioma", "healthy")
+    np.testing.assert_array_equal(fitted.predict(LEVELS), expected)
+
+
+def test_its_detector_explains_and_gives_features(fitted):
+    assert fitted.detector.features(LEVELS[:2]).shape[0] == 2
+    assert fitted.detector.explain(LEVELS[0]).shape == LEVELS[0].shape

@@ -16,11 +16,10 @@ from rich.text import Text
 from falx.cli.names import shortest_tails
 from falx.cli.terminal import err, out, say, warn
 from falx.detect.finding import Finding, Findings, LeftOut, SeriesFinding, StudyFinding
-from falx.detect.pooling import INCONCLUSIVE
+from falx.detect.rules import REASONS
 from falx.detect.site import MIN_SLICES, SiteCheck
 from falx.notice import NOTICE
 
-UNLIKE = "it is unlike the training slices"
 MOSTLY_UNLIKE = "most of its slices, or of those pooled, are unlike the training slices"
 
 _LEGEND = (
@@ -161,11 +160,10 @@ def _show_slices(
 ) -> None:
     notes = _Notes()
     table = _table(classes, "slice")
-    usual = {"answer": "", "refer": INCONCLUSIVE, "out_of_distribution": UNLIKE}
     for each in slices:
         tail = tails[each.path.absolute()]
         name = f"{tail}#{each.index}" if each.index else tail
-        reason = notes.number(each.reason or usual[each.status])
+        reason = notes.number(each.reason or REASONS[each.status])
         table.add_row(Text(name), *_answer(each, classes), reason)
     out.print(table)
     notes.show()

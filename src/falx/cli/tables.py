@@ -107,10 +107,15 @@ def show_run(run: Run, scores: Mapping[str, Scores | None]) -> None:
     show_sources(run)
     show_reliability(run.reliability)
     show_volumes(run.evaluation)
+    if run.record.weights["name"] == "falx" and run.evaluation.n_leaked:
+        warn(
+            f"{run.evaluation.n_leaked} of {run.scores.n} tested slices share a group with slices "
+            "that the network was trained on before; --weights phantom has seen none."
+        )
     auc = run.scores.estimates["roc_auc"]
     if few := few_groups_words(run.scores):
         warn(few)
-    elif not auc.low > 0.5:
+    elif auc.low <= 0.5:
         warn(
             f"The 95 % confidence interval of the AUC does not lie above 0.5: {auc}; train on more "
             "slices, with pretrained weights, or longer."

@@ -27,6 +27,7 @@ _CLASSES = _PIL, _DICOM, _NIBABEL = (
 _WHITE = 255
 _CHANNELS = (1, 3, 4)
 _TAKEN = "a path, a NumPy array, or an image of Pillow, pydicom or nibabel"
+_OF_A_VOLUME = "of a volume, give the nibabel image or the path, which know what is black and up"
 _PIL_MODES = {
     "1": "L",
     "CMYK": "RGB",
@@ -101,6 +102,9 @@ def _is_a(image: Any, module: str, name: str) -> bool:
 
 
 def _array_slices(array: np.ndarray, name: str) -> list[Slice]:
+    if array.ndim >= 2 and array.size:
+        height, width = array.shape[-3:-1] if _is_colored(array) else array.shape[-2:]
+        Limits().check(Path(name), width, height, len(array) if is_stack(array) else 1)
     array = _checked(array, name)
     white = UNIT if array.dtype == np.float32 else white_level(array)
     colored = _is_colored(array)
@@ -123,7 +127,7 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind != "f":
         raise BadInput(
             f"'{name}' is an array of {array.dtype}; convert it to uint8, uint16, or float in "
-            "[0, 1]."
+            f"[0, 1]; {_OF_A_VOLUME}."
         )
     if not np.isfinite(array).all():
         raise BadInput(f"'{name}' has values that are not numbers; replace them.")
@@ -131,7 +135,7 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
         raise BadInput(
             f"The values of '{name}' reach from {array.min():g} to {array.max():g}, and which are "
             "black and white can't be known; scale them to [0, 1], or convert them to uint8 or "
-            "uint16."
+            f"uint16; {_OF_A_VOLUME}."
         )
     return array.astype(np.float32)
 

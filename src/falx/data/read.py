@@ -122,6 +122,8 @@ def read_content(path: Path, limits: Limits) -> bytes:
             raise UnreadableImage(f"'{path}' is not a regular file; name an image file.")
         _check_size(path, status.st_size, limits)
         return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UnreadableImage(f"'{path}' does not exist any more; copy it anew.") from error
     except OSError as error:
         raise UnreadableImage(
             f"'{path}' can't be opened ({error.strerror}); allow reading it."

@@ -124,7 +124,7 @@ def _probe(
     probabilities = np.zeros((len(labels), int(labels.max()) + 1))
     for number in range(folds):
         forest = RandomForestClassifier(
-            100, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=-1
+            100, min_samples_leaf=3, class_weight="balanced", random_state=seed
         )
         forest.fit(features[fold != number], labels[fold != number])
         probabilities[fold == number] = forest.predict_proba(features[fold == number])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -72,6 +72,9 @@ class Detector:
     def __repr__(self) -> str:
         size = self.settings.rendering.size
         return f"Detector({' | '.join(self.classes)}; {self.settings.recipe}, {size} x {size})"
+
+    def __reduce__(self) -> Any:
+        raise BadInput("A detector can't be pickled or copied; falx.load its folder anew.")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -141,6 +144,8 @@ class Detector:
         Raises:
             BadInput: a path does not exist, there is no file, or an image is none.
         """
+        if maps not in get_args(Maps):
+            raise BadInput(f"There are no heat maps '{maps}', only {', '.join(get_args(Maps))}.")
         left_out: list[LeftOut] = []
         headers: dict[tuple[str, str], SeriesHeader] = {}
         findings: list[Finding] = []
@@ -235,7 +240,7 @@ class Detector:
         left_out: list[LeftOut] = []
         items = list(items_of(images, self.settings.rendering, left_out, listener))
         if left_out:
-            raise BadInput(f"{left_out[0].problem} `predict` answers for the others.")
+            raise BadInput(f"{left_out[0].problem} Leave it out, or see what `predict` says.")
         return items
 
     def _every_view(self, images: Images, listener: Listener) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from falx.detect.overlay import as_png, overlay_of
+from falx.detect.rules import REASONS
 from falx.errors import FalxError
 from falx.notebook import block, picture, sentence, table
 from falx.notice import NOTICE
@@ -18,10 +19,12 @@ _ROWS, _PICTURES = 20, 4
 
 
 def answer(finding: Finding | SeriesFinding | StudyFinding) -> str:
-    """Such as "tumor 0.98, refer"; without a label, the status."""
+    """Such as "no tumor, p(tumor) 0.12, refer"; without a label, the status."""
     if finding.label is None:
         return _status(finding.status)
-    label = f"{finding.label} {finding.probability:.2f}"
+    classes = list(finding.probabilities)
+    name = classes[1] if len(classes) == 2 else finding.label
+    label = f"{finding.label}, p({name}) {finding.probability:.2f}"
     return label if finding.status == "answer" else f"{label}, {_status(finding.status)}"
 
 
@@ -40,14 +43,14 @@ def summary(findings: Findings) -> str:
 def finding_html(finding: Finding) -> str:
     """The slice with its overlay; without it, where the file can't be read any more, the reason."""
     heading = f"{finding.path.name}: {answer(finding)}"
-    return block(heading, _overlay_html(finding), sentence(finding.reason), sentence(NOTICE))
+    return block(heading, _overlay_html(finding), sentence(_reason(finding)), sentence(NOTICE))
 
 
 def findings_html(findings: Findings) -> str:
     """Tables of studies, slices and what was left out, and the overlays of the first slices."""
     studies = [[study.study, answer(study), study.reason] for study in findings.studies]
     shown = findings.slices[:_ROWS]
-    slices = [[each.path.name, each.index, answer(each), each.reason] for each in shown]
+    slices = [[each.path.name, each.index, answer(each), _reason(each)] for each in shown]
     more = len(findings.slices) - len(shown)
     left_out = [[each.path.name, each.problem] for each in findings.left_out]
     pictures = [study.strongest for study in findings.studies if study.strongest] or list(shown)
@@ -68,6 +71,10 @@ def _overlay_html(finding: Finding) -> str:
         return picture(as_png(overlay_of(finding)), answer(finding))
     except FalxError as error:
         return sentence(str(error))
+
+
+def _reason(finding: Finding) -> str:
+    return finding.reason or REASONS[finding.status]
 
 
 def _status(status: str) -> str:

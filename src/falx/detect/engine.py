@@ -30,10 +30,9 @@ class Engine:
     """
 
     def __init__(self, network: Path) -> None:
-        self._network = network
-        model = _read(network)
-        self._size = int(model.input(0).get_partial_shape()[1].get_length())
-        self._compiled = _compiled(model)
+        self._model = _read(network)
+        self._size = int(self._model.input(0).get_partial_shape()[1].get_length())
+        self._compiled = _compiled(self._model)
         # A compiled network has one request, which two threads must not start at once.
         self._lock = Lock()
 
@@ -79,7 +78,7 @@ class Engine:
     @cached_property
     def _features(self) -> Any:
         """The network up to the features: what the product with the whitening matrix takes."""
-        model = _read(self._network)
+        model = self._model
         node = model.output(_DISTANCES).get_node()
         while node.get_type_name() != "MatMul":
             node = node.input_value(0).get_node()
@@ -101,8 +100,11 @@ class Engine:
 
 
 def _read(network: Path) -> Any:
+    core = openvino.Core()
+    # The folder of a detector may be removed while it is in use.
+    core.set_property({"ENABLE_MMAP": False})
     try:
-        return openvino.Core().read_model(network)
+        return core.read_model(network)
     except RuntimeError as error:
         raise BrokenRun(f"The network '{network}' can't be read; train or copy it anew.") from error
 

@@ -128,6 +128,11 @@ class StudyFinding:
         return self.chosen.status if self.chosen else "out_of_distribution"
 
     @property
+    def probabilities(self) -> dict[str, float]:
+        """Those of the chosen series, if it has any."""
+        return self.chosen.probabilities if self.chosen else {}
+
+    @property
     def label(self) -> str | None:
         """That of the chosen series, if it has one."""
         return self.chosen.label if self.chosen else None
@@ -187,6 +192,9 @@ class Findings:
     @overload
     def __getitem__(self, index: slice) -> tuple[Finding, ...]: ...
     def __getitem__(self, index: int | slice) -> Finding | tuple[Finding, ...]:
+        if not self.slices and isinstance(index, int):
+            reason = f"; the first: {self.left_out[0].problem}" if self.left_out else ""
+            raise IndexError(f"No slice was answered, {len(self.left_out)} left out{reason}")
         return self.slices[index]
 
     def to_pandas(self) -> pd.DataFrame:

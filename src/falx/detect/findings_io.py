@@ -12,6 +12,8 @@ from falx.extras import needs
 from falx.notice import NOTICE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from falx.detect.finding import Finding, Findings, SeriesFinding, StudyFinding
@@ -81,7 +83,7 @@ def _rows(findings: Findings) -> list[dict[str, Any]]:
     """Values by column, of slices and of what was left out."""
     of_slices = [
         {
-            "path": str(each.path),
+            "path": _readable(each.path),
             "index": each.index,
             "status": each.status,
             "label": each.label,
@@ -96,8 +98,15 @@ def _rows(findings: Findings) -> list[dict[str, Any]]:
         }
         for each in findings.slices
     ]
-    left_out = [{"path": str(each.path), "problem": each.problem} for each in findings.left_out]
+    left_out = [
+        {"path": _readable(each.path), "problem": each.problem} for each in findings.left_out
+    ]
     return [*of_slices, *left_out]
+
+
+def _readable(path: Path) -> str:
+    """A path as text, also one that is not valid Unicode."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _text(column: str, value: Any) -> Any:

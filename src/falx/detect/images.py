@@ -80,7 +80,8 @@ def _by_kind(
     others: list[tuple[str, Any]] = []
     for name, each in listed:
         if isinstance(each, str | Path):
-            if others:
+            # A file that is named twice is answered twice.
+            if others or each in paths:
                 yield paths, others
                 paths, others = [], []
             paths.append(each)

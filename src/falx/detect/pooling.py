@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from falx.detect.finding import Finding, SeriesFinding, StudyFinding
-from falx.detect.rules import Rules, decide, is_conclusive
+from falx.detect.rules import INCONCLUSIVE, Rules, decide, is_conclusive
 
 MAX_UNLIKE = 0.5
 """Fraction of out-of-distribution slices, of all or of those pooled, above which a series is out of
@@ -22,7 +22,6 @@ distribution itself."""
 
 NOT_CALIBRATED = "the detector was not calibrated on whole studies"
 NO_BRAIN = "none of its slices is known to lie between skull base and vertex"
-INCONCLUSIVE = "the prediction set is not one class"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,15 @@ Status = Literal["answer", "refer", "out_of_distribution"]
 """The prediction set is the label alone; or it is not, so a person should read the slice; or there
 is no label, since the image is unlike the training slices."""
 
+INCONCLUSIVE = "the prediction set is not one class"
+UNLIKE = "it is unlike the training slices"
+REASONS: Mapping[Status, str] = {
+    "answer": "",
+    "refer": INCONCLUSIVE,
+    "out_of_distribution": UNLIKE,
+}
+"""Why a slice has its status, where nothing else is the reason."""
+
 
 @dataclass(frozen=True)
 class StudyRules:

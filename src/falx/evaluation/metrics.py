@@ -81,7 +81,7 @@ class Scores:
 
     def _repr_html_(self) -> str:
         rows = [
-            (name.replace("_", " "), f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}")
+            (name.replace("_", " "), f"{each.value:.3f}", _interval(each))
             for name, each in self.estimates.items()
         ]
         return block(
@@ -350,3 +350,9 @@ def _estimate(name: str, value: float, replicates: Floats, groups: int) -> Estim
 def _confusion(inputs: MetricInputs) -> Ints:
     n = inputs.n_classes
     return np.bincount(inputs.labels * n + inputs.predicted, minlength=n**2).reshape(n, n)
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return "none, of too few groups"
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"

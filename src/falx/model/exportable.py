@@ -28,17 +28,13 @@ class ExportableModel:
 
     def logits(self, views: np.ndarray) -> np.ndarray:
         """Logits float32 (n, k) of views uint8 (n, size, size), by Keras."""
-        logits = _outputs(self.network, views)
-        return (logits + _outputs(self.network, views[:, :, ::-1])) / 2 if self.flip_tta else logits
+        logits = self.network.predict_on_batch(network_input(views))
+        if not self.flip_tta:
+            return np.asarray(logits)
+        flipped = self.network.predict_on_batch(network_input(views[:, :, ::-1]))
+        return np.asarray((logits + flipped) / 2)
 
     def distances(self, views: np.ndarray) -> np.ndarray:
         """Mahalanobis distances float64 (n,) of views uint8 (n, size, size), by Keras."""
-        return self.reference.distances(_outputs(ood_feature_network(self.network), views))
-
-
-def _outputs(network: keras.Model, views: np.ndarray) -> np.ndarray:
-    """Outputs float32 for views uint8 (n, size, size).
-
-    They are computed once, so that tracing a graph first, as `predict` does, would take longer.
-    """
-    return keras.ops.convert_to_numpy(network(network_input(views), training=False))
+        features = ood_feature_network(self.network).predict_on_batch(network_input(views))
+        return self.reference.distances(np.asarray(features))

@@ -10,7 +10,7 @@ from falx.detect.detector import Detector, load
 from falx.detect.finding import Findings
 from falx.detect.images import Images
 from falx.detect.overlay import make_folder, write_overlays
-from falx.errors import UnusableData
+from falx.errors import BadInput, UnusableData
 from falx.progress import Listener, silent
 from falx.runs.options import PredictOptions
 
@@ -37,6 +37,8 @@ def predict(
         BrokenRun: the folder holds no complete detector.
         UnusableData: something was left out, with `strict`.
     """
+    if options["csv"] and options["json"] and Path(options["csv"]) == Path(options["json"]):
+        raise BadInput(f"CSV and JSON can't both go to '{options['csv']}'; name two files.")
     detector = run if isinstance(run, Detector) else load(run)
     folder = Path(options["heat_maps"]) if options["heat_maps"] else None
     if folder:

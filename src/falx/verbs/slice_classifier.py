@@ -20,15 +20,13 @@ from falx.data.slices import Slice
 from falx.detect.detector import Detector, load
 from falx.detect.rules import predicted_codes
 from falx.detect.scans import rendered_slices
-from falx.errors import BadInput
+from falx.errors import BadInput, UnusableData
 from falx.image.render import to_levels
 from falx.recipe import Recipe
 from falx.verbs.train import train
 
 _AT_ONCE = 64
 """Slices that are rendered before they are predicted."""
-
-_NOT_PICKLED = ("_detector", "_folder")
 
 
 class SliceClassifier(ClassifierMixin, BaseEstimator):
@@ -51,7 +49,6 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _detector: Detector | None = None
-    _folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __init__(
         self,
@@ -93,6 +90,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
             raise BadInput(
                 f"There are {len(images)} images and groups {patients.shape}; give one each."
             )
+        _check_labels(labels)
         with tempfile.TemporaryDirectory(prefix="falx-") as name:
             folder = Path(name)
             for number, image in enumerate(images):
@@ -101,7 +99,8 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
             table = pd.DataFrame({"path": [f"{n}.png" for n in range(len(images))]})
             table["label"] = labels.astype(str)
             if patients is not None:
-                table["patient"] = patients.astype(str)
+                unknown = pd.isna(patients)
+                table["patient"] = np.where(unknown, "", patients.astype(str))
             # A label may be NA, or empty, which CSV would lose.
             table.to_parquet(folder / "slices.parquet", index=False)
             run = train(
@@ -121,15 +120,15 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Iterable[Any]) -> np.ndarray:  # noqa: N803
         """The class of each slice, by the operating point of the detector: (n,)."""
-        codes = predicted_codes(self._probabilities(X), self.detector.settings.rules.threshold)
+        detector = self.detector
+        codes = predicted_codes(self._probabilities(X), detector.settings.rules.threshold)
         by_name = {str(label): label for label in self.classes_}
-        return np.array(
-            [by_name[self.detector.classes[code]] for code in codes], self.classes_.dtype
-        )
+        return np.array([by_name[detector.classes[code]] for code in codes], self.classes_.dtype)
 
     def predict_proba(self, X: Iterable[Any]) -> np.ndarray:  # noqa: N803
         """Calibrated probabilities, in the order of `classes_`: float64 (n, classes)."""
-        order = [self.detector.classes.index(str(label)) for label in self.classes_]
+        detector = self.detector
+        order = [detector.classes.index(str(label)) for label in self.classes_]
         return self._probabilities(X)[:, order]
 
     @property
@@ -137,11 +136,10 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
         """The detector, which also explains and refuses."""
         check_is_fitted(self)
         if self._detector is None:
-            # It lives as long as the detector, which reads from it.
-            self._folder = tempfile.TemporaryDirectory(prefix="falx-")
-            for file, content in self.files_.items():
-                (Path(self._folder.name) / file).write_bytes(content)
-            self._detector = load(self._folder.name)
+            with tempfile.TemporaryDirectory(prefix="falx-") as name:
+                for file, content in self.files_.items():
+                    (Path(name) / file).write_bytes(content)
+                self._detector = load(name)
         return self._detector
 
     def _probabilities(self, images: Iterable[Any]) -> np.ndarray:
@@ -156,12 +154,25 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         # A compiled network can't be pickled; it is loaded from its files again.
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
+        return {name: value for name, value in state.items() if name != "_detector"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
         return tags
+
+
+def _check_labels(labels: np.ndarray) -> None:
+    missing = np.flatnonzero(pd.isna(labels) | (labels.astype(str) == ""))
+    if len(missing):
+        raise BadInput(
+            f"The label of X[{missing[0]}] is missing; leave such slices out of X and y."
+        )
+    kinds = {type(label) for label in labels.tolist()}
+    if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
+        raise BadInput("Labels must all be text, all be numbers or all be bool; convert them.")
+    if len(names := np.unique(labels)) < 2:
+        raise UnusableData(f"y holds only the class '{names[0]}'; give slices of two or more.")
 
 
 def _slice(image: Any, name: str) -> Slice:

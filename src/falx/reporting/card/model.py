@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from falx.notice import CREDIT
 from falx.reporting.card.document import (
     Bullets,
     Line,
@@ -32,12 +33,14 @@ WATTS_PER_CORE = 20
 _WEIGHTS = {
     "imagenet": "ImageNet weights, those of Keras or of FALX_WEIGHTS",
     "phantom": "The phantom weights of falx, trained on synthetic slices only",
+    "falx": "Those of the detector that ships with falx, trained on phantoms and on real slices",
     "random": "Random",
 }
 _WEIGHTS_LICENSES = {
     "imagenet": "Those of Keras are offered under the Apache License 2.0; the photographs that "
     "they were trained on have terms of their own, for non-commercial research and education.",
     "phantom": "Apache License 2.0, as falx. No real images were used.",
+    "falx": f"Apache License 2.0, as falx, and this credit wherever it is passed on: {CREDIT}",
     "random": "None needed: training started from random weights.",
 }
 
