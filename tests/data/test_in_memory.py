@@ -193,8 +193,11 @@ def test_a_damaged_file_that_pillow_opened_is_one_sentence(tmp_path):
     Image.fromarray(GRAY).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
-    with pytest.raises(UnreadableImage, match="Pillow can't decode"):
-        image_sources(Image.open(tmp_path / "a.png"), "image")
+    with (
+        Image.open(tmp_path / "a.png") as image,
+        pytest.raises(UnreadableImage, match="Pillow can't decode"),
+    ):
+        image_sources(image, "image")
     image = Image.fromarray(GRAY)
     image.close()
     with pytest.raises(UnreadableImage, match="Pillow can't decode"):

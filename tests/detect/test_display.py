@@ -126,7 +126,7 @@ def test_a_slice_whose_file_is_gone_says_so(tmp_path):
     html = finding._repr_html_()
     assert pictures(html) == []
     assert "gone.png" in html
-    assert "can&#x27;t be opened" in html
+    assert "does not exist any more" in html
     with pytest.raises(falx.FalxError):
         finding.overlay()
 
@@ -147,8 +147,16 @@ def test_a_representation_is_a_line(findings):
     shown = [findings, findings[0], findings.studies[0], findings.studies[0].series[0]]
     assert all("\n" not in repr(each) and len(repr(each)) < 300 for each in shown)
     assert repr(findings).startswith("Findings(8 slices: ")
-    made = Finding(Path("a.png"), 2, "refer", 1.0, label="yes", probability=0.756)
-    assert repr(made) == "Finding(yes 0.76, refer, 'a.png', index 2)"
+    made = Finding(
+        Path("a.png"),
+        2,
+        "refer",
+        1.0,
+        label="yes",
+        probability=0.756,
+        probabilities={"no": 0.244, "yes": 0.756},
+    )
+    assert repr(made) == "Finding(yes, p(yes) 0.76, refer, 'a.png', index 2)"
     outside = replace(made, status="out_of_distribution", label=None)
     assert repr(outside) == "Finding(out of distribution, 'a.png', index 2)"
     assert repr(Findings(("no", "yes"), (made, outside), (), (LeftOut(Path("b"), "no"),))) == (

@@ -142,7 +142,7 @@ def test_probabilities_have_a_row_for_every_slice(detector, expected):
 
 @pytest.mark.parametrize("method", ["predict_proba", "explain", "features"])
 def test_only_predict_leaves_out(detector, method):
-    with pytest.raises(BadInput, match=r"'image\[1\]'.*`predict` answers for the others"):
+    with pytest.raises(BadInput, match=r"'image\[1\]'.*Leave it out, or see what `predict` says"):
         getattr(detector, method)([LEVELS[0], LEVELS[1][:20, :20]])
 
 

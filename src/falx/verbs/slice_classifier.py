@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from falx.data.class_names import means_any, means_none
 from falx.data.in_memory import image_sources
 from falx.data.read import read_slices
 from falx.data.slices import Slice
@@ -110,6 +111,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
                 changes=self.changes,
                 split=self.split,
                 seed=self.seed,
+                positive=_positive(np.unique(labels)),
                 out=folder / "run",
             )
             detector = run.folder / "detector"
@@ -165,14 +167,20 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
 def _check_labels(labels: np.ndarray) -> None:
     missing = np.flatnonzero(pd.isna(labels) | (labels.astype(str) == ""))
     if len(missing):
-        raise BadInput(
-            f"The label of X[{missing[0]}] is missing; leave such slices out of X and y."
-        )
+        raise BadInput(f"The label of X[{missing[0]}] is missing; leave its slice out.")
     kinds = {type(label) for label in labels.tolist()}
     if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
         raise BadInput("Labels must all be text, all be numbers or all be bool; convert them.")
     if len(names := np.unique(labels)) < 2:
         raise UnusableData(f"y holds only the class '{names[0]}'; give slices of two or more.")
+
+
+def _positive(labels: np.ndarray) -> str | None:
+    """The second of two labels, unless their names tell which one means a tumor."""
+    names = [str(label) for label in labels]
+    if len(names) != 2 or any(means_none(name) or means_any(name) for name in names):
+        return None
+    return names[1]
 
 
 def _slice(image: Any, name: str) -> Slice:
