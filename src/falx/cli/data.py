@@ -72,6 +72,8 @@ def fetch(
         done = run_fetch(name, out=out, listener=listener)
     publication, path = done.publication, shlex.quote(str(done.path))
     say(f"{publication.what}; license: {publication.license}; {publication.page}")
+    if not publication.has_checksum:
+        say("Its size is as published; its content can't be checked, since no checksum is known")
     if not done.downloaded:
         say(f"{done.path} is there already; nothing was downloaded")
         return
