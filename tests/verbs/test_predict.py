@@ -70,3 +70,13 @@ def test_what_cannot_be_done_is_one_sentence(slices, tmp_path):
         falx.predict(None, slices, heat_maps=slices)
     with pytest.raises(TypeError, match=r"predict\(\) has no option 'heatmaps'"):
         falx.predict(None, slices, heatmaps=tmp_path)
+
+
+@pytest.mark.parametrize("option", ["csv", "json"])
+def test_a_file_that_can_not_be_written_is_found_before_anything_is_predicted(
+    slices, tmp_path, option
+):
+    steps = []
+    with pytest.raises(BadInput, match="is a folder"):
+        falx.predict(None, slices, **{option: tmp_path}, listener=steps.append)
+    assert steps == []

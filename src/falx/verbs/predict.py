@@ -13,6 +13,7 @@ from falx.detect.overlay import make_folder, write_overlays
 from falx.errors import UnusableData
 from falx.progress import Listener, silent
 from falx.runs.options import PredictOptions
+from falx.serialization import check_writable
 
 
 @takes(PredictOptions)
@@ -38,6 +39,7 @@ def predict(
         UnusableData: something was left out, with `strict`.
     """
     detector = run if isinstance(run, Detector) else load(run)
+    check_writable(options["csv"], options["json"])
     folder = Path(options["heat_maps"]) if options["heat_maps"] else None
     if folder:
         make_folder(folder)
