@@ -54,7 +54,7 @@ def test_maps_of_arrays_are_drawn(tmp_path):
 
 def test_strict_fails_after_everything_is_written(slices, tmp_path):
     (slices / "broken.png").write_text("no image")
-    with pytest.raises(UnusableData, match=r"1 files or parts of them were left out.*broken.png"):
+    with pytest.raises(UnusableData, match=r"1 file or part of one was left out.*broken.png"):
         falx.predict(None, slices, strict=True, csv=tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().count(".png") >= 3
     (slices / "broken.png").unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+from falx.counting import count
 from falx.declaration import takes
 from falx.detect.detector import Detector, load
 from falx.detect.finding import Findings
@@ -53,5 +54,6 @@ def predict(
         findings.to_json(options["json"])
     if options["strict"] and findings.left_out:
         n, first = len(findings.left_out), findings.left_out[0]
-        raise UnusableData(f"{n} files or parts of them were left out; the first: {first.problem}")
+        what = count(n, "file or part of one was", "files or parts of them were")
+        raise UnusableData(f"{what} left out; the first: {first.problem}")
     return findings
