@@ -91,7 +91,7 @@ def check_writable(*files: str | Path | None) -> None:
     Raises:
         BadInput: one can't be written, or is a folder.
     """
-    for file in map(Path, filter(None, files)):
+    for file in (Path(each) for each in files if each):
         if file == STANDARD_OUTPUT:
             continue
         _check_no_folder(file)
