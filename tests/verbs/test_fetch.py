@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pooch
 import pytest
 
 import falx
@@ -183,11 +184,17 @@ def test_a_failed_download_leaves_nothing_and_names_the_page(site, weights_entry
     assert_nothing_left(out.parent)
 
 
-def test_the_logger_of_pooch_is_as_before(weights_entry, tmp_path):
-    logger = logging.getLogger("pooch")
-    logger.setLevel(logging.DEBUG)
+def test_pooch_says_nothing_and_its_logger_is_as_before(
+    weights_entry, tmp_path, monkeypatch, caplog
+):
+    logger = pooch.get_logger()
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     fetch(weights_entry, tmp_path / "w.h5")
+    assert caplog.messages == []
     assert (logger.level, logger.filters) == (logging.DEBUG, [])
+    pooch.retrieve(weights_entry.address, None, "w.h5", tmp_path / "other")
+    assert caplog.messages
 
 
 @POSIX

@@ -151,7 +151,7 @@ def _download(publication: Publication, folder: Path, listener: Listener) -> Pat
     meter = _Meter(publication, listener)
     try:
         # It writes to standard error by itself.
-        with quiet(logging.WARNING, "pooch"):
+        with quiet(logging.WARNING, pooch.get_logger()):
             file = pooch.retrieve(
                 publication.address,
                 known_hash=f"sha256:{publication.sha256}" if publication.sha256 else None,
