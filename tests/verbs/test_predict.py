@@ -80,3 +80,8 @@ def test_a_file_that_can_not_be_written_is_found_before_anything_is_predicted(
     with pytest.raises(BadInput, match="is a folder"):
         falx.predict(None, slices, **{option: tmp_path}, listener=steps.append)
     assert steps == []
+
+
+def test_a_folder_of_heat_maps_with_too_long_a_name_is_one_sentence(slices, tmp_path):
+    with pytest.raises(BadInput, match=r"can't be made \(.+\); .*name another folder\.$"):
+        falx.predict(None, slices, heat_maps=tmp_path / ("n" * 300))
