@@ -52,8 +52,8 @@ real: $(READY)  ## On real scans in ../shared; skipped, with the reason, where t
 docs: $(READY)  ## Build the documentation site in build/site, without a network.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-release-check: $(READY)  ## Build the distributions, and use them in empty environments; takes minutes.
-	$(BIN)/python tools/release_check.py
+release-check: $(READY)  ## Build the distributions, and use them in empty environments; KEEP=DIR keeps them.
+	$(BIN)/python tools/release_check.py $(if $(KEEP),--keep "$(KEEP)")
 
 architecture: $(READY)  ## Draw which room uses which, from the imports; needs graphviz.
 	$(BIN)/import-linter drawgraph falx --show-module-counts | tred | \

@@ -276,6 +276,8 @@ def test_fetch_names_what_is_there_already(falx, tmp_path, monkeypatch):
     code, out, remarks = falx("fetch", "imagenet")
     assert (code, out) == (0, "")
     assert "there already; nothing was downloaded" in remarks
+    # These are zeros.
+    assert "Its size is as published; its content can't be checked" in remarks
     assert "license: Apache-2.0" in remarks
 
 

@@ -59,6 +59,19 @@ def test_a_logger_is_as_before_after_an_error(kept):
     assert kept == ["after"]
 
 
+def test_a_logger_that_no_name_gives_is_quiet_too():
+    logger, heard = logging.Logger(LOGGER), []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    logger.addHandler(handler)
+    with quiet(logging.WARNING, logger):
+        logger.info("dropped")
+        logger.warning("said")
+    logger.info("after")
+    assert heard == ["said", "after"]
+    assert logger.filters == []
+
+
 def test_other_threads_are_heard(kept):
     logger = logging.getLogger(LOGGER)
     with quiet(logging.CRITICAL, LOGGER):

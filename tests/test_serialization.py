@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from falx.errors import BrokenRun
-from falx.serialization import read_arrays, to_json, write_json
+from falx.errors import BadInput, BrokenRun
+from falx.serialization import check_writable, read_arrays, to_json, write_json, write_whole
 from falx.statistics import Estimate
 
 
@@ -104,3 +104,33 @@ def test_no_wrong_byte_causes_another_error(save, tmp_path):
         except BrokenRun:
             refused += 1
     assert refused > len(content) / 2
+
+
+UNWRITABLE = {
+    ".": "'.' is a folder",
+    "/": "'/' is a folder",
+    "folder": "'folder' is a folder",
+    "file/a.csv": r"'file/a\.csv' can't be written \(.+\)",
+    "n" * 300: r"can't be written \(.+\)",
+}
+
+
+@pytest.mark.parametrize("name", UNWRITABLE, ids=lambda name: name[:10])
+def test_a_file_that_can_not_be_written_is_one_sentence_before_and_after(
+    tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match=UNWRITABLE[name]):
+        check_writable(None, "-", name)
+    with pytest.raises(BadInput, match=UNWRITABLE[name]):
+        write_whole(Path(name), "text")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_check_leaves_a_file_as_it_was(tmp_path):
+    (tmp_path / "there.csv").write_text("before")
+    check_writable(tmp_path / "there.csv", str(tmp_path / "new" / "a.csv"))
+    assert (tmp_path / "there.csv").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "there.csv"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -86,5 +89,26 @@ def test_the_oldest_keras_is_the_one_that_the_project_allows():
 
 def test_what_release_check_runs_is_there():
     recipe = (ROOT / "Makefile").read_text("utf-8").split("release-check: ")[1].splitlines()[1]
-    assert (ROOT / recipe.split()[-1]).is_file()
-    assert "make release-check" in commands(JOBS["release"])
+    assert (ROOT / re.findall(r"tools/\S+", recipe)[0]).is_file()
+
+
+def test_what_is_uploaded_is_what_release_check_kept():
+    """The tool leaves distributions in `dist` below the folder that it is to keep."""
+    *_, check, upload = JOBS["release"]["steps"]
+    assert commands(JOBS["release"]) == ['make release-check KEEP="$RUNNER_TEMP/release"']
+    assert "release-check" in check["run"]
+    assert upload["with"]["path"] == "${{ runner.temp }}/release/dist/"
+
+
+def test_nothing_is_released_before_every_other_job_is_done():
+    assert set(JOBS["release"]["needs"]) == set(JOBS) - {"release"}
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is missing")
+@pytest.mark.parametrize(("words", "passed"), [((), []), (("KEEP=a b",), ["--keep", "a b"])])
+def test_make_passes_the_folder_to_keep(words, passed):
+    shown = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "release-check", *words],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shlex.split(shown.stdout.splitlines()[-1])[2:] == passed

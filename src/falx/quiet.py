@@ -10,17 +10,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet(level: int, *names: str) -> Iterator[None]:
+def quiet(level: int, *names: str | logging.Logger) -> Iterator[None]:
     """Drop what this thread logs below a level inside the block, by the loggers of these names.
 
     For libraries that log what falx says in its own words. Their loggers are as before afterwards.
+    A logger that no name gives, since its library made it by itself, is taken as it is.
     """
     thread = threading.get_ident()
 
     def is_kept(record: logging.LogRecord) -> bool:
         return record.levelno >= level or threading.get_ident() != thread
 
-    loggers = [logging.getLogger(name) for name in names]
+    loggers = [
+        each if isinstance(each, logging.Logger) else logging.getLogger(each) for each in names
+    ]
     for logger in loggers:
         logger.addFilter(is_kept)
     try:

@@ -65,12 +65,13 @@ def write_whole(file: Path, text: str) -> None:
     The folder of the file is made where it is missing.
 
     Raises:
-        BadInput: it can't be written.
+        BadInput: it can't be written, or is a folder.
     """
     if file == STANDARD_OUTPUT:
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
         return
-    temporary = file.with_name(file.name + ".partial")
+    _check_no_folder(file)
+    temporary = _temporary(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # A file name that is not valid Unicode must not keep the rest from being written.
@@ -79,10 +80,44 @@ def write_whole(file: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise BadInput(
-            f"'{file}' can't be written ({error.strerror}); make room, get permission, or name "
-            "another."
-        ) from error
+        raise _unwritable(file, error) from error
+
+
+def check_writable(*files: str | Path | None) -> None:
+    """Check that `write_whole` can write files, before the work whose results they would hold.
+
+    Their folders are made. None and standard output, `-`, can always be written.
+
+    Raises:
+        BadInput: one can't be written, or is a folder.
+    """
+    for file in (Path(each) for each in files if each):
+        if file == STANDARD_OUTPUT:
+            continue
+        _check_no_folder(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _temporary(file).touch()
+            _temporary(file).unlink()
+        except OSError as error:
+            raise _unwritable(file, error) from error
+
+
+def _check_no_folder(file: Path) -> None:
+    # Unlike Path.is_dir, it has no error where the name is too long.
+    if os.path.isdir(file):
+        raise BadInput(f"'{file}' is a folder, and can't be written; name a file.")
+
+
+def _temporary(file: Path) -> Path:
+    """Where a file is written before it is whole."""
+    return file.with_name(file.name + ".partial")
+
+
+def _unwritable(file: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"'{file}' can't be written ({error.strerror}); make room, get permission, or name another."
+    )
 
 
 def read_arrays(file: Path, *names: str) -> dict[str, np.ndarray]:

@@ -160,9 +160,9 @@ REFUSED = {
     "vector": (GRAY[0], r"has the shape \(64,\)"),
     "five axes": (np.zeros((2, 2, 64, 64, 3), np.uint8), r"has the shape \(2, 2, 64, 64, 3\)"),
     "no slices": (np.zeros((0, 64, 64), np.uint8), "stack of no slices"),
-    "none": (None, "is a NoneType"),
-    "bytes": (b"image", "is a bytes"),
-    "list": ([1, 2], "is a list"),
+    "none": (None, "is of type NoneType"),
+    "bytes": (b"image", "is of type bytes"),
+    "list": ([1, 2], "is of type list"),
 }
 
 

@@ -96,7 +96,7 @@ def test_findings_show_tables_and_overlays(findings):
     assert "&lt;b&gt;scan &amp; co&lt;b&gt;.png" in html
     assert "<b>" not in html
     assert "8 slices: " in html
-    assert "1 studies; 1 left out" in html
+    assert "1 study; 1 left out" in html
     assert escape(findings.left_out[0].problem) in html
     assert NOTICE in html
     # That of the study's strongest slice.
@@ -162,3 +162,4 @@ def test_a_representation_is_a_line(findings):
     assert repr(Findings(("no", "yes"), (made, outside), (), (LeftOut(Path("b"), "no"),))) == (
         "Findings(2 slices: 1 out of distribution, 1 refer; 1 left out)"
     )
+    assert repr(Findings(("no", "yes"), (made,), (), ())) == "Findings(1 slice: 1 refer)"

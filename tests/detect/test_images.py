@@ -125,7 +125,7 @@ def test_what_is_no_image_is_named_by_its_number(detector, method):
         call([])
     with pytest.raises(BadInput, match="stack of no slices"):
         call(LEVELS[:0])
-    with pytest.raises(BadInput, match="'image' is a NoneType"):
+    with pytest.raises(BadInput, match="'image' is of type NoneType"):
         call(None)
 
 

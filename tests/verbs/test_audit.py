@@ -118,3 +118,13 @@ def test_a_training_is_one_sentence(phantoms, run):
 def test_what_is_no_run_is_one_sentence(phantoms, tmp_path):
     with pytest.raises(BrokenRun, match="is no run"):
         falx.audit(phantoms, crossval=tmp_path)
+
+
+@pytest.mark.parametrize("option", ["html", "json"])
+def test_a_file_that_can_not_be_written_is_found_before_anything_is_read(
+    phantoms, tmp_path, option
+):
+    steps = []
+    with pytest.raises(BadInput, match="is a folder"):
+        falx.audit(phantoms, **{option: tmp_path}, listener=steps.append)
+    assert steps == []

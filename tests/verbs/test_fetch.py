@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import os
 import stat
 import threading
 import zipfile
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pooch
 import pytest
 
 import falx
@@ -18,6 +21,7 @@ from falx.errors import BadInput, FailedDownload, Offline
 from falx.model.weights import _URL, _file_name
 from falx.recipe import Backbone
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="modes and paths of POSIX")
 WEIGHTS = bytes(range(256)) * 1000
 SLICES = {"no/1 no.jpg": b"first", "yes/Y1.JPG": b"second"}
 
@@ -180,6 +184,57 @@ def test_a_failed_download_leaves_nothing_and_names_the_page(site, weights_entry
     assert_nothing_left(out.parent)
 
 
+def test_pooch_says_nothing_and_its_logger_is_as_before(
+    weights_entry, tmp_path, monkeypatch, caplog
+):
+    logger = pooch.get_logger()
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    fetch(weights_entry, tmp_path / "w.h5")
+    assert caplog.messages == []
+    assert (logger.level, logger.filters) == (logging.DEBUG, [])
+    pooch.retrieve(weights_entry.address, None, "w.h5", tmp_path / "other")
+    assert caplog.messages
+
+
+@POSIX
+def test_a_file_has_the_mode_of_any_new_file(weights_entry, tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = fetch(weights_entry, tmp_path / "w.h5").path
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "out", ["file/w.h5", "/proc/falx/w.h5", "n" * 300], ids=["below a file", "/proc", "too long"]
+)
+def test_a_place_that_can_not_be_written_is_one_sentence(site, weights_entry, tmp_path, out):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match=r"can't be read or written \(.*\); .*--out\.$"):
+        fetch(weights_entry, tmp_path / out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert site.asked == []
+
+
+def test_a_download_that_is_far_too_large_ends(weights_entry, tmp_path, monkeypatch):
+    monkeypatch.setattr("falx.verbs.fetch._MAX_BYTES", len(WEIGHTS) - 1)
+    with pytest.raises(FailedDownload, match=r"gives more than 255,999 bytes, which is not w;"):
+        fetch(weights_entry, tmp_path / "new" / "w.h5")
+    assert_nothing_left(tmp_path / "new")
+
+
+def test_what_a_system_adds_to_a_folder_does_not_change_what_it_is(site, dataset_entry, tmp_path):
+    out = fetch(dataset_entry, tmp_path / "set").path
+    (out / "yes" / ".DS_Store").write_bytes(b"hidden")
+    assert not fetch(dataset_entry, out).downloaded
+    (out / "yes" / "more.jpg").write_bytes(b"not hidden")
+    with pytest.raises(BadInput, match="is not slices as it was published"):
+        fetch(dataset_entry, out)
+
+
 def test_something_else_at_its_place_is_not_touched(site, weights_entry, tmp_path):
     out = tmp_path / "w.h5"
     out.write_bytes(b"mine")
@@ -233,6 +288,8 @@ def test_offline_nothing_is_asked_for_and_the_page_is_named(
 
 
 def test_what_only_a_person_can_download_says_where_and_what_to_do_then(weights_entry, tmp_path):
+    # What a person put there is neither known to be it nor called something else.
+    (tmp_path / "w").mkdir()
     with pytest.raises(FailedDownload, match=r"example.org/weights.*unpack it.*falx train FOLDER"):
         fetch(replace(weights_entry, address=""), tmp_path / "w")
 
@@ -249,6 +306,7 @@ def test_every_entry_is_complete(entry):
     assert entry.page.startswith("https://")
     assert entry.address.startswith("https://") or not entry.address
     assert bool(entry.file) != bool(entry.folders) or not entry.address
+    assert entry.has_checksum or entry.size or not entry.address
 
 
 def test_the_imagenet_weights_are_those_of_training():

@@ -54,7 +54,7 @@ def test_maps_of_arrays_are_drawn(tmp_path):
 
 def test_strict_fails_after_everything_is_written(slices, tmp_path):
     (slices / "broken.png").write_text("no image")
-    with pytest.raises(UnusableData, match=r"1 files or parts of them were left out.*broken.png"):
+    with pytest.raises(UnusableData, match=r"1 file or part of one was left out.*broken.png"):
         falx.predict(None, slices, strict=True, csv=tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().count(".png") >= 3
     (slices / "broken.png").unlink()
@@ -70,3 +70,18 @@ def test_what_cannot_be_done_is_one_sentence(slices, tmp_path):
         falx.predict(None, slices, heat_maps=slices)
     with pytest.raises(TypeError, match=r"predict\(\) has no option 'heatmaps'"):
         falx.predict(None, slices, heatmaps=tmp_path)
+
+
+@pytest.mark.parametrize("option", ["csv", "json"])
+def test_a_file_that_can_not_be_written_is_found_before_anything_is_predicted(
+    slices, tmp_path, option
+):
+    steps = []
+    with pytest.raises(BadInput, match="is a folder"):
+        falx.predict(None, slices, **{option: tmp_path}, listener=steps.append)
+    assert steps == []
+
+
+def test_a_folder_of_heat_maps_with_too_long_a_name_is_one_sentence(slices, tmp_path):
+    with pytest.raises(BadInput, match=r"can't be made \(.+\); .*name another folder\.$"):
+        falx.predict(None, slices, heat_maps=tmp_path / ("n" * 300))

@@ -10,6 +10,7 @@ import typer
 
 from falx.cli.parameters import DataArguments, with_options
 from falx.cli.terminal import progress, say, say_written, show_next
+from falx.counting import count
 from falx.runs.options import AuditOptions, PhantomOptions
 from falx.serialization import STANDARD_OUTPUT
 
@@ -40,10 +41,10 @@ def phantom(
         run_phantom(out, **options, listener=listener)
     if options["volumes"] is None:
         n = options["slices"]
-        say(f"Wrote {n} slices to {out}, and the masks of their tumors to {out}-masks")
+        say(f"Wrote {count(n, 'slice')} to {out}, and the masks of their tumors to {out}-masks")
     else:
         n = options["volumes"]
-        say(f"Wrote {n} volumes to {out}, with the masks of their tumors beside them")
+        say(f"Wrote {count(n, 'volume')} to {out}, with the masks of their tumors beside them")
 
 
 def fetch(
@@ -72,6 +73,8 @@ def fetch(
         done = run_fetch(name, out=out, listener=listener)
     publication, path = done.publication, shlex.quote(str(done.path))
     say(f"{publication.what}; license: {publication.license}; {publication.page}")
+    if not publication.has_checksum:
+        say("Its size is as published; its content can't be checked, since no checksum is known")
     if not done.downloaded:
         say(f"{done.path} is there already; nothing was downloaded")
         return

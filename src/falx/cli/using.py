@@ -17,6 +17,7 @@ from falx.cli.terminal import (
     show_next,
     working,
 )
+from falx.counting import count
 from falx.logs import silence_native_stderr
 from falx.runs.options import AdaptOptions, EvaluateOptions, PredictOptions
 from falx.serialization import STANDARD_OUTPUT
@@ -52,7 +53,7 @@ def predict(
     if STANDARD_OUTPUT not in files:
         show_findings(findings)
     if options["heat_maps"]:
-        say(f"Wrote {len(findings.slices)} pictures to {options['heat_maps']}")
+        say(f"Wrote {count(len(findings.slices), 'picture')} to {options['heat_maps']}")
     say_written(*files)
     if strict and findings.left_out:
         raise typer.Exit(3)

@@ -72,7 +72,7 @@ def image_sources(image: Any, name: str) -> list[list[Slice]]:
     if isinstance(image, str | bytes | Path) or not (
         hasattr(image, "__array__") or isinstance(image, np.ndarray)
     ):
-        raise BadInput(f"'{name}' is a {type(image).__name__}; give {_TAKEN}.")
+        raise BadInput(f"'{name}' is of type {type(image).__name__}; give {_TAKEN}.")
     return [[slice_] for slice_ in _array_slices(np.asarray(image), name)]
 
 

@@ -43,6 +43,11 @@ class Publication:
     size: int = 0
     contents: str = ""
 
+    @property
+    def has_checksum(self) -> bool:
+        """Whether its content can be checked, and not only its size."""
+        return bool(self.sha256 or self.contents)
+
 
 PUBLICATIONS = (
     Publication(
@@ -93,10 +98,14 @@ def find_publication(name: str, table: Sequence[Publication] = PUBLICATIONS) -> 
 def contents_digest(folder: Path) -> str:
     """One SHA-256 for the names and the contents of all files below a folder.
 
-    It is that of the output of `sha256sum` for them, in order of the bytes of their names.
+    It is that of the output of `sha256sum` for them, in order of the bytes of their names. Hidden
+    files, which systems add by themselves, do not count.
     """
+    found = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
     files = {
-        file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()
+        path.as_posix(): file
+        for path, file in found.items()
+        if not any(part.startswith(".") for part in path.parts)
     }
     lines = [
         f"{hashlib.sha256(files[name].read_bytes()).hexdigest()}  {name}\n"

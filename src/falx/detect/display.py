@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from falx.counting import count
 from falx.detect.overlay import as_png, overlay_of
 from falx.detect.rules import REASONS
 from falx.errors import FalxError
@@ -32,11 +33,11 @@ def summary(findings: Findings) -> str:
     """How many slices, studies and files left out, and how many slices of each status."""
     counts = Counter(finding.status for finding in findings.slices)
     statuses = ", ".join(f"{n} {_status(status)}" for status, n in sorted(counts.items()))
-    parts = [f"{len(findings.slices)} slices" + (f": {statuses}" if statuses else "")]
+    parts = [count(len(findings.slices), "slice") + (f": {statuses}" if statuses else "")]
     if findings.studies:
-        parts.append(f"{len(findings.studies)} studies")
+        parts.append(count(len(findings.studies), "study", "studies"))
     if findings.left_out:
-        parts.append(f"{len(findings.left_out)} left out")
+        parts.append(f"{count(len(findings.left_out))} left out")
     return "; ".join(parts)
 
 

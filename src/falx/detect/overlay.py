@@ -77,6 +77,11 @@ def make_folder(folder: Path) -> None:
         raise BadInput(
             f"'{folder}' can't be made, since a file is in its way; name another folder."
         ) from error
+    except OSError as error:
+        raise BadInput(
+            f"'{folder}' can't be made ({error.strerror}); make room, get permission, or name "
+            "another folder."
+        ) from error
     if any(folder.iterdir()):
         raise BadInput(f"'{folder}' is not empty; name another folder or clear it.")
 

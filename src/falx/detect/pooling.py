@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from falx.counting import count
 from falx.detect.finding import Finding, SeriesFinding, StudyFinding
 from falx.detect.rules import INCONCLUSIVE, Rules, decide, is_conclusive
 
@@ -125,7 +126,7 @@ def study_finding(study: str, series: Sequence[SeriesFinding]) -> StudyFinding:
         chosen.plane or "of unknown plane",
         "original" if chosen.original else "derived",
         "with a contrast agent" if chosen.contrast else "without a named contrast agent",
-        f"{chosen.n_slices} slices",
+        count(chosen.n_slices, "slice"),
     )
     reason = f"of {len(series)} series, {len(suitable)} suitable, the best: {', '.join(traits)}"
     return StudyFinding(study, tuple(series), chosen, reason)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from falx.counting import count as count
+
 if TYPE_CHECKING:
     from falx.statistics import Estimate
 
@@ -76,12 +78,6 @@ def percent(share: float | None) -> str:
         return f"{'<0.1' if share < 0.5 else '>99.9'}{_GAP}%"
     places = 1 if 0 < share < 0.005 or 0.995 <= share < 1 else 0
     return f"{100 * share:.{places}f}{_GAP}%"
-
-
-def count(n: int, noun: str = "", many: str = "") -> str:
-    """1 slice, 7,022 slices."""
-    written = f"{n:,}"
-    return f"{written} {noun if n == 1 else many or noun + 's'}" if noun else written
 
 
 def listed(words: list[str]) -> str:

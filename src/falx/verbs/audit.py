@@ -18,7 +18,7 @@ from falx.progress import Listener, silent
 from falx.reporting.pages.audit import write_audit_page
 from falx.runs.options import AuditOptions
 from falx.runs.reading import open_run
-from falx.serialization import dump, write_whole
+from falx.serialization import check_writable, dump, write_whole
 
 
 @takes(AuditOptions)
@@ -42,6 +42,7 @@ def audit(
         BrokenRun: `crossval` is no run, or damaged.
         UnusableData: there is nothing in the data that can be read.
     """
+    check_writable(options["json"], options["html"])
     crossval = options["crossval"]
     known = _label_check(Path(crossval)) if crossval else None
     masks = MaskRule(options["tumor_area"], options["tumor_margin"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+from falx.counting import count
 from falx.declaration import takes
 from falx.detect.detector import Detector, load
 from falx.detect.finding import Findings
@@ -13,6 +14,7 @@ from falx.detect.overlay import make_folder, write_overlays
 from falx.errors import BadInput, UnusableData
 from falx.progress import Listener, silent
 from falx.runs.options import PredictOptions
+from falx.serialization import check_writable
 
 
 @takes(PredictOptions)
@@ -40,6 +42,7 @@ def predict(
     if options["csv"] and options["json"] and Path(options["csv"]) == Path(options["json"]):
         raise BadInput(f"CSV and JSON can't both go to '{options['csv']}'; name two files.")
     detector = run if isinstance(run, Detector) else load(run)
+    check_writable(options["csv"], options["json"])
     folder = Path(options["heat_maps"]) if options["heat_maps"] else None
     if folder:
         make_folder(folder)
@@ -53,5 +56,6 @@ def predict(
         findings.to_json(options["json"])
     if options["strict"] and findings.left_out:
         n, first = len(findings.left_out), findings.left_out[0]
-        raise UnusableData(f"{n} files or parts of them were left out; the first: {first.problem}")
+        what = count(n, "file or part of one was", "files or parts of them were")
+        raise UnusableData(f"{what} left out; the first: {first.problem}")
     return findings
