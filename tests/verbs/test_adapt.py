@@ -16,7 +16,7 @@ from falx.data.fingerprints import Fingerprints
 from falx.detect.detector import network_sha256
 from falx.errors import BadInput
 from falx.evaluation.evaluation import Evaluation
-from falx.exporting.linear_detector import load_head
+from falx.exporting.linear_detector import is_adapted, load_head
 from falx.phantoms import write_phantoms
 from falx.recipe import load_recipe
 from falx.reporting.words.adaptation import verdict
@@ -231,6 +231,44 @@ def test_the_prior_moves_the_intercept_alone(unlabeled, linear):
     np.testing.assert_array_equal(new.kernel, old.kernel)
     prior = done.adaptation.prior
     assert new.bias[0] - old.bias[0] == pytest.approx(np.log(prior[1] / prior[0]), abs=1e-4)
+
+
+def test_a_prior_is_not_applied_to_what_an_adaptation_changed(done, unlabeled, tmp_path):
+    """Neither to logits that a prior has moved, nor to those fitted with labels, nor to copies."""
+    local, moved = unlabeled
+    for number, folder in enumerate((done.folder, moved.folder)):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(folder / "detector", copy)
+        with pytest.raises(BadInput, match=r"--prior-shift can't be used.* adapted before; adapt"):
+            falx.adapt(copy, local, unlabeled=True, prior_shift=True, out=tmp_path / "out")
+    again = falx.adapt(copy, local, unlabeled=True, out=tmp_path / "again")
+    assert again.adaptation.prior is None
+    record = json.loads((again.folder / "adaptation.json").read_text())["unlabeled"]
+    assert record["prior"] is None
+    page = (again.folder / "adaptation.html").read_text("utf-8")
+    assert "is not estimated" in page
+    assert "of this one, its logits were adapted before" in page
+    # That adaptation left the logits as they were, so the fact must come from the one before it.
+    assert is_adapted(again.folder / "detector")
+
+
+def test_an_adaptation_that_leaves_the_logits_leaves_the_prior_known(linear, unlabeled, tmp_path):
+    local, _ = unlabeled
+    assert not is_adapted(linear / "detector")
+    once = falx.adapt(linear, local, unlabeled=True, out=tmp_path / "once")
+    assert not is_adapted(once.folder / "detector")
+    twice = falx.adapt(once.folder, local, unlabeled=True, out=tmp_path / "twice")
+    np.testing.assert_allclose(twice.adaptation.prior, once.adaptation.prior, atol=1e-4)
+
+
+def test_a_detector_whose_recipe_does_not_balance_classes_has_no_prior(linear, unlabeled, tmp_path):
+    shutil.copytree(linear / "detector", tmp_path / "copy")
+    recipe = RECIPE.changed({"class_weights": "none"})
+    (tmp_path / "copy" / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
+    with pytest.raises(BadInput, match=r"its recipe does not balance classes; adapt one"):
+        falx.adapt(
+            tmp_path / "copy", unlabeled[0], unlabeled=True, prior_shift=True, out=tmp_path / "out"
+        )
 
 
 def test_without_labels_too_few_patients_are_refused(unlabeled, linear, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from falx.data.placing import planes_of
 from falx.detect.rules import Rules, predicted_codes, statuses
 from falx.errors import BadInput
 from falx.exporting.direct import LinearHead
+from falx.exporting.linear_detector import RECIPE_FILE, is_adapted
 from falx.model.reference import MahalanobisReference
+from falx.recipe import load_recipe
 from falx.runs.local_data import LocalData
 from falx.training.ood import (
     NO_OOD_THRESHOLD,
@@ -41,7 +44,8 @@ class UnlabeledAdaptation:
     Attributes:
         classes: of the detector.
         slices, groups: numbers of them.
-        prior: estimated frequency of each class, float (classes,).
+        prior: estimated frequency of each class, float (classes,); None where it can't be.
+        no_prior: why it can't be.
         is_prior_applied: whether the logits were moved by it.
         before, after: fraction of slices with each status, and, of those not rejected, with the
             label of any class but the first ("positive"), by name. Distances of
@@ -51,19 +55,38 @@ class UnlabeledAdaptation:
     classes: tuple[str, ...]
     slices: int
     groups: int
-    prior: np.ndarray
+    prior: np.ndarray | None
     is_prior_applied: bool
     before: dict[str, float]
     after: dict[str, float]
+    no_prior: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """What adaptation.json says of it."""
         return {
             "slices": self.slices, "groups": self.groups,
-            "prior": dict(zip(self.classes, map(float, self.prior), strict=True)),
+            "prior": None
+            if self.prior is None
+            else dict(zip(self.classes, map(float, self.prior), strict=True)),
             "prior_applied": self.is_prior_applied, "before": self.before, "after": self.after,
             "validated": False,
         }  # fmt: skip
+
+
+def why_no_prior(place: Path) -> str:
+    """Why `estimate_prior` can't hold for a detector; "" where it can.
+
+    Args:
+        place: the folder of a detector with a linear head.
+
+    Raises:
+        BrokenRun: the folder is damaged.
+    """
+    if is_adapted(place):
+        return "its logits were adapted before"
+    if load_recipe(place / RECIPE_FILE).class_weights != "balanced":
+        return "its recipe does not balance classes"
+    return ""
 
 
 def check_unlabeled(usable: Catalog) -> None:
@@ -88,6 +111,7 @@ def adapt_unlabeled(
     measured: tuple[np.ndarray, np.ndarray],
     *,
     prior_shift: bool,
+    no_prior: str,
 ) -> tuple[UnlabeledAdaptation, LinearHead, Rules, MahalanobisReference]:
     """The new head, rules and Mahalanobis reference, and what they change.
 
@@ -96,16 +120,17 @@ def adapt_unlabeled(
         local: unlabeled slices.
         measured: probabilities (n, classes) and distances (n,) by the detector as it is.
         prior_shift: whether to move the logits by the estimated prior.
+        no_prior: of `why_no_prior`; the prior is not estimated.
     """
     groups, (probabilities, distances) = local.usable.groups, measured
-    prior = estimate_prior(probabilities)
+    prior = None if no_prior else estimate_prior(probabilities)
     ood_threshold = fit_ood_threshold(local.ood_features, local.corrupted, groups)
     if ood_threshold is None:
         logger.warning("Of the local slices, %s.", NO_OOD_THRESHOLD)
     reference = fit_mahalanobis(np.concatenate([local.ood_features, local.corrupted]))
     new = replace(rules, ood_threshold=ood_threshold, planes=planes_of(local.usable.table))
     after = probabilities
-    if prior_shift:
+    if prior_shift and prior is not None:
         # Rules for studies are for other probabilities.
         after, head, new = shifted(after, prior), with_prior(head, prior), replace(new, study=None)
     everything = np.ones(len(groups), bool)
@@ -113,6 +138,7 @@ def adapt_unlabeled(
     found = UnlabeledAdaptation(
         classes, len(groups), len(np.unique(groups)), prior, prior_shift,
         _fractions(probabilities, distances, rules), _fractions(after, unseen, new),
+        no_prior,
     )  # fmt: skip
     return found, head, new, reference
 

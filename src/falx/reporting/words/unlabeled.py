@@ -32,6 +32,25 @@ def unlabeled_rows(adaptation: UnlabeledAdaptation) -> list[tuple[str, str, str]
 
 def unlabeled_limits(adaptation: UnlabeledAdaptation) -> list[str]:
     """What can't be known without labels."""
+    artifacts = (
+        "Every slice here is taken for in-distribution, so that artifacts among them will no "
+        "longer be rejected, and the slices of the first training may be."
+    )
+    unmeasured = (
+        "Discrimination, calibration and coverage are not measured. With labels of five patients, "
+        "falx adapt measures them."
+    )
+    distances = "Distances after the adaptation are out of fold: from slices of other groups."
+    return [artifacts, distances, _prior_words(adaptation), unmeasured]
+
+
+def _prior_words(adaptation: UnlabeledAdaptation) -> str:
+    """The estimated prior and its use, or why there is none."""
+    if adaptation.prior is None:
+        return (
+            "How frequent classes are is not estimated: that takes a detector to which they were "
+            f"equally frequent in training, and of this one, {adaptation.no_prior}."
+        )
     prior = listed(
         [
             f"{percent(float(share))} “{name}”"
@@ -44,18 +63,8 @@ def unlabeled_limits(adaptation: UnlabeledAdaptation) -> list[str]:
         if adaptation.is_prior_applied
         else "It is not used; --prior-shift moves the logits by it."
     )
-    artifacts = (
-        "Every slice here is taken for in-distribution, so that artifacts among them will no "
-        "longer be rejected, and the slices of the first training may be."
-    )
-    frequency = (
+    return (
         f"The estimated frequency of classes (expectation maximization) is {prior}. It is right "
         "only if nothing but these frequencies differs from training (label shift), which can't "
         f"be tested without labels. {use}"
     )
-    unmeasured = (
-        "Discrimination, calibration and coverage are not measured. With labels of five patients, "
-        "falx adapt measures them."
-    )
-    distances = "Distances after the adaptation are out of fold: from slices of other groups."
-    return [artifacts, distances, frequency, unmeasured]
