@@ -27,9 +27,6 @@ from falx.serialization import array_names, read_arrays
 HEAD_FILE = "head.npz"
 RECIPE_FILE = "recipe.yaml"
 
-_ADAPTED = "adapted"
-"""In the file of the head, so that it survives any copy of the folder."""
-
 TOLERANCE = 0.05
 """Largest difference of logits, absolute and relative, from those of features in half precision."""
 
@@ -103,7 +100,7 @@ def export_linear(
     parameters = count_parameters(convolutions, head)
     np.savez(
         folder / HEAD_FILE, kernel=head.kernel, bias=head.bias, parameters=parameters,
-        **{_ADAPTED: np.array(detector.is_adapted)},
+        adapted=detector.is_adapted,
     )  # fmt: skip
     (folder / RECIPE_FILE).write_text(recipe.to_yaml(), "utf-8")
     settings = Settings(
@@ -171,7 +168,7 @@ def is_adapted(folder: Path) -> bool:
         BrokenRun: the file of its head is missing or damaged.
     """
     file = folder / HEAD_FILE
-    return _ADAPTED in array_names(file) and bool(read_arrays(file, _ADAPTED)[_ADAPTED])
+    return "adapted" in array_names(file) and bool(read_arrays(file, "adapted")["adapted"])
 
 
 def stored_parameters(folder: Path) -> int:

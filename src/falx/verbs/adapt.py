@@ -153,16 +153,18 @@ def _without_labels(
     check_unlabeled(usable)
     data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
     settings, head = detector.settings, load_head(place)
-    adaptation, head, rules, reference = adapt_unlabeled(
+    adaptation, new = adapt_unlabeled(
         head, settings.rules, settings.classes, data, detector.predict_views(data.views.plain),
         prior_shift=options["prior_shift"], no_prior=no_prior,
+        seen=leaked_from_training(place, usable),
     )  # fmt: skip
     with new_folder(folder, "the adapted detector") as filling:
-        network = with_last_layers(place, head, reference)
-        export_linear(network, filling / "detector", classes=settings.classes, rules=rules)
+        network = with_last_layers(place, new.head, new.reference)
+        export_linear(network, filling / "detector", classes=settings.classes, rules=new.rules)
         first = slice(_PARITY_SLICES)
-        expected = logits_of(head, data.pooled[first])
+        expected = logits_of(new.head, data.pooled[first])
         check_logits(filling / "detector", data.views.plain[first], expected)
+        new.site.save(filling / "detector")
         _seen(place, usable).save(filling / "detector")
         content = _about(command, detector, usable) | {"unlabeled": adaptation.as_dict()}
         write_json(filling / ADAPTATION_FILE, content)

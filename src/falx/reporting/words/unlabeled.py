@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from falx.reporting.formatting import listed, percent
 from falx.runs.unlabeled import UnlabeledAdaptation
+from falx.training.ood import NO_OOD_THRESHOLD
 
 _ROWS = {
     "out_of_distribution": "Rejected as out-of-distribution",
@@ -26,8 +27,11 @@ def unlabeled_verdict(adaptation: UnlabeledAdaptation) -> str:
 
 def unlabeled_rows(adaptation: UnlabeledAdaptation) -> list[tuple[str, str, str]]:
     """Name of each fraction, before and after."""
-    before, after = adaptation.before, adaptation.after
-    return [(_ROWS[key], percent(before[key]), percent(after[key])) for key in _ROWS]
+    rejected = adaptation.rejected_by_construction
+    words = f"{percent(rejected)} by construction" if rejected else "none: no OOD threshold"
+    after = {key: percent(fraction) for key, fraction in adaptation.after.items()}
+    after["out_of_distribution"] = words
+    return [(_ROWS[key], percent(adaptation.before[key]), after[key]) for key in _ROWS]
 
 
 def unlabeled_limits(adaptation: UnlabeledAdaptation) -> list[str]:
@@ -40,7 +44,13 @@ def unlabeled_limits(adaptation: UnlabeledAdaptation) -> list[str]:
         "Discrimination, calibration and coverage are not measured. With labels of five patients, "
         "falx adapt measures them."
     )
-    distances = "Distances after the adaptation are out of fold: from slices of other groups."
+    distances = (
+        "The new OOD threshold is the distance, from slices of other groups, that "
+        f"{percent(adaptation.rejected_by_construction)} of these slices exceed: that fraction is "
+        "set, not measured, and other slices of this place may be rejected more often."
+        if adaptation.rejected_by_construction
+        else f"Of these slices, {NO_OOD_THRESHOLD}."
+    )
     return [artifacts, distances, _prior_words(adaptation), unmeasured]
 
 
