@@ -58,8 +58,8 @@ def _prior_words(adaptation: UnlabeledAdaptation) -> str:
     """The estimated prior and its use, or why there is none."""
     if adaptation.prior is None:
         return (
-            "How frequent classes are is not estimated: that takes a detector to which they were "
-            f"equally frequent in training, and of this one, {adaptation.no_prior}."
+            "How frequent classes are is not estimated: that takes a detector to which they are "
+            f"equally frequent, and this need not be one: {adaptation.no_prior}."
         )
     prior = listed(
         [
