@@ -8,8 +8,8 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,25 @@ def read_arrays(file: Path, *names: str) -> dict[str, np.ndarray]:
     Raises:
         BrokenRun: the file is missing or damaged, or lacks one of them.
     """
+    with _archive(file) as arrays:
+        return {name: arrays[name] for name in names}
+
+
+def array_names(file: Path) -> list[str]:
+    """Names of the arrays of a NumPy archive (.npz).
+
+    Raises:
+        BrokenRun: the file is missing or damaged.
+    """
+    with _archive(file) as arrays:
+        return list(arrays)
+
+
+@contextmanager
+def _archive(file: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """An open archive; what fails while it is read is one error."""
     try:
         with file.open("rb") as stream, np.load(stream) as arrays:
-            return {name: arrays[name] for name in names}
+            yield arrays
     except _DAMAGED as error:
         raise BrokenRun(f"'{file}' is missing or damaged; copy its folder anew.") from error

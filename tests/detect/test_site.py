@@ -131,9 +131,12 @@ def test_too_little_is_not_checked_and_it_says_why(reference, n, groups, reason)
 
 
 def test_a_detector_without_a_reference_or_of_few_groups_can_not_be_checked(reference):
-    assert "keeps no measurements" in check(None, measurements(40)).reason
+    none = check(None, measurements(40)).reason
+    assert "keeps no measurements of its training slices; train or adapt it anew" in none
     few = SiteReference(reference.measurements.take(np.arange(19)))
-    assert "trained on 19 groups, and at least 20 are needed" in check(few, measurements(40)).reason
+    assert check(few, measurements(40)).reason == (
+        "the detector keeps slices of 19 groups to compare with, and at least 20 are needed"
+    )
 
 
 def test_several_classes_have_a_probability_each(reference):

@@ -13,14 +13,17 @@ import falx
 from falx.cli import app
 from falx.data.catalog import build_catalog
 from falx.data.fingerprints import Fingerprints
-from falx.detect.detector import network_sha256
+from falx.detect.detector import detector_folder, network_sha256
+from falx.detect.site_reference import SiteReference
 from falx.errors import BadInput
 from falx.evaluation.evaluation import Evaluation
-from falx.exporting.linear_detector import load_head
+from falx.exporting.linear_detector import is_adapted, load_head
 from falx.phantoms import write_phantoms
 from falx.recipe import load_recipe
 from falx.reporting.words.adaptation import verdict
+from falx.reporting.words.unlabeled import unlabeled_rows
 from falx.runs.adaptation import check_groups
+from falx.training import ood
 
 RECIPE = load_recipe("best").changed(
     {"rendering.size": 64, "backbone.width": 0.35, "phases.0.epochs": 1}
@@ -225,12 +228,97 @@ def test_without_labels_the_reference_is_of_the_place_and_nothing_is_called_test
     assert len(falx.load(done.folder).predict(local).slices) == record["slices"]
 
 
+def test_the_rate_of_rejection_that_is_set_is_not_shown_as_measured(unlabeled):
+    _, done = unlabeled
+    record = json.loads((done.folder / "adaptation.json").read_text())["unlabeled"]
+    assert set(record["before"]) == {"answer", "refer", "out_of_distribution", "positive"}
+    assert set(record["after"]) == {"answer", "refer", "positive"}
+    assert record["rejected_by_construction"] == 0.01
+    page = (done.folder / "adaptation.html").read_text("utf-8")
+    assert page.replace("\N{NARROW NO-BREAK SPACE}", " ").count("1 % by construction") == 1
+    (row,) = [row for row in unlabeled_rows(done.adaptation) if row[0].startswith("Rejected")]
+    assert row[2].endswith("by construction")
+    without = replace(done.adaptation, rejected_by_construction=0.0)
+    assert unlabeled_rows(without)[0][2] == "none: no OOD threshold"
+
+
+def test_distances_are_computed_once(linear, unlabeled, tmp_path, monkeypatch):
+    calls: list[int] = []
+    fit = ood.fit_mahalanobis
+    monkeypatch.setattr(ood, "fit_mahalanobis", lambda each: calls.append(len(each)) or fit(each))
+    falx.adapt(linear, unlabeled[0], unlabeled=True, out=tmp_path / "out")
+    # Of five folds; the reference itself is fitted by the name in runs.unlabeled.
+    assert len(calls) == 5
+
+
+def test_the_site_check_compares_with_the_unlabeled_slices(unlabeled, linear, phantoms, tmp_path):
+    local, done = unlabeled
+    site = SiteReference.load(done.folder / "detector").measurements
+    assert len(site) == done.adaptation.groups
+    assert np.isfinite(site.distances).all()
+    assert np.isfinite(site.probabilities).all()
+    # Of slices that the detector was trained on, it keeps no probabilities.
+    split = pd.read_csv(linear / "split.csv")
+    trained = split.loc[split["part"] == "train", "path"].tolist()[:20]
+    mixed = shutil.copytree(local, tmp_path / "mixed")
+    for number, path in enumerate(trained):
+        target = mixed / f"T{number % 5}" / f"{number}.png"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(phantoms / path, target)
+    again = falx.adapt(linear, mixed, unlabeled=True, out=tmp_path / "out")
+    site = SiteReference.load(again.folder / "detector").measurements
+    assert len(site) == again.adaptation.groups
+    is_known = np.isfinite(site.probabilities).all(axis=1)
+    assert is_known.sum() == done.adaptation.groups
+    assert (~is_known).sum() >= 5
+
+
 def test_the_prior_moves_the_intercept_alone(unlabeled, linear):
     _, done = unlabeled
     old, new = load_head(linear / "detector"), load_head(done.folder / "detector")
     np.testing.assert_array_equal(new.kernel, old.kernel)
     prior = done.adaptation.prior
     assert new.bias[0] - old.bias[0] == pytest.approx(np.log(prior[1] / prior[0]), abs=1e-4)
+
+
+def test_a_prior_is_not_applied_to_what_an_adaptation_changed(done, unlabeled, tmp_path):
+    """Neither to logits that a prior has moved, nor to those fitted with labels, nor to copies."""
+    local, moved = unlabeled
+    for number, folder in enumerate((done.folder, moved.folder)):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(folder / "detector", copy)
+        with pytest.raises(BadInput, match=r"--prior-shift can't be used.* adapted before; adapt"):
+            falx.adapt(copy, local, unlabeled=True, prior_shift=True, out=tmp_path / "out")
+    again = falx.adapt(copy, local, unlabeled=True, out=tmp_path / "again")
+    assert again.adaptation.prior is None
+    record = json.loads((again.folder / "adaptation.json").read_text())["unlabeled"]
+    assert record["prior"] is None
+    page = (again.folder / "adaptation.html").read_text("utf-8")
+    assert "is not estimated" in page
+    assert "this need not be one: its logits were adapted before" in page
+    # That adaptation left the logits as they were, so the fact must come from the one before it.
+    assert is_adapted(again.folder / "detector")
+
+
+def test_an_adaptation_that_leaves_the_logits_leaves_the_prior_known(linear, unlabeled, tmp_path):
+    local, _ = unlabeled
+    assert not is_adapted(linear / "detector")
+    # The file of its head is from before falx kept it.
+    assert not is_adapted(detector_folder(None))
+    once = falx.adapt(linear, local, unlabeled=True, out=tmp_path / "once")
+    assert not is_adapted(once.folder / "detector")
+    twice = falx.adapt(once.folder, local, unlabeled=True, out=tmp_path / "twice")
+    np.testing.assert_allclose(twice.adaptation.prior, once.adaptation.prior, atol=1e-4)
+
+
+def test_a_detector_whose_recipe_does_not_balance_classes_has_no_prior(linear, unlabeled, tmp_path):
+    shutil.copytree(linear / "detector", tmp_path / "copy")
+    recipe = RECIPE.changed({"class_weights": "none"})
+    (tmp_path / "copy" / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
+    with pytest.raises(BadInput, match=r"its recipe does not balance classes; adapt one"):
+        falx.adapt(
+            tmp_path / "copy", unlabeled[0], unlabeled=True, prior_shift=True, out=tmp_path / "out"
+        )
 
 
 def test_without_labels_too_few_patients_are_refused(unlabeled, linear, tmp_path):

@@ -12,6 +12,7 @@ from falx.data.catalog import Catalog
 from falx.data.masks import Masks, read_masks
 from falx.data.read import read_slices
 from falx.data.slices import Slice
+from falx.errors import UnreadableImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +44,14 @@ class OutlinedFile:
 def outlined_files(catalog: Catalog, rows: np.ndarray) -> Iterator[OutlinedFile]:
     """Read the files of some rows with their masks, in order of the first row of each.
 
-    Masks that successive files share are read once.
+    Masks that successive files share are read once (see `sorted_by_masks`).
 
     Args:
         rows: of usable slices, int (rows,).
 
     Raises:
-        UnreadableImage: a file or a mask can't be read.
+        UnreadableImage: a file or a mask can't be read, or a file has changed since it was
+            cataloged.
     """
     table = catalog.table.iloc[rows].assign(row=rows)
     named, masks = "", None
@@ -61,5 +63,22 @@ def outlined_files(catalog: Catalog, rows: np.ndarray) -> Iterator[OutlinedFile]
             named, masks = f"{cell}\n{plane}", None
             if cell:
                 masks = read_masks(catalog.root, cell, plane=plane)
-        pairs = zip(of_file["row"].tolist(), of_file["index"].tolist(), strict=True)
-        yield OutlinedFile(file, {row: slices[int(index)] for row, index in pairs}, masks)
+        indices = of_file["index"].astype(int).tolist()
+        missing = set(indices) - set(slices)
+        if missing:
+            raise UnreadableImage(
+                f"'{file}' no longer holds its slice {min(missing) + 1}; it has changed since it "
+                "was cataloged: run the command again."
+            )
+        pairs = zip(of_file["row"].tolist(), indices, strict=True)
+        yield OutlinedFile(file, {row: slices[index] for row, index in pairs}, masks)
+
+
+def sorted_by_masks(catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+    """Rows in an order in which files that share masks, as those of a segmentation do, succeed.
+
+    Args:
+        rows: int (rows,).
+    """
+    shared = catalog.table.iloc[rows].groupby(["mask", "plane"], sort=False, dropna=False)
+    return rows[shared.ngroup().to_numpy().argsort(kind="stable")]

@@ -171,11 +171,11 @@ def _why_not(reference: SiteReference | None, slices: int, groups: int) -> str:
         of = "one patient, study or file" if groups == 1 else f"{groups} patients, studies or files"
         return f"they are of {of}, and at least {MIN_GROUPS} are needed"
     if reference is None:
-        return "the detector keeps no measurements of its training slices; train it again"
+        return "the detector keeps no measurements of its training slices; train or adapt it anew"
     if len(reference.measurements) < MIN_REFERENCE_GROUPS:
         return (
-            f"the detector was trained on {len(reference.measurements)} groups, and at least "
-            f"{MIN_REFERENCE_GROUPS} are needed"
+            f"the detector keeps slices of {len(reference.measurements)} groups to compare with, "
+            f"and at least {MIN_REFERENCE_GROUPS} are needed"
         )
     return ""
 

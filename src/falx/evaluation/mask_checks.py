@@ -16,7 +16,7 @@ from falx.data.mask_labels import NO_CLASS, NO_MASK, TOO_LITTLE, TOO_NEAR, label
 from falx.data.mask_pairs import masks_in, segmentations_in
 from falx.data.mask_rule import MaskRule
 from falx.data.masks import join_masks, read_mask
-from falx.data.outlines import outlined_files
+from falx.data.outlines import outlined_files, sorted_by_masks
 from falx.data.slices import Slice
 from falx.data.sources import WITHOUT_TUMOR
 from falx.detect.detector import Detector
@@ -183,9 +183,8 @@ def _outlined(usable: Catalog, listener: Listener) -> Iterator[tuple[Slice, Box,
     """Positive slices with a mask that is not empty, with head, bool (height, width), and group."""
     table = usable.table.assign(row=np.arange(len(usable)))
     outlined = table[(usable.labels == 1) & (table["mask"] != "")]
-    # So that what outlines several files, as a segmentation does, is read once.
-    order = outlined.groupby(["mask", "plane"], sort=False).ngroup().argsort(kind="stable")
-    rows, files = outlined["row"].to_numpy()[order], outlined["path"].nunique()
+    files = outlined["path"].nunique()
+    rows = sorted_by_masks(usable, outlined["row"].to_numpy())
     for done, file in enumerate(outlined_files(usable, rows), 1):
         listener(Progress("Masks", done, files))
         for row, slice_ in file.slices.items():

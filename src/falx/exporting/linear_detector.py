@@ -22,7 +22,7 @@ from falx.exporting.arrays import MAP, Convolution, Convolutions, read_convoluti
 from falx.exporting.direct import LinearHead, detector_graph
 from falx.model.reference import MahalanobisReference
 from falx.recipe import Recipe, load_recipe
-from falx.serialization import read_arrays
+from falx.serialization import array_names, read_arrays
 
 HEAD_FILE = "head.npz"
 RECIPE_FILE = "recipe.yaml"
@@ -39,12 +39,14 @@ class LinearDetector:
         convolutions: of the backbone.
         head: of calibrated logits.
         reference: of the Mahalanobis distances.
+        is_adapted: whether its logits are not those of its training any more.
     """
 
     recipe: Recipe
     convolutions: Convolutions
     head: LinearHead
     reference: MahalanobisReference
+    is_adapted: bool = False
 
 
 def with_last_layers(
@@ -66,7 +68,10 @@ def with_last_layers(
     convolutions = read_convolutions(folder / NETWORK_FILE, localization=localization)
     if tumor_map is not None:
         convolutions[MAP] = tumor_map
-    return LinearDetector(recipe, convolutions, head, reference)
+    old = load_head(folder)
+    is_same = np.array_equal(head.kernel, old.kernel) and np.array_equal(head.bias, old.bias)
+    adapted = is_adapted(folder) or tumor_map is not None or not is_same
+    return LinearDetector(recipe, convolutions, head, reference, adapted)
 
 
 def export_linear(
@@ -93,7 +98,10 @@ def export_linear(
     detector.reference.save(folder)
     head = detector.head
     parameters = count_parameters(convolutions, head)
-    np.savez(folder / HEAD_FILE, kernel=head.kernel, bias=head.bias, parameters=parameters)
+    np.savez(
+        folder / HEAD_FILE, kernel=head.kernel, bias=head.bias, parameters=parameters,
+        adapted=detector.is_adapted,
+    )  # fmt: skip
     (folder / RECIPE_FILE).write_text(recipe.to_yaml(), "utf-8")
     settings = Settings(
         classes, recipe.rendering, rules, recipe.flip_tta, recipe.name, network_sha256(folder),
@@ -149,6 +157,18 @@ def load_head(folder: Path) -> LinearHead:
         BrokenRun: its file is missing or damaged.
     """
     return LinearHead(**read_arrays(folder / HEAD_FILE, "kernel", "bias"))
+
+
+def is_adapted(folder: Path) -> bool:
+    """Whether the logits of a detector folder are not those of its training any more.
+
+    Of a head from before falx kept that, they are taken to be.
+
+    Raises:
+        BrokenRun: the file of its head is missing or damaged.
+    """
+    file = folder / HEAD_FILE
+    return "adapted" in array_names(file) and bool(read_arrays(file, "adapted")["adapted"])
 
 
 def stored_parameters(folder: Path) -> int:

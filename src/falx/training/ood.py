@@ -71,11 +71,7 @@ def fit_mahalanobis(features: np.ndarray) -> MahalanobisReference:
 def fit_ood_threshold(
     features: np.ndarray, corrupted: np.ndarray, groups: np.ndarray
 ) -> float | None:
-    """The distance that a fraction `OOD_RATE` of unseen slices like these exceeds.
-
-    The distances are out-of-fold, by five folds that keep groups together. None where they can't be
-    estimated: a single group can't be split, and to a reference of few slices all others would seem
-    far, so that the threshold would be too high.
+    """The OOD threshold (see `ood_threshold`), from features.
 
     Args:
         features: of plain views, float (n, channels).
@@ -83,14 +79,26 @@ def fit_ood_threshold(
             distances do not count, float (n, channels).
         groups: int (n,).
     """
+    everything = np.ones(len(features), bool)
+    return ood_threshold(out_of_fold_distances(features, corrupted, groups, everything), groups)
+
+
+def ood_threshold(distances: np.ndarray, groups: np.ndarray) -> float | None:
+    """The distance that a fraction `OOD_RATE` of unseen slices like these exceeds.
+
+    None where it can't be estimated: a single group can't be split, and to a reference of few
+    slices all others would seem far, so that the threshold would be too high.
+
+    Args:
+        distances: of `out_of_fold_distances`, with references fitted to all slices, float (n,).
+        groups: int (n,).
+    """
     count = min(_FOLDS, len(np.unique(groups)))
     if count < 2:
         return None
-    folds = list(GroupKFold(count).split(features, groups=groups))
-    if min(len(fitted) for fitted, _ in folds) < max(2, _MIN_FIT_FRACTION * len(features)):
+    folds = list(GroupKFold(count).split(distances, groups=groups))
+    if min(len(fitted) for fitted, _ in folds) < max(2, _MIN_FIT_FRACTION * len(distances)):
         return None
-    everything = np.ones(len(features), bool)
-    distances = out_of_fold_distances(features, corrupted, groups, everything)
     return float(np.quantile(distances, 1 - OOD_RATE))
 
 

@@ -41,12 +41,29 @@ def fit_site_reference(
         seed: of the choice of groups and slices.
     """
     seen = np.concatenate([split.train, split.validation])
-    of_validation = np.full((len(groups), probabilities.shape[1]), np.nan)
-    of_validation[split.validation] = probabilities
     distances = np.full(len(groups), np.inf)
     distances[seen] = out_of_fold_distances(
         features[seen], corrupted[seen], groups[seen], np.isin(seen, learned)
     )
+    return site_reference(views, groups, split, probabilities, distances, seed=seed)
+
+
+def site_reference(
+    views: np.ndarray,
+    groups: np.ndarray,
+    split: Split,
+    probabilities: np.ndarray,
+    distances: np.ndarray,
+    *,
+    seed: int,
+) -> SiteReference:
+    """What `fit_site_reference` gives, from distances that are known.
+
+    Args:
+        distances: of training and validation slices, out of fold, float (n,).
+    """
+    of_validation = np.full((len(groups), probabilities.shape[1]), np.nan)
+    of_validation[split.validation] = probabilities
     rows = _chosen(groups, split, np.random.default_rng(seed))
     return SiteReference(Measurements.of(views[rows], of_validation[rows], distances[rows]))
 

@@ -30,7 +30,6 @@ from falx.exporting.linear_detector import (
     with_last_layers,
 )
 from falx.progress import Listener, Progress, silent
-from falx.recipe import load_recipe
 from falx.reporting.pages.adaptation import write_adaptation_page, write_unlabeled_page
 from falx.runs.adaptation import (
     Adaptation,
@@ -43,7 +42,12 @@ from falx.runs.folder import check_free, new_folder, stamped
 from falx.runs.inputs import PRETRAINING_FILE
 from falx.runs.local_data import LocalData, read_local
 from falx.runs.options import AdaptOptions
-from falx.runs.unlabeled import UnlabeledAdaptation, adapt_unlabeled, check_unlabeled
+from falx.runs.unlabeled import (
+    UnlabeledAdaptation,
+    adapt_unlabeled,
+    check_unlabeled,
+    why_no_prior,
+)
 from falx.runs.writing import CATALOG_FILE, SPLIT_FILE
 from falx.serialization import write_json
 from falx.training.adaptation import Layers, logits_of
@@ -138,26 +142,29 @@ def _without_labels(
     listener: Listener,
 ) -> Adapted:
     """Fit out-of-distribution detection to unlabeled slices, and the prior where asked for."""
-    recipe = load_recipe(place / RECIPE_FILE)
-    if recipe.class_weights != "balanced":
+    no_prior = why_no_prior(place)
+    if no_prior and options["prior_shift"]:
         raise BadInput(
-            "The prior of this detector is not known, since its recipe does not balance classes; "
-            "adapt it with labels, or train one with class_weights: balanced."
+            f"--prior-shift can't be used, since the detector in '{place}' is one to which classes "
+            f"need not be equally frequent: {no_prior}; adapt one that was trained with "
+            "class_weights: balanced and not adapted, or leave out --prior-shift."
         )
     usable = unlabeled_catalog(local, listener=listener).usable()
     check_unlabeled(usable)
     data = read_local(usable, place, cache_gb=options["cache_gb"], labeled=False, listener=listener)
     settings, head = detector.settings, load_head(place)
-    adaptation, head, rules, reference = adapt_unlabeled(
+    adaptation, new = adapt_unlabeled(
         head, settings.rules, settings.classes, data, detector.predict_views(data.views.plain),
-        prior_shift=options["prior_shift"],
+        prior_shift=options["prior_shift"], no_prior=no_prior,
+        seen=leaked_from_training(place, usable),
     )  # fmt: skip
     with new_folder(folder, "the adapted detector") as filling:
-        network = with_last_layers(place, head, reference)
-        export_linear(network, filling / "detector", classes=settings.classes, rules=rules)
+        network = with_last_layers(place, new.head, new.reference)
+        export_linear(network, filling / "detector", classes=settings.classes, rules=new.rules)
         first = slice(_PARITY_SLICES)
-        expected = logits_of(head, data.pooled[first])
+        expected = logits_of(new.head, data.pooled[first])
         check_logits(filling / "detector", data.views.plain[first], expected)
+        new.site.save(filling / "detector")
         _seen(place, usable).save(filling / "detector")
         content = _about(command, detector, usable) | {"unlabeled": adaptation.as_dict()}
         write_json(filling / ADAPTATION_FILE, content)
