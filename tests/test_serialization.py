@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,3 +136,26 @@ def test_a_check_leaves_a_file_as_it_was(tmp_path):
     check_writable(tmp_path / "there.csv", str(tmp_path / "new" / "a.csv"))
     assert (tmp_path / "there.csv").read_text() == "before"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "there.csv"]
+
+
+def test_a_link_is_followed_and_a_file_of_another_with_a_similar_name_stays(tmp_path):
+    (tmp_path / "kept.csv.partial").write_text("precious")
+    (tmp_path / "target").write_text("before")
+    (tmp_path / "kept.csv").symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "kept.csv", "after")
+    assert (tmp_path / "kept.csv").is_symlink()
+    assert (tmp_path / "target").read_text() == "after"
+    assert (tmp_path / "kept.csv.partial").read_text() == "precious"
+    assert {each.name for each in tmp_path.iterdir()} == {"kept.csv", "kept.csv.partial", "target"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as executor:
+        read = executor.submit(pipe.read_text)
+        check_writable(pipe)
+        write_whole(pipe, "text")
+        assert read.result() == "text"
+    assert pipe.is_fifo()

@@ -6,10 +6,11 @@ import json
 import math
 import os
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def write_json(file: Path, content: Any) -> None:
 def write_whole(file: Path, text: str) -> None:
     """Write text to a file, whole or not at all, or to standard output for `-`.
 
-    The folder of the file is made where it is missing.
+    The folder of the file is made where it is missing. A link is followed, and what is no regular
+    file, such as a pipe, is written to as it is.
 
     Raises:
         BadInput: it can't be written, or is a folder.
@@ -71,15 +73,19 @@ def write_whole(file: Path, text: str) -> None:
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
         return
     _check_no_folder(file)
-    temporary = _temporary(file)
+    # A file name that is not valid Unicode must not keep the rest from being written.
+    content = text.encode("utf-8", "backslashreplace")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A file name that is not valid Unicode must not keep the rest from being written.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
-        os.replace(temporary, file)
+        if _is_special(file):
+            file.write_bytes(content)
+            return
+        target = Path(os.path.realpath(file))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".falx-", dir=target.parent) as folder:
+            temporary = Path(folder) / "whole"
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise _unwritable(file, error) from error
 
 
@@ -95,10 +101,12 @@ def check_writable(*files: str | Path | None) -> None:
         if file == STANDARD_OUTPUT:
             continue
         _check_no_folder(file)
+        if _is_special(file):
+            continue
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _temporary(file).touch()
-            _temporary(file).unlink()
+            target = Path(os.path.realpath(file))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryDirectory(prefix=".falx-", dir=target.parent).cleanup()
         except OSError as error:
             raise _unwritable(file, error) from error
 
@@ -109,9 +117,9 @@ def _check_no_folder(file: Path) -> None:
         raise BadInput(f"'{file}' is a folder, and can't be written; name a file.")
 
 
-def _temporary(file: Path) -> Path:
-    """Where a file is written before it is whole."""
-    return file.with_name(file.name + ".partial")
+def _is_special(file: Path) -> bool:
+    """Whether there is something that is no regular file, such as a pipe or a device."""
+    return os.path.exists(file) and not os.path.isfile(file)
 
 
 def _unwritable(file: Path, error: OSError) -> BadInput:

@@ -6,70 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from falx.data.mask_rule import MaskRule
 from falx.declaration import Option
 from falx.detect.rules import Rules
 from falx.exporting.choices import ExportPrecision
 from falx.recipe import Precision, Recipe
-from falx.seeds import MAX_SEED
-
-Out = Annotated[
-    str | Path | None,
-    Option(
-        "Folder to create; by default one below runs/, named by the time.",
-        shell=Path | None,
-        reproducible=False,
-    ),
-]
-Seed = Annotated[int, Option("Random seed.", default=0, minimum=0, maximum=MAX_SEED)]
-Resume = Annotated[
-    bool | None,
-    Option(
-        "--resume fails unless there is an unfinished run of this command to resume; --no-resume "
-        "starts over; by default, one is resumed if there is one.",
-        flag="--resume/--no-resume",
-        reproducible=False,
-    ),
-]
-CacheGb = Annotated[
-    float,
-    Option(
-        "Maximum size of the disk cache of preprocessed slices and features, in gigabytes.",
-        default=8.0,
-        reproducible=False,
-    ),
-]
-_WEIGHTS = (
-    "Initial backbone weights: 'phantom' (pretrained on synthetic slices), 'imagenet', 'falx' (of "
-    "the detector that ships with falx), 'random', or a file"
+from falx.runs.shared_options import (
+    WEIGHTS,
+    CacheGb,
+    JsonFile,
+    Out,
+    Positive,
+    Resume,
+    Seed,
+    TumorArea,
+    TumorMargin,
 )
-
-
-TumorArea = Annotated[
-    float,
-    Option(
-        "Where masks outline tumors: area in mm2 from which a slice counts as one with a tumor; a "
-        "slice with less is left out.",
-        MaskRule.tumor_area,
-        minimum=0,
-    ),
-]
-TumorMargin = Annotated[
-    float,
-    Option(
-        "Where masks outline tumors: distance in mm within which a slice without one, but next to "
-        "one with, is left out.",
-        MaskRule.tumor_margin,
-        minimum=0,
-    ),
-]
-
-
-JsonFile = Annotated[
-    str | Path | None,
-    Option("JSON file to write all results into; - for standard output.", shell=Path | None),
-]
-Positive = Annotated[str | None, Option("Which of two classes is the positive one.")]
 
 
 class AuditOptions(TypedDict, total=False):
@@ -113,7 +64,7 @@ class TrainingOptions(TypedDict, total=False):
     weights: Annotated[
         str | Path | None,
         Option(
-            f"{_WEIGHTS}; by default those that the recipe names.",
+            f"{WEIGHTS}; by default those that the recipe names.",
             shell=str | None,
             by_content=True,
         ),
@@ -350,7 +301,7 @@ class PretrainOptions(TypedDict, total=False):
     size: Annotated[int, Option("Width and height of the views in pixels.", 192)]
     batch_size: Annotated[int, Option("Views per batch, a multiple of 8.", 16, minimum=8)]
     learning_rate: Annotated[float, Option("Peak learning rate.", 3e-4)]
-    weights: Annotated[str | Path, Option(f"{_WEIGHTS}.", "imagenet", shell=str)]
+    weights: Annotated[str | Path, Option(f"{WEIGHTS}.", "imagenet", shell=str)]
     seed: Seed
     out: Out
     resume: Resume
