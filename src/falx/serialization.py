@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,9 @@ def check_writable(*files: str | Path | None) -> None:
             target = Path(os.path.realpath(file))
             target.parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryDirectory(prefix=".falx-", dir=target.parent).cleanup()
+            # A name that is too long is told by this alone.
+            with suppress(FileNotFoundError):
+                target.lstat()
         except OSError as error:
             raise _unwritable(file, error) from error
 
