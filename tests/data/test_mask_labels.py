@@ -138,7 +138,7 @@ def test_a_mask_with_more_slices_than_its_image_is_named(root):
 
 def test_a_missing_mask_is_named(root):
     found = labeled(root, facts(mask=["gone.nii"] * 8))
-    assert found["problem"].str.contains(r"gone\.nii' can't be opened").all()
+    assert found["problem"].str.contains(r"gone\.nii' does not exist").all()
 
 
 def test_a_slice_that_can_not_be_used_is_not_looked_up(root):

@@ -142,7 +142,7 @@ def test_a_mask_that_can_not_be_read_is_named(tmp_path):
     (tmp_path / "mask.png").write_text("nothing")
     with pytest.raises(UnreadableImage, match=r"mask\.png' is not a JPEG"):
         read_mask(tmp_path / "mask.png")
-    with pytest.raises(UnreadableImage, match=r"gone\.nii' can't be opened"):
+    with pytest.raises(UnreadableImage, match=r"gone\.nii' does not exist"):
         read_mask(tmp_path / "gone.nii")
 
 

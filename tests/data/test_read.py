@@ -279,7 +279,7 @@ def test_what_is_no_image_is_named_with_the_reason(tmp_path, content, reason):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(UnreadableImage, match=r"gone\.png' can't be opened"):
+    with pytest.raises(UnreadableImage, match=r"gone\.png' does not exist"):
         read_slices(Path("gone.png"))
 
 

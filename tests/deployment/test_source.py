@@ -89,12 +89,6 @@ def test_a_network_that_keras_can_not_read_is_damaged(copy):
         opened(copy)
 
 
-def test_a_bare_detector_is_no_run(run, tmp_path):
-    detector = shutil.copytree(run / "detector", tmp_path / "detector")
-    with pytest.raises(BrokenRun, match="is no run"):
-        opened(detector)
-
-
 def test_an_evaluation_has_no_network(run, phantoms, tmp_path):
 
     done = falx.evaluate(run, phantoms, out=tmp_path / "evaluated")

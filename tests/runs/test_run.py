@@ -35,7 +35,10 @@ def test_scores_show_themselves(opened):
     html = opened.scores._repr_html_()
     value = opened.scores.roc_auc
     assert f"<td>roc auc</td><td>{value.value:.3f}</td>" in html
-    assert f"{value.low:.3f} to {value.high:.3f}" in html
+    # Of ten groups, too few tell about an AUC.
+    assert "<td>none, of too few groups</td>" in html
+    accuracy = opened.scores.accuracy
+    assert f"{accuracy.low:.3f} to {accuracy.high:.3f}" in html
     assert f"{opened.scores.n} slices of " in html
     assert "\n" not in repr(opened.scores)
 

@@ -187,7 +187,7 @@ def test_sizes_that_differ_are_refused(labels, groups, reason):
 def test_what_is_no_slice_is_refused():
     with pytest.raises(BadInput, match=r"'X\[0\]' holds 2 slices; give images of one slice each"):
         falx.SliceClassifier().fit([LEVELS[:2], LEVELS[0]], [0, 1])
-    with pytest.raises(BadInput, match=r"'X\[1\]' is a NoneType"):
+    with pytest.raises(BadInput, match=r"'X\[1\]' is of type NoneType"):
         falx.SliceClassifier().fit([LEVELS[0], None], [0, 1])
 
 

@@ -123,7 +123,9 @@ def read_content(path: Path, limits: Limits) -> bytes:
         _check_size(path, status.st_size, limits)
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise UnreadableImage(f"'{path}' does not exist any more; copy it anew.") from error
+        raise UnreadableImage(
+            f"'{path}' does not exist; check its name, or copy it anew."
+        ) from error
     except OSError as error:
         raise UnreadableImage(
             f"'{path}' can't be opened ({error.strerror}); allow reading it."

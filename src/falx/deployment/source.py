@@ -14,7 +14,7 @@ from falx.data.catalog import Catalog, build_catalog
 from falx.data.split import Split, split_by_group
 from falx.deployment.parity import Parity, compare
 from falx.detect.detector import NETWORK_FILE, detector_folder
-from falx.detect.settings import Settings
+from falx.detect.settings import SETTINGS_FILE, Settings
 from falx.errors import BadInput, BrokenRun
 from falx.evaluation.binary import with_classes_of
 from falx.exporting.choices import EIGHT_BITS, ExportPrecision
@@ -127,10 +127,11 @@ def open_source(
     """
     if keras.backend.backend() != "tensorflow":
         raise BadInput("Exports need Keras on TensorFlow; unset KERAS_BACKEND.")
-    folder = detector_folder(run)
-    if run is not None and (folder.parent / RECORD_FILE).is_file():
+    if run is not None and _is_of_run(Path(run)):
         usable, split, recipe, settings = _of_training(run, data)
+        folder = detector_folder(run)
     else:
+        folder = detector_folder(run)
         usable, split, recipe, settings = _of_detector(folder, data, listener)
     views = render_views(
         usable, recipe.rendering, open_cache(cache_gb), recipe.augmentation, listener=listener
@@ -165,6 +166,12 @@ def outputs_of(runtime: Runtime, views: np.ndarray) -> Outputs:
     return Outputs(
         *(np.concatenate([getattr(batch, name) for batch in batches]) for name in OUTPUTS)
     )
+
+
+def _is_of_run(folder: Path) -> bool:
+    """Whether a folder is a run, or the `detector/` of one."""
+    home = folder.absolute().parent if (folder / SETTINGS_FILE).is_file() else folder
+    return (home / RECORD_FILE).is_file()
 
 
 def _of_training(
