@@ -11,6 +11,7 @@ from falx.data.catalog import build_catalog
 from falx.errors import BadInput, UnusableTraining
 from falx.model.backbones import build_backbone
 from falx.model.weights import find_weights
+from falx.phantoms import VERSION
 from falx.pretraining import backbone as backbone_module
 from falx.pretraining import transfer
 from falx.pretraining.backbone import pretrained_backbone
@@ -174,7 +175,7 @@ def test_the_name_depends_on_all_that_determines_the_weights(
         name(start=find_weights("random", RECIPE.backbone)),
         name(precision="bf16"),
     ]
-    monkeypatch.setattr(phantoms, "VERSION", phantoms.VERSION + 1)
+    monkeypatch.setattr("falx.phantoms.VERSION", VERSION + 1)
     others.append(name())
     monkeypatch.undo()
     assert len({name(), *others}) == 1 + len(others)

@@ -137,7 +137,7 @@ def test_the_command_line_says_it(
 ):
     sets = [f"--set={field}={value}" for field, value in changes.items()]
     code, remarks = call(
-        monkeypatch, capsys, "train", phantoms, "--weights", "random", *sets,
+        monkeypatch, capsys, "train", phantoms, "--recipe", "lite", "--weights", "random", *sets,
         "--pretrain-on", mixed, "--out", tmp_path / "run",
     )  # fmt: skip
     assert code == 0, remarks
