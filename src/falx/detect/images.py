@@ -41,7 +41,8 @@ def items_of(
                 where = ", ".join(f"'{path}'" for path in paths)
                 raise BadInput(f"There is no file in {where}; name images or their folder.")
             yield from rendered(files, rendering, left_out, listener)
-        yield from rendered_images(others, rendering, left_out, listener)
+        if others:
+            yield from rendered_images(others, rendering, left_out, listener)
 
 
 def is_one(images: Images) -> bool:
@@ -76,15 +77,15 @@ def _by_kind(
     listed: list[tuple[str, Any]],
 ) -> Iterator[tuple[list[str | Path], list[tuple[str, Any]]]]:
     """Runs of paths, each with the images behind it."""
-    paths: list[str | Path] = []
+    paths: dict[str, str | Path] = {}
     others: list[tuple[str, Any]] = []
     for name, each in listed:
         if isinstance(each, str | Path):
             # A file that is named twice is answered twice.
-            if others or each in paths:
-                yield paths, others
-                paths, others = [], []
-            paths.append(each)
+            if others or str(each) in paths:
+                yield list(paths.values()), others
+                paths, others = {}, []
+            paths[str(each)] = each
         else:
             others.append((name, each))
-    yield paths, others
+    yield list(paths.values()), others

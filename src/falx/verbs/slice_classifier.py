@@ -66,6 +66,7 @@ class SliceClassifier(ClassifierMixin, BaseEstimator):
         self.split = split
         self.seed = seed
 
+    # X, here and below, is what scikit-learn calls it.
     def fit(self, X: Iterable[Any], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:  # noqa: N803
         """Train on slices.
 
